@@ -1,0 +1,253 @@
+//! Reading canonical rows back into columns.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    ArrayBuilder, BinaryBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int64Builder, ListBuilder,
+    StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, Schema};
+
+use crate::identity::EntityKey;
+use crate::types::{FieldType, ItemType, UTC};
+use crate::view::{Field, arrow_schema};
+
+/// Bytes that are not canonical rows of the given fields.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end inside a field, or go on after the last one.
+    #[error("row {row}: the bytes end or go on where field {field} does not")]
+    Length {
+        /// Which of the rows given.
+        row: usize,
+        /// The field that could not be read, or the last one.
+        field: String,
+    },
+    /// A presence or bool byte that is neither 0 nor 1.
+    #[error("row {row}: field {field} has byte {byte} where 0 or 1 must stand")]
+    Flag {
+        /// Which of the rows given.
+        row: usize,
+        /// The field.
+        field: String,
+        /// The byte found.
+        byte: u8,
+    },
+    /// Text that is not UTF-8.
+    #[error("row {row}: field {field} is not valid UTF-8")]
+    Utf8 {
+        /// Which of the rows given.
+        row: usize,
+        /// The field.
+        field: String,
+    },
+    /// Arrow refused the columns, most often for a null in a required field.
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+}
+
+/// Decodes rows without status bytes into one batch, one row each.
+pub fn decode_rows<'a>(
+    fields: &[Field],
+    rows: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<RecordBatch, DecodeError> {
+    let mut builders: Vec<_> = fields.iter().map(|field| Builder::new(field.ty)).collect();
+    let mut count = 0;
+    for (row, bytes) in rows.into_iter().enumerate() {
+        let mut reader = Reader { bytes };
+        for (field, builder) in fields.iter().zip(&mut builders) {
+            builder.read(&mut reader).map_err(|problem| problem.at(row, field))?;
+        }
+        if !reader.bytes.is_empty() {
+            let field = fields.last().map_or_else(String::new, |field| field.name.to_string());
+            return Err(DecodeError::Length { row, field });
+        }
+        count += 1;
+    }
+    let columns = builders.into_iter().map(Builder::finish).collect();
+    batch(arrow_schema(fields), columns, count)
+}
+
+/// Decodes entity keys into columns, one row each.
+pub fn decode_keys<'a>(
+    fields: &[Field],
+    keys: impl IntoIterator<Item = &'a EntityKey>,
+) -> Result<RecordBatch, DecodeError> {
+    decode_rows(fields, keys.into_iter().map(|key| &*key.0))
+}
+
+fn batch(schema: Arc<Schema>, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, DecodeError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+}
+
+enum Problem {
+    Length,
+    Flag(u8),
+    Utf8,
+}
+
+impl Problem {
+    fn at(self, row: usize, field: &Field) -> DecodeError {
+        let field = field.name.to_string();
+        match self {
+            Problem::Length => DecodeError::Length { row, field },
+            Problem::Flag(byte) => DecodeError::Flag { row, field, byte },
+            Problem::Utf8 => DecodeError::Utf8 { row, field },
+        }
+    }
+}
+
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Problem> {
+        let (taken, rest) = self.bytes.split_at_checked(count).ok_or(Problem::Length)?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Problem> {
+        let (taken, rest) = self.bytes.split_first_chunk().ok_or(Problem::Length)?;
+        self.bytes = rest;
+        Ok(*taken)
+    }
+
+    fn flag(&mut self) -> Result<bool, Problem> {
+        match self.array::<1>()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            [byte] => Err(Problem::Flag(byte)),
+        }
+    }
+
+    fn length(&mut self) -> Result<usize, Problem> {
+        Ok(u32::from_le_bytes(self.array()?) as usize)
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], Problem> {
+        let length = self.length()?;
+        self.take(length)
+    }
+
+    fn text(&mut self) -> Result<&'a str, Problem> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| Problem::Utf8)
+    }
+}
+
+enum Builder {
+    Bool(BooleanBuilder),
+    Int64(Int64Builder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Float64(Float64Builder),
+    Float32(Float32Builder),
+    Utf8(StringBuilder),
+    Binary(BinaryBuilder),
+    ListFloat32(ListBuilder<Float32Builder>),
+    ListFloat64(ListBuilder<Float64Builder>),
+    ListInt64(ListBuilder<Int64Builder>),
+    ListUtf8(ListBuilder<StringBuilder>),
+}
+
+fn list<B: ArrayBuilder + Default>(item: ItemType) -> ListBuilder<B> {
+    ListBuilder::new(B::default()).with_field(arrow_schema::Field::new("item", item.to_arrow(), false))
+}
+
+impl Builder {
+    fn new(ty: FieldType) -> Self {
+        match ty {
+            FieldType::Bool => Builder::Bool(BooleanBuilder::new()),
+            FieldType::Int64 => Builder::Int64(Int64Builder::new()),
+            FieldType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone(UTC)),
+            FieldType::Float64 => Builder::Float64(Float64Builder::new()),
+            FieldType::Float32 => Builder::Float32(Float32Builder::new()),
+            FieldType::Utf8 => Builder::Utf8(StringBuilder::new()),
+            FieldType::Binary => Builder::Binary(BinaryBuilder::new()),
+            FieldType::List(ItemType::Float32) => Builder::ListFloat32(list(ItemType::Float32)),
+            FieldType::List(ItemType::Float64) => Builder::ListFloat64(list(ItemType::Float64)),
+            FieldType::List(ItemType::Int64) => Builder::ListInt64(list(ItemType::Int64)),
+            FieldType::List(ItemType::Utf8) => Builder::ListUtf8(list(ItemType::Utf8)),
+        }
+    }
+
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Problem> {
+        if !reader.flag()? {
+            self.append_null();
+            return Ok(());
+        }
+        match self {
+            Builder::Bool(builder) => builder.append_value(reader.flag()?),
+            Builder::Int64(builder) => builder.append_value(i64::from_le_bytes(reader.array()?)),
+            Builder::Timestamp(builder) => builder.append_value(i64::from_le_bytes(reader.array()?)),
+            Builder::Float64(builder) => builder.append_value(f64::from_le_bytes(reader.array()?)),
+            Builder::Float32(builder) => builder.append_value(f32::from_le_bytes(reader.array()?)),
+            Builder::Utf8(builder) => builder.append_value(reader.text()?),
+            Builder::Binary(builder) => builder.append_value(reader.bytes()?),
+            Builder::ListFloat32(builder) => read_list(builder, reader, |items, reader| {
+                items.append_value(f32::from_le_bytes(reader.array()?));
+                Ok(())
+            })?,
+            Builder::ListFloat64(builder) => read_list(builder, reader, |items, reader| {
+                items.append_value(f64::from_le_bytes(reader.array()?));
+                Ok(())
+            })?,
+            Builder::ListInt64(builder) => read_list(builder, reader, |items, reader| {
+                items.append_value(i64::from_le_bytes(reader.array()?));
+                Ok(())
+            })?,
+            Builder::ListUtf8(builder) => read_list(builder, reader, |items, reader| {
+                items.append_value(reader.text()?);
+                Ok(())
+            })?,
+        }
+        Ok(())
+    }
+
+    fn append_null(&mut self) {
+        match self {
+            Builder::Bool(builder) => builder.append_null(),
+            Builder::Int64(builder) => builder.append_null(),
+            Builder::Timestamp(builder) => builder.append_null(),
+            Builder::Float64(builder) => builder.append_null(),
+            Builder::Float32(builder) => builder.append_null(),
+            Builder::Utf8(builder) => builder.append_null(),
+            Builder::Binary(builder) => builder.append_null(),
+            Builder::ListFloat32(builder) => builder.append_null(),
+            Builder::ListFloat64(builder) => builder.append_null(),
+            Builder::ListInt64(builder) => builder.append_null(),
+            Builder::ListUtf8(builder) => builder.append_null(),
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Builder::Bool(mut builder) => Arc::new(builder.finish()),
+            Builder::Int64(mut builder) => Arc::new(builder.finish()),
+            Builder::Timestamp(mut builder) => Arc::new(builder.finish()),
+            Builder::Float64(mut builder) => Arc::new(builder.finish()),
+            Builder::Float32(mut builder) => Arc::new(builder.finish()),
+            Builder::Utf8(mut builder) => Arc::new(builder.finish()),
+            Builder::Binary(mut builder) => Arc::new(builder.finish()),
+            Builder::ListFloat32(mut builder) => Arc::new(builder.finish()),
+            Builder::ListFloat64(mut builder) => Arc::new(builder.finish()),
+            Builder::ListInt64(mut builder) => Arc::new(builder.finish()),
+            Builder::ListUtf8(mut builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+fn read_list<B: ArrayBuilder>(
+    builder: &mut ListBuilder<B>,
+    reader: &mut Reader<'_>,
+    mut read_item: impl FnMut(&mut B, &mut Reader<'_>) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let count = reader.length()?;
+    for _ in 0..count {
+        read_item(builder.values(), reader)?;
+    }
+    builder.append(true);
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! What every part of Trifold speaks of: feature views and their fields, entity keys, event and arrival
+//! times, positions, cuts, and the canonical bytes of a row.
+//!
+//! Nothing here does I/O, reads a clock or serialises itself; the crates that store or send these types
+//! convert them at their own edge.
+//!
+//! Reading order: [`types`] and [`name`], [`view`], [`time`], [`position`], [`canonical`], [`identity`].
+
+pub mod canonical;
+pub mod decode;
+pub mod difference;
+pub mod identity;
+pub mod name;
+pub mod position;
+pub mod status;
+pub mod time;
+pub mod types;
+pub mod view;
+
+pub use canonical::{CanonicalRows, canonical_nans};
+pub use decode::{DecodeError, decode_keys, decode_rows};
+pub use difference::{Difference, first_difference};
+pub use identity::{ComponentDigest, EntityKey, RowDigest, StateId};
+pub use name::{FieldName, NameError, ViewName};
+pub use position::{Cut, LogId, Position, Positions};
+pub use status::{ErrorCode, RowStatus};
+pub use time::{ArrivalTime, EventTime, Span};
+pub use types::{FieldType, ItemType, TypeError};
+pub use view::{FeatureView, Field, RowLimits, ViewError, ViewKind, ViewSpec};
