@@ -1,1 +1,106 @@
-//! Placeholder.
+//! Backfills: the values of a view over recorded events, at every event or at the rows of a spine.
+//!
+//! The backfill reads, sorts, splits and writes. What an event means and what a row's value is, the pipeline
+//! says ([`trifold_pipeline::Timeline`] and [`trifold_pipeline::PointInTime`]).
+//!
+//! Reading order: [`job`] (what is asked) and [`report`] (what was done), [`error`]; then `run` (a backfill into
+//! files) and `replay` (one whose answers are only looked at). Both take a `recording` of the log, `survey` it
+//! and follow one of two plans: `sorted` (`exchange`, `sorter`) or `streamed`. Either hands rows to a `shard`,
+//! whose answers go where `output` or `replay` puts them.
+
+mod aside;
+mod durable;
+pub mod error;
+mod exchange;
+pub mod job;
+mod manifest;
+mod meter;
+mod output;
+mod recording;
+mod replay;
+pub mod report;
+mod run;
+mod shard;
+mod sizes;
+mod sorted;
+mod sorter;
+mod spine;
+mod streamed;
+mod survey;
+mod threads;
+
+use std::path::PathBuf;
+
+use trifold_model::{EntityKey, EventTime};
+
+pub use error::BackfillError;
+pub use job::{Job, Output, Phase, Progress, Resources, Spine, Watch};
+pub use report::{Counts, ErrorCount, Plan, Report};
+
+/// A backfill into files.
+#[derive(Clone)]
+pub struct Backfill {
+    /// What is computed.
+    pub job: Job,
+    /// The questions, where the job asks for those of a spine.
+    pub spine: Option<Spine>,
+    /// Where the rows go.
+    pub output: Output,
+    /// What it may use.
+    pub resources: Resources,
+    /// How it is watched and stopped.
+    pub watch: Watch,
+}
+
+impl Backfill {
+    /// Runs to the end, or goes on with what an interrupted run of the same backfill left. Blocks the thread,
+    /// which may be one of an asynchronous runtime only if it may be blocked.
+    pub fn run(&self) -> Result<Report, BackfillError> {
+        run::run(self)
+    }
+}
+
+/// A backfill whose answers are looked at and not kept, for audits.
+#[derive(Clone)]
+pub struct Replay {
+    /// What is computed.
+    pub job: Job,
+    /// The questions, where the job asks for those of a spine.
+    pub questions: Option<Questions>,
+    /// Where sorting may put what does not fit into memory. A directory of its own is made there and removed.
+    pub spill_dir: PathBuf,
+    /// What it may use; shards are of no account.
+    pub resources: Resources,
+    /// How it is watched and stopped.
+    pub watch: Watch,
+}
+
+/// Entities and times, row by row.
+#[derive(Debug, Clone, Default)]
+pub struct Questions {
+    /// The entity of each question.
+    pub keys: Vec<EntityKey>,
+    /// The as-of time of each question.
+    pub as_of: Vec<EventTime>,
+}
+
+/// One answer of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayAnswer<'a> {
+    /// The offset of the event, or the index of the question.
+    pub number: u64,
+    /// The bytes of the entity's key.
+    pub key: &'a [u8],
+    /// The as-of time.
+    pub as_of: EventTime,
+    /// The canonical bytes of the value, or why there is none.
+    pub value: Result<&'a [u8], &'a str>,
+}
+
+impl Replay {
+    /// Computes all answers and hands them over in ascending order of their numbers. Returns how many there were.
+    /// Blocks the thread, as [`Backfill::run`] does.
+    pub fn answers(&self, each: &mut dyn FnMut(ReplayAnswer<'_>)) -> Result<u64, BackfillError> {
+        replay::answers(self, each)
+    }
+}

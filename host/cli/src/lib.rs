@@ -1,1 +1,39 @@
-//! Placeholder.
+//! The `trifold` command: wiring, configuration and telemetry. What it does is done in the crates below.
+//!
+//! Reading order: [`args`], [`config`], [`exit`], [`world`] for what commands open, then `commands`.
+
+pub mod args;
+pub mod clock;
+mod commands;
+pub mod config;
+pub mod exit;
+pub mod output;
+pub mod progress;
+pub mod telemetry;
+pub mod world;
+
+use args::{Cli, Command};
+use exit::Outcome;
+use world::World;
+
+/// Runs one command to its end.
+pub fn run(cli: Cli) -> Outcome {
+    let world = World::new(&cli.global)?;
+    telemetry::start(&world.config.log)?;
+    match cli.command {
+        Command::New(args) => commands::author::new(&world, args),
+        Command::Build(args) => commands::author::build(&world, args),
+        Command::Inspect(args) => commands::inspect::run(&world, args),
+        Command::Check(args) => commands::check::run(&world, args),
+        Command::Push(args) => world.block_on(commands::registry::push(&world, args)),
+        Command::Release(args) => world.block_on(commands::registry::release(&world, args)),
+        Command::Views => world.block_on(commands::registry::views(&world)),
+        Command::Stream(args) => commands::stream::run(&world, args),
+        Command::Backfill(args) => commands::backfill::run(&world, args),
+        Command::Serve(args) => commands::serve::run(&world, args),
+        Command::Up(args) => commands::up::run(&world, args),
+        Command::Get(args) => world.block_on(commands::get::run(&world, args)),
+        Command::Audit(args) => commands::audit::run(&world, args),
+        Command::Config => commands::show_config(&world),
+    }
+}

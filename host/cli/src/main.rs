@@ -1,1 +1,28 @@
-fn main() {}
+//! The `trifold` command.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use trifold_cli::args::Cli;
+use trifold_cli::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for and go to standard output; anything else is a wrong command line.
+            let asked = !error.use_stderr();
+            let printed = error.print();
+            return if asked && printed.is_ok() { ExitCode::SUCCESS } else { Exit::Usage.into() };
+        }
+    };
+    match trifold_cli::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nothing is left to tell if standard error is gone.
+            let _ = writeln!(std::io::stderr(), "error: {:#}", failure.error);
+            failure.exit.into()
+        }
+    }
+}

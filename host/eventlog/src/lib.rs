@@ -1,1 +1,43 @@
-//! Placeholder.
+//! Event files: the file log, the conversion of what is in them to a view's inputs, and the files that rows are
+//! written to. The stream worker and the backfill both read events through this crate, so that they agree on
+//! offsets, on conversions and on which rows are set aside.
+//!
+//! A log is a directory of segments, `*.parquet` and `*.jsonl`, in the bytewise order of their names; one file
+//! is a log of one segment. It has one partition, and the offset of an event is its row number over all
+//! segments. What a value of a file becomes as an input of a view is the table in `CONVERSIONS.md`, beside the
+//! manifest of this crate.
+//!
+//! Reading order: [`source`], [`segment`] and [`log`] (what there is to read), [`raw`] (what was read),
+//! [`mod@decode`] with [`aside`] and [`arrival`] (what it means to a view), [`fields`] (single columns, for readers
+//! to whom rows are no events), [`rows`] (files of rows, out and in).
+
+pub mod arrival;
+pub mod aside;
+mod convert;
+pub mod decode;
+pub mod error;
+pub mod fields;
+mod json_rows;
+mod json_text;
+pub mod log;
+pub mod raw;
+pub mod rows;
+pub mod scan;
+pub mod segment;
+pub mod source;
+mod table;
+mod text;
+mod time;
+
+pub use arrival::ArrivalClock;
+pub use aside::{Aside, AsideReason};
+pub use decode::{Events, decode};
+pub use error::LogError;
+pub use fields::{DecodedColumn, decode_columns};
+pub use log::{FileLog, LogOptions};
+pub use raw::{JsonLines, RawBatch, RawRows};
+pub use rows::{RowFile, RowFileWriter, RowFiles, RowFormat, read_row_files};
+pub use scan::{ScanUnit, UnitReader};
+pub use segment::SegmentKind;
+pub use source::SourceConfig;
+pub use text::{parse_time, row_json, value_json};

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type};
-use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, ListArray, RecordBatch};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, ListArray, RecordBatch,
+};
 use arrow_array::{Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow_schema::DataType;
 
@@ -202,8 +204,12 @@ fn bits_32(value: f32) -> u32 {
 /// NaNs of another form, are returned as they are.
 pub fn canonical_nans(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
-        DataType::Float64 => canonical_64(array.as_primitive()).map_or_else(|| array.clone(), |a| Arc::new(a) as ArrayRef),
-        DataType::Float32 => canonical_32(array.as_primitive()).map_or_else(|| array.clone(), |a| Arc::new(a) as ArrayRef),
+        DataType::Float64 => {
+            canonical_64(array.as_primitive()).map_or_else(|| array.clone(), |a| Arc::new(a) as ArrayRef)
+        }
+        DataType::Float32 => {
+            canonical_32(array.as_primitive()).map_or_else(|| array.clone(), |a| Arc::new(a) as ArrayRef)
+        }
         DataType::List(field) => {
             let list = array.as_list::<i32>();
             let items = canonical_nans(list.values());
@@ -226,4 +232,3 @@ fn canonical_32(array: &arrow_array::PrimitiveArray<Float32Type>) -> Option<Floa
     let foreign = |value: &f32| value.is_nan() && value.to_bits() != NAN_32;
     array.values().iter().any(foreign).then(|| array.unary(|value| f32::from_bits(bits_32(value))))
 }
-

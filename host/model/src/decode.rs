@@ -9,6 +9,7 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, Schema};
 
+use crate::canonical::{NAN_32, NAN_64};
 use crate::identity::EntityKey;
 use crate::types::{FieldType, ItemType, UTC};
 use crate::view::{Field, arrow_schema};
@@ -42,7 +43,25 @@ pub enum DecodeError {
         /// The field.
         field: String,
     },
-    /// Arrow refused the columns, most often for a null in a required field.
+    /// A NaN that is not the canonical one.
+    #[error("row {row}: field {field} has a NaN with the bits 0x{bits:x}, which is not the canonical one")]
+    Nan {
+        /// Which of the rows given.
+        row: usize,
+        /// The field.
+        field: String,
+        /// The bits found.
+        bits: u64,
+    },
+    /// A null in a required field.
+    #[error("row {row}: field {field} is null, and the view requires a value")]
+    Null {
+        /// Which of the rows given.
+        row: usize,
+        /// The field.
+        field: String,
+    },
+    /// Arrow refused the columns.
     #[error(transparent)]
     Arrow(#[from] ArrowError),
 }
@@ -57,7 +76,10 @@ pub fn decode_rows<'a>(
     for (row, bytes) in rows.into_iter().enumerate() {
         let mut reader = Reader { bytes };
         for (field, builder) in fields.iter().zip(&mut builders) {
-            builder.read(&mut reader).map_err(|problem| problem.at(row, field))?;
+            let present = builder.read(&mut reader).map_err(|problem| problem.at(row, field))?;
+            if !present && !field.nullable {
+                return Err(DecodeError::Null { row, field: field.name.to_string() });
+            }
         }
         if !reader.bytes.is_empty() {
             let field = fields.last().map_or_else(String::new, |field| field.name.to_string());
@@ -86,6 +108,7 @@ enum Problem {
     Length,
     Flag(u8),
     Utf8,
+    Nan(u64),
 }
 
 impl Problem {
@@ -95,6 +118,7 @@ impl Problem {
             Problem::Length => DecodeError::Length { row, field },
             Problem::Flag(byte) => DecodeError::Flag { row, field, byte },
             Problem::Utf8 => DecodeError::Utf8 { row, field },
+            Problem::Nan(bits) => DecodeError::Nan { row, field, bits },
         }
     }
 }
@@ -122,6 +146,18 @@ impl<'a> Reader<'a> {
             [1] => Ok(true),
             [byte] => Err(Problem::Flag(byte)),
         }
+    }
+
+    fn float_64(&mut self) -> Result<f64, Problem> {
+        let value = f64::from_le_bytes(self.array()?);
+        let bits = value.to_bits();
+        if value.is_nan() && bits != NAN_64 { Err(Problem::Nan(bits)) } else { Ok(value) }
+    }
+
+    fn float_32(&mut self) -> Result<f32, Problem> {
+        let value = f32::from_le_bytes(self.array()?);
+        let bits = value.to_bits();
+        if value.is_nan() && bits != NAN_32 { Err(Problem::Nan(bits.into())) } else { Ok(value) }
     }
 
     fn length(&mut self) -> Result<usize, Problem> {
@@ -173,25 +209,26 @@ impl Builder {
         }
     }
 
-    fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), Problem> {
+    /// Reads one value and says whether there was one.
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<bool, Problem> {
         if !reader.flag()? {
             self.append_null();
-            return Ok(());
+            return Ok(false);
         }
         match self {
             Builder::Bool(builder) => builder.append_value(reader.flag()?),
             Builder::Int64(builder) => builder.append_value(i64::from_le_bytes(reader.array()?)),
             Builder::Timestamp(builder) => builder.append_value(i64::from_le_bytes(reader.array()?)),
-            Builder::Float64(builder) => builder.append_value(f64::from_le_bytes(reader.array()?)),
-            Builder::Float32(builder) => builder.append_value(f32::from_le_bytes(reader.array()?)),
+            Builder::Float64(builder) => builder.append_value(reader.float_64()?),
+            Builder::Float32(builder) => builder.append_value(reader.float_32()?),
             Builder::Utf8(builder) => builder.append_value(reader.text()?),
             Builder::Binary(builder) => builder.append_value(reader.bytes()?),
             Builder::ListFloat32(builder) => read_list(builder, reader, |items, reader| {
-                items.append_value(f32::from_le_bytes(reader.array()?));
+                items.append_value(reader.float_32()?);
                 Ok(())
             })?,
             Builder::ListFloat64(builder) => read_list(builder, reader, |items, reader| {
-                items.append_value(f64::from_le_bytes(reader.array()?));
+                items.append_value(reader.float_64()?);
                 Ok(())
             })?,
             Builder::ListInt64(builder) => read_list(builder, reader, |items, reader| {
@@ -203,7 +240,7 @@ impl Builder {
                 Ok(())
             })?,
         }
-        Ok(())
+        Ok(true)
     }
 
     fn append_null(&mut self) {

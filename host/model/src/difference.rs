@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
 
-use crate::canonical::CanonicalRows;
 use crate::decode::decode_rows;
 use crate::status::{ErrorCode, RowStatus};
-use crate::types::FieldType;
 use crate::view::Field;
 
 /// The first place in which two rows differ, with both sides as text.
@@ -30,21 +29,26 @@ impl fmt::Display for Difference {
 }
 
 /// The first field in which two canonical rows of the same fields differ, or `None` when their bytes are equal.
+/// Where a list differs, the sides name the first item that does.
 pub fn first_difference(fields: &[Field], left: &[u8], right: &[u8]) -> Option<Difference> {
     if left == right {
         return None;
     }
-    let (left, right) = (Side::new(fields, left), Side::new(fields, right));
-    if left.status != right.status {
-        return Some(Difference { field: "status".to_owned(), left: left.status, right: right.status });
+    let named = |field: &str, left, right| Some(Difference { field: field.to_owned(), left, right });
+    let (left_side, right_side) = (Side::new(fields, left), Side::new(fields, right));
+    if left_side.status != right_side.status {
+        return named("status", left_side.status, right_side.status);
     }
-    for (index, field) in fields.iter().enumerate() {
-        if left.bytes(index) != right.bytes(index) {
-            let field_name = field.name.to_string();
-            return Some(Difference { field: field_name, left: left.text(index, field), right: right.text(index, field) });
+    if let (Some(left), Some(right)) = (&left_side.columns, &right_side.columns) {
+        for (field, (left, right)) in fields.iter().zip(left.columns().iter().zip(right.columns())) {
+            if let Some((left, right)) = value_difference(left, right) {
+                return named(field.name.as_str(), left, right);
+            }
         }
     }
-    Some(Difference { field: "status".to_owned(), left: left.status, right: right.status })
+    // Two rows that are malformed in the same way have nothing but their bytes to tell them apart.
+    let with_bytes = |side: Side, row: &[u8]| format!("{} 0x{}", side.status, hex::encode(row));
+    named("status", with_bytes(left_side, left), with_bytes(right_side, right))
 }
 
 struct Side {
@@ -61,46 +65,65 @@ impl Side {
             (0, _) => RowStatus::Value,
             (1, _) => RowStatus::Empty,
             (2, []) => RowStatus::Expired,
-            (3, &[low, high]) => RowStatus::Error(ErrorCode(u16::from_le_bytes([low, high]))),
+            (3, &[low, high]) => {
+                let code = ErrorCode(u16::from_le_bytes([low, high]));
+                return Side { status: format!("error {code}"), columns: None };
+            }
             _ => return Side { status: format!("malformed row of {} bytes", row.len()), columns: None },
         };
-        let columns = status.has_columns().then(|| decode_rows(fields, [rest]));
-        match (status, columns) {
-            (RowStatus::Error(code), _) => Side { status: format!("error {code}"), columns: None },
-            (_, None) => Side { status: status.name().to_owned(), columns: None },
-            (_, Some(Ok(columns))) => Side { status: status.name().to_owned(), columns: Some(columns) },
-            (_, Some(Err(error))) => Side { status: format!("malformed ({error})"), columns: None },
+        match status.has_columns().then(|| decode_rows(&all_nullable(fields), [rest])) {
+            None => Side { status: status.name().to_owned(), columns: None },
+            Some(Ok(columns)) => Side { status: status.name().to_owned(), columns: Some(columns) },
+            Some(Err(error)) => Side { status: format!("malformed ({error})"), columns: None },
         }
     }
+}
 
-    fn bytes(&self, column: usize) -> Option<Vec<u8>> {
-        let rows = CanonicalRows::of_columns(self.columns.as_ref()?, [column]).ok()?;
-        let mut bytes = Vec::new();
-        rows.write_fields(0, &mut bytes);
-        Some(bytes)
+/// An empty row has nulls in required fields too.
+fn all_nullable(fields: &[Field]) -> Vec<Field> {
+    fields.iter().map(|field| Field { nullable: true, ..field.clone() }).collect()
+}
+
+/// Both sides of a column of one row as text, if they differ.
+fn value_difference(left: &ArrayRef, right: &ArrayRef) -> Option<(String, String)> {
+    match (left.as_list_opt::<i32>(), right.as_list_opt::<i32>()) {
+        (Some(left), Some(right)) if left.is_valid(0) && right.is_valid(0) => {
+            item_difference(&left.value(0), &right.value(0))
+        }
+        _ => Some((text(left, 0), text(right, 0))).filter(|(left, right)| left != right),
     }
+}
 
-    fn text(&self, column: usize, field: &Field) -> String {
-        let Some(columns) = &self.columns else { return self.status.clone() };
-        let array = columns.column(column);
-        if array.is_null(0) {
-            return "null".to_owned();
+fn item_difference(left: &ArrayRef, right: &ArrayRef) -> Option<(String, String)> {
+    let common = left.len().min(right.len());
+    let of = |items: &ArrayRef, index| format!("item {index} of {}: {}", items.len(), text(items, index));
+    match (0..common).find(|&index| text(left, index) != text(right, index)) {
+        Some(index) => Some((of(left, index), of(right, index))),
+        None if left.len() == right.len() => None,
+        None => Some((format!("{} items", left.len()), format!("{} items", right.len()))),
+    }
+}
+
+/// A value as text; values that differ have texts that differ, but for lists, which are only counted.
+fn text(array: &ArrayRef, index: usize) -> String {
+    if array.is_null(index) {
+        return "null".to_owned();
+    }
+    match array.data_type() {
+        DataType::Boolean => array.as_boolean().value(index).to_string(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(index).to_string(),
+        DataType::Timestamp(..) => array.as_primitive::<TimestampMicrosecondType>().value(index).to_string(),
+        DataType::Float64 => {
+            let value = array.as_primitive::<Float64Type>().value(index);
+            format!("{value:?} (0x{:016x})", value.to_bits())
         }
-        match field.ty {
-            FieldType::Bool => array.as_boolean().value(0).to_string(),
-            FieldType::Int64 => array.as_primitive::<Int64Type>().value(0).to_string(),
-            FieldType::Timestamp => array.as_primitive::<TimestampMicrosecondType>().value(0).to_string(),
-            FieldType::Float64 => {
-                let value = array.as_primitive::<Float64Type>().value(0);
-                format!("{value:?} (0x{:016x})", value.to_bits())
-            }
-            FieldType::Float32 => {
-                let value = array.as_primitive::<Float32Type>().value(0);
-                format!("{value:?} (0x{:08x})", value.to_bits())
-            }
-            FieldType::Utf8 => format!("{:?}", array.as_string::<i32>().value(0)),
-            FieldType::Binary => format!("0x{}", hex::encode(array.as_binary::<i32>().value(0))),
-            FieldType::List(_) => format!("{:?}", array.as_list::<i32>().value(0)),
+        DataType::Float32 => {
+            let value = array.as_primitive::<Float32Type>().value(index);
+            format!("{value:?} (0x{:08x})", value.to_bits())
         }
+        DataType::Utf8 => format!("{:?}", array.as_string::<i32>().value(index)),
+        DataType::Binary => format!("0x{}", hex::encode(array.as_binary::<i32>().value(index))),
+        // Decoding makes no other type.
+        _ => format!("{} items", array.as_list::<i32>().value_length(index)),
     }
 }

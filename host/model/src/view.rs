@@ -141,11 +141,8 @@ impl FeatureView {
         if !problems.is_empty() {
             return Err(ViewError { view: spec.name, problems });
         }
-        let key_columns = spec
-            .entity
-            .iter()
-            .filter_map(|key| spec.inputs.iter().position(|input| input.name == *key))
-            .collect();
+        let key_columns =
+            spec.entity.iter().filter_map(|key| spec.inputs.iter().position(|input| input.name == *key)).collect();
         Ok(FeatureView(Arc::new(Inner {
             state_id: StateId::of(&spec),
             input_schema: arrow_schema(&spec.inputs),

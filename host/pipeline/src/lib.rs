@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The one path: events to state and values, keys and a time to values. The stream worker, the backfill and
+//! the online server all call it, and none of them computes a feature itself.
+//!
+//! Reading order: [`version`] is what runs; [`rows`] is what comes out; [`values`] turns the latest inputs of
+//! entities into rows. [`admission`] decides which events count; [`ingest`] folds a batch of them into records;
+//! [`lookup`] reads records; [`timeline`] answers points in time over recorded events; [`row_table`] puts rows
+//! into the columns of files. [`catalog`] follows the releases, [`gate`] guards the registry and [`samples`]
+//! makes rows for it.
+
+pub mod admission;
+pub mod catalog;
+pub mod gate;
+pub mod ingest;
+pub mod lookup;
+pub mod row_table;
+pub mod rows;
+pub mod samples;
+pub mod timeline;
+pub mod values;
+pub mod version;
+
+pub use admission::{ArrivalPolicy, ArrivalPolicyError};
+pub use catalog::{Catalog, CatalogProblem, LiveViews};
+pub use gate::{GateCheck, GateReport, publish_gate};
+pub use ingest::{Ingest, Ingested};
+pub use lookup::{Answer, LookupError, ViewAnswer, ViewKeys, lookup};
+pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
+pub use rows::{Outcome, Rows};
+pub use samples::synthetic_samples;
+pub use timeline::{Answered, Ask, PointInTime, Timeline, TimelineError};
+pub use values::{Latest, values};
+pub use version::LiveVersion;

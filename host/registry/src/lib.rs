@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Versions and releases of feature views, as append-only files in an object store.
+//!
+//! ```text
+//! components/sha256/<digest>.wasm         component bytes, filed under their SHA-256
+//! views/<view>/versions/<number>.json     what was pushed
+//! views/<view>/releases/<number>.json     what serves from then on
+//! ```
+//!
+//! Numbers count from one and are padded to ten digits, so that listings sort. Every file is written with
+//! put-if-absent and never changed: whoever loses the race for a number takes the next one. The highest release
+//! of a view is in force, and going back to an older version is one more release. Names that do not follow
+//! the layout belong to somebody else and are passed over.
+//!
+//! Reading order: [`record`], [`registry`], [`releases`], [`watcher`], [`error`]; `json` for the records' text,
+//! `objects` for the object store.
+
+pub mod error;
+mod json;
+mod objects;
+pub mod record;
+pub mod registry;
+pub mod releases;
+pub mod watcher;
+
+pub use error::{RecordDamage, RegistryError};
+pub use record::{Pushed, Release, ReleaseKind, VersionRecord};
+pub use registry::{COMPONENT_BYTES_MAX, RECORD_BYTES_MAX, Registry};
+pub use releases::Releases;
+pub use watcher::Watcher;

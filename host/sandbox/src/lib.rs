@@ -1,1 +1,33 @@
-//! Placeholder.
+//! Runs transform components: admission, compilation, limits, and calls over Arrow batches. Only this crate
+//! knows the wasm engine.
+//!
+//! A component sees its arguments and nothing else, every call is capped in fuel, memory and rows, and a row's
+//! verdict does not depend on the batch in which it was computed: see [`Transform::apply`].
+//!
+//! Reading order: `config` (the engine), `sandbox` and `admission` (how a component gets in), `describe` (what
+//! it says of itself), `cache`, `transform`, `apply` (batches to calls), `call` and `host` (one call), `slab`
+//! (what crosses).
+
+mod admission;
+mod applied;
+mod apply;
+mod budget;
+mod cache;
+mod call;
+mod config;
+mod describe;
+mod error;
+mod host;
+mod pace;
+mod permits;
+mod sandbox;
+mod slab;
+mod text;
+mod transform;
+
+pub use applied::{Applied, Cause, RowFailure, Verdict};
+pub use budget::Budget;
+pub use config::SandboxConfig;
+pub use error::{AdmissionError, CacheError, SandboxError, Unavailable};
+pub use sandbox::Sandbox;
+pub use transform::{Transform, WarmInstance};

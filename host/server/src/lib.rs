@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The online server: features over gRPC.
+//!
+//! It reads entity records from the online store, lets the pipeline compute values with the versions in force,
+//! and answers. Each request works on one snapshot of the versions, taken when it begins, so that a release never
+//! splits an answer. Nothing here computes a feature.
+//!
+//! Reading order: [`api`] is the generated contract; [`server`] listens; [`service`] answers; `request` and
+//! `answer` convert at the edge; [`columns`] carries Arrow arrays in messages. [`client`] asks.
+
+pub mod api;
+mod answer;
+pub mod client;
+pub mod columns;
+mod request;
+pub mod server;
+pub mod service;
+
+pub use server::{Server, ServerConfig, ServerError};

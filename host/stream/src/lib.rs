@@ -1,1 +1,33 @@
-//! Placeholder.
+//! The stream worker: follows a log of events, folds them into the records of every view in force, and emits
+//! one row per admitted event and view.
+//!
+//! Every view's state is a *feed* with a position of its own, so that a view that is released later starts at
+//! the log's beginning and catches up. A step takes one batch of the log through all feeds that stand at the
+//! same position: what it emitted is made durable first, then its records and positions are committed in one
+//! store transaction. A crash in between leaves files that begin at the committed position; [`Worker::restore`]
+//! removes them, and the step is taken again. So each event counts once and each row is there once.
+//!
+//! Reading order: [`source`], [`sink`] and [`releases`] are the worker's ports; [`feed`] and [`worker`] are the
+//! state machine over them; [`files`] is the sink of row files; [`driver`] runs a worker and says when; [`notice`]
+//! is what it reports, [`error`] what stops it.
+
+pub mod driver;
+mod emission;
+pub mod error;
+pub mod feed;
+pub mod files;
+pub mod notice;
+pub mod releases;
+pub mod sink;
+pub mod source;
+pub mod worker;
+
+pub use driver::{Driver, RunReport, Until};
+pub use error::{Problem, StreamError};
+pub use feed::FeedId;
+pub use files::{FileSink, feed_dir};
+pub use notice::{Counts, FeedProgress, Notice, Progress};
+pub use releases::{Fixed, ReleaseFeed};
+pub use sink::{AsideKind, AsideLine, Discard, Emission, NoSink, Sink};
+pub use source::Source;
+pub use worker::{DEFAULT_ROWS_MAX, Polled, Restored, Step, StepReport, Switch, Worker, WorkerConfig};

@@ -1,1 +1,56 @@
-//! Placeholder.
+//! The macros of `trifold-sdk`, which re-exports and documents them.
+
+use proc_macro::TokenStream;
+use quote::quote;
+
+mod derive;
+mod fields;
+mod types;
+mod units;
+mod view;
+
+/// Makes a struct one row of a view's inputs: each field is the column of its name.
+///
+/// `#[entity]` marks the fields that name the entity, in the order in which they stand. `event_time` (a
+/// `Timestamp`) and `event_id` (a `&str` or `String`) are the event's own; every other field is a column of its
+/// payload. Documentation comments become the fields' documentation. The struct may borrow from the batch with
+/// one lifetime.
+#[proc_macro_derive(Input, attributes(entity))]
+pub fn input(item: TokenStream) -> TokenStream {
+    expand(syn::parse(item).and_then(derive::input))
+}
+
+/// Makes a struct one row of a view's features. Documentation comments become the features' documentation.
+#[proc_macro_derive(Output)]
+pub fn output(item: TokenStream) -> TokenStream {
+    expand(syn::parse(item).and_then(derive::output))
+}
+
+/// Makes a function a row view, and its crate the view's component. A crate holds one view.
+///
+/// The function takes the input struct by value and returns the output struct or a `Result` of it with
+/// `RowError`; its documentation becomes the view's. The attributes are all optional:
+///
+/// | attribute | meaning | without it |
+/// |---|---|---|
+/// | `name = "flight_profile"` | the view's name | the function's name |
+/// | `ttl = "30d"` | how long a value lives after its event | for ever |
+/// | `lateness = "2h"` | how long after it happened an event may arrive | unlimited |
+/// | `max_early = "5m"` | how far an event's time may lie ahead of its arrival | unlimited |
+/// | `state_version = 2` | raised when stored state changes its meaning | 1 |
+/// | `fuel = 20_000_000` | the most fuel that one row may burn | the host's default |
+/// | `memory = "64MiB"` | the most memory that one row may take | the host's default |
+#[proc_macro_attribute]
+pub fn row_view(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand(syn::parse(item).map(|function| {
+        view::row_view(arguments.into(), &function).unwrap_or_else(|error| {
+            // The function stays, so that its callers and tests add no errors of their own.
+            let error = error.into_compile_error();
+            quote!(#function #error)
+        })
+    }))
+}
+
+fn expand(result: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
+    result.unwrap_or_else(|error| error.into_compile_error()).into()
+}

@@ -1,0 +1,138 @@
+//! What a backfill is asked to do, and what it tells of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use trifold_eventlog::{RowFormat, SourceConfig};
+use trifold_model::Positions;
+use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
+
+/// What is computed, and over which events.
+#[derive(Clone)]
+pub struct Job {
+    /// The version that computes.
+    pub version: LiveVersion,
+    /// The log: a directory of segments, or one file.
+    pub log: PathBuf,
+    /// The log's id; by default the name of the directory or file.
+    pub log_name: Option<String>,
+    /// Which of the log's columns carry what every event has.
+    pub source: SourceConfig,
+    /// What is asked.
+    pub ask: Ask,
+    /// Whether events at exactly T do not count.
+    pub before: bool,
+    /// Where times of arrival come from; made by [`ArrivalPolicy::new`].
+    pub arrivals: ArrivalPolicy,
+    /// Only events before these positions are read. A cut by position implies it.
+    pub until: Option<Positions>,
+}
+
+/// A file of questions: one entity and one time in each row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spine {
+    /// The file, `*.parquet` or `*.jsonl`.
+    pub path: PathBuf,
+    /// The column of the as-of time, `as_of` by default. The key fields have columns of their own names, and all
+    /// other columns are carried through to the rows.
+    pub as_of: String,
+}
+
+impl Spine {
+    /// A spine whose times stand in the column `as_of`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Spine { path: path.into(), as_of: "as_of".to_owned() }
+    }
+}
+
+/// Where the rows go.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The directory; it is made if it is missing.
+    pub dir: PathBuf,
+    /// The format of the files.
+    pub format: RowFormat,
+    /// Whether rows carry the digest of their canonical bytes.
+    pub digest: bool,
+    /// Whether what another backfill wrote there may be removed.
+    pub overwrite: bool,
+}
+
+/// What a backfill may use.
+#[derive(Debug, Clone)]
+pub struct Resources {
+    /// Into how many files the rows are split.
+    pub shards: u32,
+    /// How many threads compute.
+    pub threads: usize,
+    /// How much memory sorting may take; beyond it, it spills to disk. At least [`Resources::MEMORY_BYTES_MIN`].
+    /// What sorting does not hold (one batch or two per thread, and the row groups being written) comes on top.
+    pub memory_bytes_max: usize,
+    /// How many events and questions one pass over the log may sort. What is finished after a pass is kept when
+    /// the backfill is interrupted; in turn every pass reads the whole log.
+    pub pass_rows_max: u64,
+}
+
+impl Resources {
+    /// Sorting on disk needs this much to make progress with the widest rows that the sandbox takes.
+    pub const MEMORY_BYTES_MIN: usize = 16 << 20;
+}
+
+impl Default for Resources {
+    /// Eight files; two threads; 256 MiB, with which ten million narrow events sort in few runs on disk; ten
+    /// million rows a pass, some tens of seconds of work to lose.
+    fn default() -> Self {
+        Resources { shards: 8, threads: 2, memory_bytes_max: 256 << 20, pass_rows_max: 10_000_000 }
+    }
+}
+
+/// What a backfill is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading the events' times, to see whether they must be sorted.
+    Survey,
+    /// Reading events and questions, and sorting them.
+    Read,
+    /// Computing and writing rows.
+    Compute,
+}
+
+impl Phase {
+    /// The word for progress bars.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Survey => "survey",
+            Phase::Read => "read",
+            Phase::Compute => "compute",
+        }
+    }
+}
+
+/// Is told how far a backfill is, from several threads.
+pub trait Progress: Send + Sync {
+    /// `done` of `total` rows of a phase. Where rows are set aside, the last phases end below their totals.
+    fn report(&self, phase: Phase, done: u64, total: u64);
+}
+
+impl<F: Fn(Phase, u64, u64) + Send + Sync> Progress for F {
+    fn report(&self, phase: Phase, done: u64, total: u64) {
+        self(phase, done, total);
+    }
+}
+
+/// How a running backfill is watched and stopped.
+#[derive(Clone)]
+pub struct Watch {
+    /// Is told of progress.
+    pub progress: Arc<dyn Progress>,
+    /// Once true, the backfill ends with [`crate::BackfillError::Cancelled`] within a batch or two.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+impl Default for Watch {
+    /// Tells nobody, and is never cancelled.
+    fn default() -> Self {
+        Watch { progress: Arc::new(|_, _, _| {}), cancelled: Arc::default() }
+    }
+}

@@ -1,0 +1,112 @@
+//! The parameters of a backfill, written beside its rows: what must be equal for a rerun to go on with them.
+
+use std::fs;
+
+use serde_json::{Map, Value, json};
+use trifold_model::{Cut, Positions};
+use trifold_pipeline::Ask;
+
+use crate::Backfill;
+use crate::error::BackfillError;
+use crate::recording::Recording;
+use crate::report::Plan;
+use crate::spine::{Questioner, SpineFile};
+
+/// Raised when the rows of the same parameters would come out differently.
+const FORMAT: u32 = 1;
+
+/// The parameters, in the order in which differences are looked for.
+pub(crate) fn parameters(
+    backfill: &Backfill,
+    recording: &Recording,
+    spine: Option<&SpineFile>,
+    plan: Plan,
+) -> Result<Value, BackfillError> {
+    let job = &backfill.job;
+    let view = job.version.view();
+    let (asked, cut) = match &job.ask {
+        Ask::OwnPosition => ("every event at its own position", Value::Null),
+        Ask::EveryEvent(cut) => ("every event at its own time", cut_value(cut)),
+        Ask::Spine(cut) => ("spine", cut_value(cut)),
+    };
+    let spine = spine.map(|spine| -> Result<Value, BackfillError> {
+        let path = spine.spine().path.display().to_string();
+        let (rows, bytes) = (spine.rows(), spine.bytes()?);
+        Ok(json!({ "file": path, "rows": rows, "bytes": bytes, "as-of": spine.spine().as_of }))
+    });
+    Ok(json!({
+        "format": FORMAT,
+        "view": view.name.as_str(),
+        "component": job.version.digest().to_string(),
+        "version": job.version.version,
+        "asked": asked,
+        "cut": cut,
+        "before": job.before,
+        "until": job.until.as_ref().map(positions),
+        "log": recording.log,
+        "event-time": job.source.event_time,
+        "event-id": job.source.event_id,
+        "arrival": job.source.arrival,
+        "arrivals": job.arrivals.name(),
+        "sources": sources(recording)?,
+        "spine": spine.transpose()?,
+        "row-format": backfill.output.format.extension(),
+        "digest": backfill.output.digest,
+        "shards": backfill.resources.shards.max(1),
+        "plan": plan.name(),
+    }))
+}
+
+fn cut_value(cut: &Cut) -> Value {
+    match cut {
+        Cut::All => json!("all"),
+        Cut::Arrival => json!("arrival"),
+        Cut::Position(until) => json!({ "position": positions(until) }),
+    }
+}
+
+fn positions(positions: &Positions) -> Value {
+    positions.0.iter().map(|(partition, next)| (partition.to_string(), json!(next))).collect::<Map<_, _>>().into()
+}
+
+/// The files of the log with the rows that count. A file that is read to its end has its size too.
+fn sources(recording: &Recording) -> Result<Value, BackfillError> {
+    let mut files: Map<String, Value> = Map::new();
+    for unit in &recording.units {
+        let name = unit.scan.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let before = files.get(&name).and_then(|file| file["rows"].as_u64()).unwrap_or(0);
+        let whole = unit.rows == unit.scan.rows;
+        let size = || fs::metadata(&*unit.scan.file).map(|file| file.len());
+        let bytes = whole.then(size).transpose().map_err(BackfillError::io("read", &*unit.scan.file))?;
+        files.insert(name, json!({ "rows": before + unit.rows, "bytes": bytes }));
+    }
+    Ok(files.into())
+}
+
+/// Where two sets of parameters first differ: the parameter, its value before and its value now.
+pub(crate) fn first_difference(before: &Value, now: &Value) -> Option<(String, String, String)> {
+    if before == now {
+        return None;
+    }
+    let (Value::Object(old), Value::Object(new)) = (before, now) else {
+        return Some((String::new(), shown(before), shown(now)));
+    };
+    let names = new.keys().chain(old.keys().filter(|name| !new.contains_key(*name)));
+    names
+        .filter_map(|name| {
+            let value = |map: &Map<String, Value>| map.get(name).cloned().unwrap_or(Value::Null);
+            first_difference(&value(old), &value(new)).map(|(path, before, now)| {
+                let path = if path.is_empty() { name.clone() } else { format!("{name} {path}") };
+                (path, before, now)
+            })
+        })
+        .next()
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "not set".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,82 @@
+//! What a backfill did.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use trifold_eventlog::{AsideReason, RowFile};
+
+/// What a backfill did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// How the rows were brought into order.
+    pub plan: Plan,
+    /// How many rows of the log were read.
+    pub events_read: u64,
+    /// What was written, over all files.
+    pub counts: Counts,
+    /// How many events were set aside, by reason.
+    pub aside: BTreeMap<AsideReason, u64>,
+    /// The files of rows, in the order of their names.
+    pub files: Vec<RowFile>,
+    /// How many of the files an earlier, interrupted run had finished.
+    pub resumed_count: u32,
+}
+
+/// How the rows are brought into order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Plan {
+    /// Events and questions are sorted by entity and time. A file holds the entities whose key's BLAKE3 hash,
+    /// its first eight bytes read as a little-endian number, leaves the file's number modulo the files' count.
+    Sorted,
+    /// The log is in the order of event time and each event is asked at its own time, so that nothing needs to
+    /// be sorted. A file holds consecutive parts of the log.
+    Streamed,
+}
+
+impl Plan {
+    /// The word for reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Plan::Sorted => "sorted",
+            Plan::Streamed => "streamed",
+        }
+    }
+}
+
+/// Rows counted by what became of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// All rows.
+    pub rows: u64,
+    /// Rows by status: `value`, `empty`, `expired`, `error`, `unavailable`.
+    pub statuses: BTreeMap<String, u64>,
+    /// Row errors by code.
+    pub errors: BTreeMap<u16, ErrorCount>,
+    /// Why rows were unavailable, for one of them.
+    pub unavailable: Option<String>,
+}
+
+/// Row errors of one code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorCount {
+    /// How many there are.
+    pub rows: u64,
+    /// The offset, or row of the spine, of one of them.
+    pub number: u64,
+    /// What the transform or the host said of it.
+    pub message: String,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Counts) {
+        self.rows += other.rows;
+        for (status, rows) in &other.statuses {
+            *self.statuses.entry(status.clone()).or_default() += rows;
+        }
+        for (code, error) in &other.errors {
+            self.errors.entry(*code).and_modify(|known| known.rows += error.rows).or_insert_with(|| error.clone());
+        }
+        self.unavailable = self.unavailable.take().or_else(|| other.unavailable.clone());
+    }
+}

@@ -1,0 +1,160 @@
+//! Sorting more rows than fit into memory, by DataFusion's external sort.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::prelude::SessionConfig;
+use futures::{StreamExt, stream};
+use tokio::sync::mpsc;
+
+use crate::error::BackfillError;
+
+/// Batches held between those who send and the one who sorts.
+const CHANNEL_BATCHES: usize = 2;
+
+/// What sorts need of the machine.
+#[derive(Debug, Clone)]
+pub(crate) struct SortLimits {
+    /// Memory for one sort.
+    pub(crate) memory_bytes: usize,
+    /// Rows of a batch that comes out.
+    pub(crate) batch_rows: usize,
+    /// Where to spill.
+    pub(crate) spill_dir: PathBuf,
+}
+
+/// The senders' side stopped before it had sent everything.
+#[derive(Debug, thiserror::Error)]
+#[error("its input ended early")]
+struct Stopped;
+
+/// Sends rows to a sort. Once all senders are dropped, the sort has its input.
+#[derive(Clone)]
+pub(crate) struct SortInput(mpsc::Sender<Option<RecordBatch>>);
+
+impl SortInput {
+    /// Sends a batch; whether anybody still wants it.
+    pub(crate) fn send(&self, batch: RecordBatch) -> bool {
+        self.0.blocking_send(Some(batch)).is_ok()
+    }
+
+    /// Makes the sort fail: its input will not be complete.
+    pub(crate) fn abort(&self) {
+        // If nobody listens, the sort has failed already.
+        let _ = self.0.blocking_send(None);
+    }
+}
+
+/// A sort that waits for its input.
+pub(crate) struct Sort {
+    what: &'static str,
+    schema: SchemaRef,
+    by: Vec<usize>,
+    input: mpsc::Receiver<Option<RecordBatch>>,
+}
+
+impl Sort {
+    /// A sort of rows of a schema by some of its columns, ascending, and where to send the rows.
+    pub(crate) fn new(what: &'static str, schema: SchemaRef, by: Vec<usize>) -> (Self, SortInput) {
+        let (sender, input) = mpsc::channel(CHANNEL_BATCHES);
+        (Sort { what, schema, by, input }, SortInput(sender))
+    }
+
+    /// Takes the input to its end and hands the rows over in order. Blocks the thread, on which also the sorting
+    /// happens.
+    pub(crate) fn run(
+        self,
+        limits: &SortLimits,
+        mut each: impl FnMut(RecordBatch) -> Result<(), BackfillError>,
+    ) -> Result<(), BackfillError> {
+        let what = self.what;
+        let failed = |source: DataFusionError| match source.find_root() {
+            DataFusionError::External(error) if error.is::<Stopped>() => BackfillError::Interrupted,
+            _ => BackfillError::Sort { what, source: Box::new(source) },
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(|error| failed(DataFusionError::IoError(error)))?;
+        runtime.block_on(async {
+            let mut rows = self.start(limits).map_err(failed)?;
+            while let Some(batch) = rows.next().await {
+                each(batch.map_err(failed)?)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn start(self, limits: &SortLimits) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let by = self.by.iter().map(|&column| {
+            PhysicalSortExpr::new_default(Arc::new(Column::new(self.schema.field(column).name(), column)))
+        });
+        let by = LexOrdering::new(by)
+            .ok_or_else(|| DataFusionError::Internal("a sort without columns to sort by".to_owned()))?;
+        let schema = self.schema.clone();
+        let input = Input { schema: self.schema, rows: Mutex::new(Some(self.input)) };
+        let scan = StreamingTableExec::try_new(schema, vec![Arc::new(input)], None, [], false, None)?;
+        SortExec::new(by, Arc::new(scan)).execute(0, limits.context()?)
+    }
+}
+
+impl SortLimits {
+    fn context(&self) -> Result<Arc<TaskContext>, DataFusionError> {
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![self.spill_dir.clone()]))
+            .with_max_temp_directory_size(u64::MAX);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(self.memory_bytes)))
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        // Merging needs memory beside what is merged. DataFusion keeps 10 MiB for it by default, which is more
+        // than all there is under a low limit.
+        let config = SessionConfig::new()
+            .with_batch_size(self.batch_rows)
+            .with_sort_spill_reservation_bytes((self.memory_bytes / 4).min(10 << 20));
+        Ok(Arc::new(TaskContext::default().with_session_config(config).with_runtime(runtime)))
+    }
+}
+
+/// The rows of a channel as the one partition of a table.
+struct Input {
+    schema: SchemaRef,
+    rows: Mutex<Option<mpsc::Receiver<Option<RecordBatch>>>>,
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Input")
+    }
+}
+
+impl PartitionStream for Input {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let batches = stream::unfold(rows, |rows| async move {
+            let mut rows = rows?;
+            match rows.recv().await? {
+                Some(batch) => Some((Ok(batch), Some(rows))),
+                None => Some((Err(DataFusionError::External(Box::new(Stopped))), None)),
+            }
+        });
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches))
+    }
+}

@@ -1,0 +1,181 @@
+//! The questions of a spine, from a file or from memory.
+
+mod carried;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::FieldRef;
+use trifold_eventlog::{DecodedColumn, FileLog, LogOptions, RawBatch, ScanUnit, decode_columns};
+use trifold_model::{CanonicalRows, EntityKey, EventTime, FeatureView, FieldType};
+use trifold_pipeline::{Timeline, TimelineError};
+
+use crate::Questions;
+use crate::error::BackfillError;
+use crate::job::Spine;
+use carried::Carried;
+
+/// The times that a file can say: the years 1 to 9999.
+const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+
+/// Takes a batch of a timeline's rows, and says whether more are wanted.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<bool, BackfillError>;
+
+/// Questions that can be asked again in every pass.
+pub(crate) trait Questioner: Sync {
+    /// How many there are.
+    fn rows(&self) -> u64;
+
+    /// Hands the questions over as rows of a timeline, from the first on, as long as they are wanted.
+    fn each(&self, timeline: &Timeline, batch_rows: usize, take: Take<'_>) -> Result<(), BackfillError>;
+}
+
+impl Questioner for Questions {
+    fn rows(&self) -> u64 {
+        self.keys.len() as u64
+    }
+
+    fn each(&self, timeline: &Timeline, batch_rows: usize, take: Take<'_>) -> Result<(), BackfillError> {
+        let batches = self.keys.chunks(batch_rows).zip(self.as_of.chunks(batch_rows));
+        let mut first = 0;
+        for (keys, as_of) in batches {
+            if !take(timeline.questions(keys, as_of, first, &[])?)? {
+                break;
+            }
+            first += keys.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+/// A spine's file, looked at.
+pub(crate) struct SpineFile {
+    spine: Spine,
+    view: FeatureView,
+    units: Vec<ScanUnit>,
+    rows: u64,
+    carried: Carried,
+}
+
+impl SpineFile {
+    /// Looks at the file's columns; its rows are looked at when they are asked.
+    pub(crate) fn open(spine: &Spine, view: &FeatureView) -> Result<Self, BackfillError> {
+        let units = FileLog::open(&spine.path, LogOptions::default())?.units()?;
+        let mut file = SpineFile {
+            spine: spine.clone(),
+            view: view.clone(),
+            rows: units.iter().map(|unit| unit.rows).sum(),
+            units,
+            carried: Carried::default(),
+        };
+        let taken = file.own_columns();
+        let mut seen = Carried::default();
+        for raw in file.raw(carried::LOOK_ROWS)? {
+            if !seen.look(&raw?, &taken)? {
+                break;
+            }
+        }
+        file.carried = seen;
+        Ok(file)
+    }
+
+    pub(crate) fn spine(&self) -> &Spine {
+        &self.spine
+    }
+
+    pub(crate) fn bytes(&self) -> Result<u64, BackfillError> {
+        let mut files: Vec<_> = self.units.iter().map(|unit| unit.file.clone()).collect();
+        files.dedup();
+        let sizes = files.iter().map(|file| {
+            std::fs::metadata(&**file).map(|file| file.len()).map_err(BackfillError::io("read", &**file))
+        });
+        sizes.sum()
+    }
+
+    /// The columns that are carried through, with their own names.
+    pub(crate) fn carried(&self) -> Vec<FieldRef> {
+        self.carried.fields()
+    }
+
+    /// The columns that say what is asked: the key fields in declared order, then the time.
+    fn own_columns(&self) -> Vec<String> {
+        let keys = self.view.key_fields().map(|field| field.name.to_string());
+        keys.chain([self.spine.as_of.clone()]).collect()
+    }
+
+    fn raw(
+        &self,
+        batch_rows: usize,
+    ) -> Result<impl Iterator<Item = Result<RawBatch, BackfillError>>, BackfillError> {
+        let units = self.units.iter().map(|unit| unit.read(None, batch_rows)).collect::<Result<Vec<_>, _>>()?;
+        Ok(units.into_iter().flatten().map(|raw| Ok(raw?)))
+    }
+
+    fn questions(&self, raw: &RawBatch, timeline: &Timeline) -> Result<RecordBatch, BackfillError> {
+        let names = self.own_columns();
+        let types = self.view.key_fields().map(|field| field.ty).chain([FieldType::Timestamp]);
+        let wanted: Vec<_> = names.iter().map(String::as_str).zip(types).collect();
+        let mut columns = Vec::with_capacity(wanted.len());
+        for (column, name) in decode_columns(raw, &wanted)?.into_iter().zip(&names) {
+            columns.push(self.all_present(raw, name, column)?);
+        }
+        let as_of = columns.pop().ok_or_else(|| BackfillError::Internal("a spine without times".to_owned()))?;
+        let as_of = self.times(raw, &as_of)?;
+        let keys = keys(&columns).map_err(BackfillError::Timeline)?;
+        let carried = self.carried.columns(raw)?;
+        Ok(timeline.questions(&keys, &as_of, raw.first_offset, &carried)?)
+    }
+
+    fn all_present(&self, raw: &RawBatch, name: &str, column: DecodedColumn) -> Result<ArrayRef, BackfillError> {
+        if let Some((row, problem)) = column.bad.into_iter().next() {
+            return Err(self.row_error(raw, row, name, problem));
+        }
+        match (0..column.array.len()).find(|&row| column.array.is_null(row)) {
+            Some(row) => Err(self.row_error(raw, row, name, "is null".to_owned())),
+            None => Ok(column.array),
+        }
+    }
+
+    fn times(&self, raw: &RawBatch, as_of: &ArrayRef) -> Result<Vec<EventTime>, BackfillError> {
+        let times = as_of.as_primitive::<TimestampMicrosecondType>().values();
+        if let Some(row) = times.iter().position(|time| !TIMES.contains(time)) {
+            let problem = format!("holds {} microseconds, outside the years 1 to 9999", times[row]);
+            return Err(self.row_error(raw, row, &self.spine.as_of, problem));
+        }
+        Ok(times.iter().copied().map(EventTime).collect())
+    }
+
+    fn row_error(&self, raw: &RawBatch, row: usize, column: &str, problem: String) -> BackfillError {
+        let first = self.units.iter().find(|unit| unit.file == raw.file).map_or(0, |unit| unit.first_offset);
+        BackfillError::SpineRow {
+            file: raw.file.to_path_buf(),
+            row: raw.first_offset - first + row as u64,
+            column: column.to_owned(),
+            problem,
+        }
+    }
+}
+
+impl Questioner for SpineFile {
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn each(&self, timeline: &Timeline, batch_rows: usize, take: Take<'_>) -> Result<(), BackfillError> {
+        for raw in self.raw(batch_rows)? {
+            if !take(self.questions(&raw?, timeline)?)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The entity keys of rows, from their key columns.
+fn keys(columns: &[ArrayRef]) -> Result<Vec<EntityKey>, TimelineError> {
+    let named = columns.iter().enumerate().map(|(index, column)| (index.to_string(), column.clone()));
+    let batch = RecordBatch::try_from_iter(named)?;
+    let rows = CanonicalRows::new(&batch)?;
+    let mut scratch = Vec::new();
+    Ok((0..batch.num_rows()).map(|row| rows.key(row, &mut scratch)).collect())
+}

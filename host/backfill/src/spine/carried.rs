@@ -1,0 +1,152 @@
+//! The columns of a spine that are carried through to the rows.
+//!
+//! Those of a Parquet file keep their types. Those of JSON lines get the narrowest of bool, int64, float64 and
+//! utf8 that holds all their values; where there is none (lists, objects, a mixture), a value is carried as its
+//! JSON text.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, StringArray};
+use arrow_schema::{DataType, Field, FieldRef};
+use serde_json::Value;
+use trifold_eventlog::{RawBatch, RawRows, decode_columns};
+use trifold_model::FieldType;
+
+use crate::error::BackfillError;
+
+/// Rows of JSON lines are looked at in batches of this many.
+pub(crate) const LOOK_ROWS: usize = 4096;
+
+/// The columns carried, in the file's order or, for JSON lines, in the order of their first appearance.
+#[derive(Default)]
+pub(crate) struct Carried {
+    columns: Vec<Column>,
+    places: BTreeMap<String, usize>,
+}
+
+struct Column {
+    name: String,
+    kind: Kind,
+}
+
+/// What is known of a column's values.
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    Arrow(DataType),
+    Unknown,
+    Json(FieldType),
+    /// Values of several kinds.
+    Mixed,
+}
+
+impl Carried {
+    /// Looks at a batch. Whether the file's further batches can tell more.
+    pub(crate) fn look(&mut self, raw: &RawBatch, taken: &[String]) -> Result<bool, BackfillError> {
+        match &raw.rows {
+            RawRows::Columns { batch, .. } => {
+                for field in batch.schema().fields().iter().filter(|field| !taken.contains(field.name())) {
+                    let kind = Kind::Arrow(field.data_type().clone());
+                    self.see(field.name(), kind, raw)?;
+                }
+                // Files of one directory must agree, and each has to be seen for that.
+                Ok(true)
+            }
+            RawRows::Lines(lines) => {
+                for line in lines.iter() {
+                    // A line that is no object is reported when it is asked.
+                    let Ok(Value::Object(object)) = serde_json::from_slice(line) else { continue };
+                    for (name, value) in object.iter().filter(|(name, _)| !taken.contains(name)) {
+                        self.see(name, kind(value), raw)?;
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    fn see(&mut self, name: &str, kind: Kind, raw: &RawBatch) -> Result<(), BackfillError> {
+        let place = *self.places.entry(name.to_owned()).or_insert_with(|| {
+            self.columns.push(Column { name: name.to_owned(), kind: kind.clone() });
+            self.columns.len() - 1
+        });
+        let known = &mut self.columns[place].kind;
+        *known = match (&*known, kind) {
+            (known, kind) if *known == kind => return Ok(()),
+            (Kind::Unknown, kind @ (Kind::Json(_) | Kind::Mixed)) => kind,
+            (Kind::Json(_) | Kind::Mixed, Kind::Unknown) => return Ok(()),
+            (Kind::Json(FieldType::Int64), Kind::Json(FieldType::Float64))
+            | (Kind::Json(FieldType::Float64), Kind::Json(FieldType::Int64)) => Kind::Json(FieldType::Float64),
+            (Kind::Json(_) | Kind::Mixed, Kind::Json(_) | Kind::Mixed) => Kind::Mixed,
+            _ => {
+                let problem = format!("column {name} has another type than in the files before it");
+                return Err(BackfillError::SpineFile { file: raw.file.to_path_buf(), problem });
+            }
+        };
+        Ok(())
+    }
+
+    /// The columns as fields.
+    pub(crate) fn fields(&self) -> Vec<FieldRef> {
+        self.columns.iter().map(|column| Arc::new(Field::new(&column.name, column.kind.arrow(), true))).collect()
+    }
+
+    /// The columns of a batch.
+    pub(crate) fn columns(&self, raw: &RawBatch) -> Result<Vec<ArrayRef>, BackfillError> {
+        let column = |column: &Column| match (&raw.rows, &column.kind) {
+            (RawRows::Columns { batch, .. }, _) => match batch.column_by_name(&column.name) {
+                Some(array) => Ok(array.clone()),
+                None => {
+                    let problem = format!("it has no column {}, as other files of the spine have", column.name);
+                    Err(BackfillError::SpineFile { file: raw.file.to_path_buf(), problem })
+                }
+            },
+            (RawRows::Lines(_), Kind::Json(ty)) => typed(raw, &column.name, *ty),
+            (RawRows::Lines(lines), _) => Ok(Arc::new(texts(lines.iter(), &column.name)) as ArrayRef),
+        };
+        self.columns.iter().map(column).collect()
+    }
+}
+
+impl Kind {
+    fn arrow(&self) -> DataType {
+        match self {
+            Kind::Arrow(ty) => ty.clone(),
+            Kind::Json(ty) => ty.to_arrow(),
+            Kind::Unknown | Kind::Mixed => DataType::Utf8,
+        }
+    }
+}
+
+fn kind(value: &Value) -> Kind {
+    match value {
+        Value::Null => Kind::Unknown,
+        Value::Bool(_) => Kind::Json(FieldType::Bool),
+        Value::Number(number) if number.is_i64() => Kind::Json(FieldType::Int64),
+        Value::Number(number) if number.is_f64() => Kind::Json(FieldType::Float64),
+        Value::String(_) => Kind::Json(FieldType::Utf8),
+        _ => Kind::Mixed,
+    }
+}
+
+fn typed(raw: &RawBatch, name: &str, ty: FieldType) -> Result<ArrayRef, BackfillError> {
+    let column = decode_columns(raw, &[(name, ty)])?.into_iter().next();
+    let column = column.ok_or_else(|| BackfillError::Internal(format!("column {name} was not decoded")))?;
+    match column.bad.into_iter().next() {
+        None => Ok(column.array),
+        Some((row, problem)) => Err(BackfillError::SpineRow {
+            file: raw.file.to_path_buf(),
+            row: raw.first_offset + row as u64,
+            column: name.to_owned(),
+            problem,
+        }),
+    }
+}
+
+fn texts<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str) -> StringArray {
+    let text = |line| {
+        let Ok(Value::Object(mut object)) = serde_json::from_slice(line) else { return None };
+        object.remove(name).filter(|value| !value.is_null()).map(|value| value.to_string())
+    };
+    lines.map(text).collect()
+}

@@ -1,0 +1,348 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Feature transforms written once, run as the same WebAssembly component in streams, backfills and the online
+/// server, with the same bytes.
+///
+/// A first run: `trifold new my_view`, `trifold build my_view`, `trifold push my_view/target/trifold/my_view.wasm
+/// --release`, `trifold up --events events/`, `trifold get my_view --key id=42`.
+#[derive(Debug, Parser)]
+#[command(name = "trifold", version, max_term_width = 110, after_long_help = crate::exit::help())]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The configuration file [default: trifold.toml, if there is one]
+    #[arg(long, global = true, env = "TRIFOLD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The directory of registry, store, emitted rows and caches [default: .trifold]
+    #[arg(long, global = true, env = "TRIFOLD_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What commands print: text for people, json for scripts
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Which log lines go to standard error, such as `info` [default: warn]
+    #[arg(long, global = true, env = "TRIFOLD_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// The form of log lines: text or json [default: text]
+    #[arg(long, global = true, env = "TRIFOLD_LOG_FORMAT", value_parser = ["text", "json"])]
+    pub log_format: Option<String>,
+}
+
+/// The form of what commands print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON document on standard output.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a transform crate that builds, with a row view to start from
+    New(New),
+    /// Build a transform crate to a component and print its digest
+    Build(Build),
+    /// Show what a component says of itself: view, fields, documentation, limits
+    Inspect(Inspect),
+    /// Admit a component and run the publish gate over sample rows
+    Check(Check),
+    /// Check a component and put it into the registry as the next version of its view
+    Push(Push),
+    /// Put a version of a view into force, as in `trifold release flight_profile@2`
+    Release(Release),
+    /// List the views of the registry with their versions and releases
+    Views,
+    /// Apply a log of events to the online store and emit one row per event and view
+    Stream(Stream),
+    /// Compute a view over recorded events, at every event or at the rows of a spine
+    Backfill(Backfill),
+    /// Serve features over gRPC from the store
+    Serve(Serve),
+    /// Stream and serve in one process over the embedded store
+    Up(Up),
+    /// Look features up over gRPC
+    Get(Get),
+    /// Replay what the stream emitted or the server answers through a backfill and compare bytes
+    Audit(Audit),
+    /// Print the configuration in force
+    Config,
+}
+
+/// `trifold new`.
+#[derive(Debug, Args)]
+pub struct New {
+    /// The name of the crate and of its first view: lower-case letters, digits, `-` and `_`
+    pub name: String,
+    /// Where to make the crate's directory
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub parent: PathBuf,
+    /// The source of trifold-sdk to depend on
+    #[arg(long, env = "TRIFOLD_SDK", value_name = "DIR")]
+    pub sdk: Option<PathBuf>,
+}
+
+/// `trifold build`.
+#[derive(Debug, Args)]
+pub struct Build {
+    /// The crate's directory
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Cargo features to build with
+    #[arg(long, value_delimiter = ',')]
+    pub features: Vec<String>,
+    /// The directory to write the component into [default: target/trifold of the crate's workspace]
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Fail if Cargo.lock is missing or would change, so that the same dependencies give the same digest
+    #[arg(long)]
+    pub locked: bool,
+    /// Do not use the network
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// `trifold inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The component
+    pub component: PathBuf,
+}
+
+/// `trifold check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The component
+    pub component: PathBuf,
+    /// The sample rows
+    #[command(flatten)]
+    pub samples: Samples,
+    /// The columns of the sample events
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// Sample rows for the publish gate.
+#[derive(Debug, Args)]
+pub struct Samples {
+    /// Events to sample, Parquet or JSON lines; generated rows are tried in any case
+    #[arg(long, value_name = "ROWS")]
+    pub sample: Option<PathBuf>,
+    /// The most rows to take from the sample
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub sample_rows: usize,
+}
+
+/// `trifold push`.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// The component
+    pub component: PathBuf,
+    /// Put the version into force as well
+    #[arg(long)]
+    pub release: bool,
+    /// The sample rows
+    #[command(flatten)]
+    pub samples: Samples,
+    /// The columns of the sample events
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// `trifold release`.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// The view and the version, as in `flight_profile@2`; without `@` the latest version
+    pub version: String,
+}
+
+/// The columns of events.
+#[derive(Debug, Args, Default)]
+pub struct Source {
+    /// The column of the event time [default: event_time]
+    #[arg(long, env = "TRIFOLD_EVENT_TIME", value_name = "COLUMN")]
+    pub event_time: Option<String>,
+    /// The column of the event id [default: event_id]
+    #[arg(long, env = "TRIFOLD_EVENT_ID", value_name = "COLUMN")]
+    pub event_id: Option<String>,
+    /// The column of the arrival time, where arrivals are recorded
+    #[arg(long, env = "TRIFOLD_ARRIVAL", value_name = "COLUMN")]
+    pub arrival: Option<String>,
+    /// Vouch that events without a recorded arrival are on time; recorded in the output
+    #[arg(long)]
+    pub assume_on_time: bool,
+}
+
+/// The log that is read.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// The log: a directory of Parquet or JSON-lines segments in name order, or one such file
+    #[arg(long, env = "TRIFOLD_EVENTS", value_name = "PATH")]
+    pub events: PathBuf,
+    /// The log's name, which positions carry [default: the path's last part]
+    #[arg(long, value_name = "NAME")]
+    pub log_id: Option<String>,
+    /// The columns of the events
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// `trifold stream`.
+#[derive(Debug, Args)]
+pub struct Stream {
+    /// The log to read
+    #[command(flatten)]
+    pub log: Log,
+    /// The views to apply [default: every view in force]
+    #[arg(long, value_delimiter = ',')]
+    pub views: Vec<String>,
+    /// Go on as the log grows, until interrupted
+    #[arg(long)]
+    pub follow: bool,
+    /// Stop before this offset
+    #[arg(long, value_name = "OFFSET", conflicts_with = "follow")]
+    pub stop_at: Option<u64>,
+    /// The most events of one step: one transaction and one file of rows per view [default: 8192]
+    #[arg(long, env = "TRIFOLD_STEP_ROWS", value_name = "N")]
+    pub step_rows: Option<usize>,
+    /// The format of emitted rows [default: parquet]
+    #[arg(long, value_parser = ["parquet", "jsonl"])]
+    pub rows_format: Option<String>,
+}
+
+/// `trifold backfill`.
+#[derive(Debug, Args)]
+pub struct Backfill {
+    /// The view and the version, as in `flight_profile@2`; without `@` the version in force
+    pub version: String,
+    /// The recorded events
+    #[command(flatten)]
+    pub log: Log,
+    /// The directory to write
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The rows to ask at, Parquet or JSON lines with the entity's fields and `as_of`; every event if not given
+    #[arg(long, value_name = "FILE")]
+    pub spine: Option<PathBuf>,
+    /// The spine's column of as-of times
+    #[arg(long, default_value = "as_of", value_name = "COLUMN")]
+    pub as_of_column: String,
+    /// What was known when a value was asked for
+    #[arg(long, value_enum, default_value_t = CutName::All)]
+    pub cut: CutName,
+    /// With `--cut position`: only events before this offset; each event's own position if not given
+    #[arg(long, value_name = "OFFSET")]
+    pub position: Option<u64>,
+    /// Leave out events at exactly the as-of time
+    #[arg(long)]
+    pub before: bool,
+    /// Add the digest of each row
+    #[arg(long)]
+    pub digest: bool,
+    /// The format of the output
+    #[arg(long, default_value = "parquet", value_parser = ["parquet", "jsonl"])]
+    pub rows_format: String,
+    /// How many files to split the output into, by hash of the entity key
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub shards: u32,
+    /// The memory that sorting may use before it spills to disk, in mebibytes [default: 512]
+    #[arg(long, env = "TRIFOLD_MEMORY_MIB", value_name = "MIB")]
+    pub memory_mib: Option<u64>,
+    /// How many threads work; 0 takes one per processor
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Replace an output directory made with other parameters
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// The cut of a backfill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CutName {
+    /// Every recorded event
+    All,
+    /// Events that had arrived by the as-of time, so that nothing leaks from later
+    Arrival,
+    /// Events up to a position of the log, for audits
+    Position,
+}
+
+/// `trifold serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7411]
+    #[arg(long, env = "TRIFOLD_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+}
+
+/// `trifold up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// What to stream
+    #[command(flatten)]
+    pub stream: Stream,
+    /// How to serve
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// The server that is asked.
+#[derive(Debug, Args)]
+pub struct Server {
+    /// The server's address [default: http://127.0.0.1:7411]
+    #[arg(long, env = "TRIFOLD_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+}
+
+/// `trifold get`.
+#[derive(Debug, Args)]
+pub struct Get {
+    /// `view` for all features of a view, `view.feature` for one
+    #[arg(required = true)]
+    pub features: Vec<String>,
+    /// One entity as FIELD=VALUE pairs joined by commas, as in `carrier=UA,flight=1545`; may be repeated
+    #[arg(long = "key", required = true, value_name = "FIELD=VALUE,...")]
+    pub keys: Vec<String>,
+    /// The time that is asked for: RFC 3339, or microseconds since 1970 [default: the server's clock]
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<String>,
+    /// The server
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// `trifold audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// The view
+    pub view: String,
+    /// The recorded events
+    #[command(flatten)]
+    pub log: Log,
+    /// Audit emitted rows: the directory that `trifold stream` wrote [default: the data directory's rows of the
+    /// view, unless --online is given]
+    #[arg(long, value_name = "DIR")]
+    pub rows: Option<PathBuf>,
+    /// Audit a running server: look up every entity of the log
+    #[arg(long)]
+    pub online: bool,
+    /// The server
+    #[command(flatten)]
+    pub server: Server,
+    /// The most mismatches to print
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub show: usize,
+}

@@ -1,0 +1,23 @@
+//! `trifold audit`: what the stream emitted or the server answers against a backfill, byte for byte.
+
+mod online;
+mod report;
+mod rows;
+
+use crate::args::Audit;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
+use crate::world::World;
+
+/// Audits emitted rows or a server.
+pub fn run(world: &World, args: Audit) -> Outcome {
+    if args.online && args.rows.is_some() {
+        return Err(Failure::new(Exit::Usage, "`--rows` and `--online` are two audits: run them one after the other"));
+    }
+    let report = if args.online { online::audit(world, &args)? } else { rows::audit(world, &args)? };
+    output::print(world.format, &report, report::text)?;
+    match report.is_clean() {
+        true => Ok(()),
+        false => Err(Failure::new(Exit::Refused, report.verdict())),
+    }
+}

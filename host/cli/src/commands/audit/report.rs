@@ -1,0 +1,156 @@
+//! What an audit found.
+
+use serde::Serialize;
+use trifold_model::{EntityKey, EventTime, FeatureView, decode_keys, first_difference};
+
+use crate::output;
+
+/// What an audit found.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Report {
+    /// The view.
+    pub view: String,
+    /// What was audited.
+    pub audited: &'static str,
+    /// Rows whose canonical bytes were compared with the backfill's.
+    pub compared: u64,
+    /// Rows that differed.
+    pub differing: u64,
+    /// Rows that the backfill has and the other side does not.
+    pub missing: u64,
+    /// Rows that the backfill does not have.
+    pub extra: u64,
+    /// Rows without an answer on either side, which are not compared.
+    pub unavailable: u64,
+    /// The components that computed the rows, with the number of rows of each.
+    pub components: Vec<ComponentRows>,
+    /// The first mismatches.
+    pub mismatches: Vec<Mismatch>,
+    #[serde(skip)]
+    pub(super) show: usize,
+}
+
+/// The rows of one component.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ComponentRows {
+    /// The component.
+    pub digest: String,
+    /// How many rows it computed.
+    pub rows: u64,
+}
+
+/// One row that does not agree.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Mismatch {
+    /// The offset of the event; for a lookup the number of the entity.
+    pub number: u64,
+    /// The entity.
+    pub key: String,
+    /// The as-of time.
+    pub as_of_micros: i64,
+    /// The first field that differs, or what else does.
+    pub field: String,
+    /// What was audited.
+    pub audited: String,
+    /// What the backfill gives.
+    pub backfill: String,
+}
+
+impl Report {
+    /// An empty report that will keep so many mismatches.
+    pub fn new(view: &FeatureView, audited: &'static str, show: usize) -> Self {
+        Report { view: view.name.to_string(), audited, show, ..Report::default() }
+    }
+
+    /// Whether everything agreed.
+    pub fn is_clean(&self) -> bool {
+        self.differing == 0 && self.missing == 0 && self.extra == 0
+    }
+
+    /// The verdict in a sentence.
+    pub fn verdict(&self) -> String {
+        let first = self.mismatches.first().map_or_else(String::new, |mismatch| {
+            format!(
+                "; first {} ({}): field {}: {} against {} in the backfill",
+                mismatch.number, mismatch.key, mismatch.field, mismatch.audited, mismatch.backfill
+            )
+        });
+        format!(
+            "view {}: {} of {} rows differ, {} are missing and {} too many{first}",
+            self.view, self.differing, self.compared, self.missing, self.extra
+        )
+    }
+
+    /// Compares the canonical bytes of one row. Whether they are equal.
+    pub fn compare(&mut self, view: &FeatureView, place: &Place<'_>, audited: &[u8], backfill: &[u8]) -> bool {
+        self.compared += 1;
+        let Some(difference) = first_difference(&view.outputs, audited, backfill) else { return true };
+        self.differing += 1;
+        self.note(view, place, difference.field, difference.left, difference.right);
+        false
+    }
+
+    /// Keeps a mismatch if there is room.
+    pub fn note(&mut self, view: &FeatureView, place: &Place<'_>, field: String, audited: String, backfill: String) {
+        if self.mismatches.len() < self.show {
+            self.mismatches.push(Mismatch {
+                number: place.number,
+                key: key_text(view, place.key),
+                as_of_micros: place.as_of.0,
+                field,
+                audited,
+                backfill,
+            });
+        }
+    }
+}
+
+/// Where a row stands.
+pub struct Place<'a> {
+    /// The offset of the event, or the number of the lookup.
+    pub number: u64,
+    /// The entity.
+    pub key: &'a EntityKey,
+    /// The as-of time.
+    pub as_of: EventTime,
+}
+
+/// An entity key for people: `carrier=UA,flight=1545`.
+fn key_text(view: &FeatureView, key: &EntityKey) -> String {
+    let fields: Vec<_> = view.key_fields().cloned().collect();
+    let Ok(columns) = decode_keys(&fields, [key]) else { return key.to_string() };
+    let parts = fields.iter().zip(columns.columns()).map(|(field, column)| {
+        let value = trifold_eventlog::value_json(column, 0).map(|value| match value {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        });
+        format!("{}={}", field.name, value.unwrap_or_default())
+    });
+    parts.collect::<Vec<_>>().join(",")
+}
+
+/// The report as text.
+pub fn text(report: &Report) -> String {
+    let rows = [
+        ("compared", report.compared),
+        ("differing", report.differing),
+        ("missing", report.missing),
+        ("too many", report.extra),
+        ("unavailable", report.unavailable),
+    ];
+    let mut text = format!("audit of {}: {}\n", report.view, report.audited);
+    text.push_str(&output::table(&rows.map(|(name, count)| vec![format!("  {name}"), count.to_string()])));
+    for component in &report.components {
+        text.push_str(&format!("  {} rows by component {}\n", component.rows, &component.digest[..12]));
+    }
+    for mismatch in &report.mismatches {
+        text.push_str(&format!(
+            "\n{} {} at {}\n  field {}\n  audited   {}\n  backfill  {}\n",
+            mismatch.number, mismatch.key, mismatch.as_of_micros, mismatch.field, mismatch.audited, mismatch.backfill
+        ));
+    }
+    text
+}

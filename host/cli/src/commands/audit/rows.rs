@@ -1,0 +1,172 @@
+//! Emitted rows against a backfill at each event's own position.
+
+mod files;
+
+use std::collections::BTreeMap;
+
+use trifold_backfill::{Replay, ReplayAnswer};
+use trifold_model::{ComponentDigest, EntityKey, FeatureView, Positions, RowDigest};
+use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
+use trifold_stream::{FeedId, feed_dir};
+
+use self::files::{Emitted, StepFile, StepFiles};
+use super::report::{ComponentRows, Place, Report};
+use crate::args::Audit;
+use crate::commands::backfill::{backfill_failure, job, resources, watch};
+use crate::exit::{Failure, Outcome};
+use crate::world::World;
+
+/// Replays every emitted row with the component that it names.
+pub fn audit(world: &World, args: &Audit) -> Outcome<Report> {
+    let version = world.block_on(world.version(&args.view))?;
+    let dir = args.rows.clone().unwrap_or_else(|| feed_dir(&world.data("rows"), &FeedId::of(&version)));
+    let files = StepFiles::list(&dir)?;
+    let registry = world.registry(false)?;
+    let mut versions = BTreeMap::new();
+    for component in files.components() {
+        let transform = match component == version.digest() {
+            true => version.transform.clone(),
+            false => world.block_on(world.transform(&registry, &component))?,
+        };
+        versions.insert(component, LiveVersion { transform, ..version.clone() });
+    }
+    let end = files.end(&versions)?;
+    let mut report = Report::new(version.view(), "emitted rows", args.show);
+    for (component, version) in versions {
+        replay(world, args, &files, component, version, end, &mut report)?;
+    }
+    Ok(report)
+}
+
+fn replay(
+    world: &World,
+    args: &Audit,
+    files: &StepFiles,
+    component: ComponentDigest,
+    version: LiveVersion,
+    end: u64,
+    report: &mut Report,
+) -> Outcome {
+    let view = version.view().clone();
+    let mut job = job(world, version, &args.log, Ask::OwnPosition, false)?;
+    job.until = Some(Positions(BTreeMap::from([(0, end)])));
+    let mut comparison = Comparison::new(&view, component, job.arrivals, files, report);
+    let replay = Replay {
+        job,
+        questions: None,
+        spill_dir: world.config.data_dir.clone(),
+        resources: resources(world, None, None),
+        watch: watch(world),
+    };
+    replay.answers(&mut |answer| comparison.answer(answer)).map_err(backfill_failure)?;
+    comparison.finish()
+}
+
+/// Walks the files of steps and the replayed answers side by side, both in the order of offsets. A step is the
+/// work of one version, so that each answer is looked for in one file, and in one pass only.
+struct Comparison<'a> {
+    view: &'a FeatureView,
+    component: ComponentDigest,
+    arrivals: ArrivalPolicy,
+    /// Steps that begin further on.
+    files: std::iter::Peekable<std::slice::Iter<'a, StepFile>>,
+    /// The rest of the step's rows, or `None` where the step is another component's.
+    step: Option<std::iter::Peekable<std::vec::IntoIter<Emitted>>>,
+    compared: u64,
+    report: &'a mut Report,
+    failure: Option<Failure>,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(
+        view: &'a FeatureView,
+        component: ComponentDigest,
+        arrivals: ArrivalPolicy,
+        files: &'a StepFiles,
+        report: &'a mut Report,
+    ) -> Self {
+        let files = files.0.iter().peekable();
+        Comparison { view, component, arrivals, files, step: None, compared: 0, report, failure: None }
+    }
+
+    fn answer(&mut self, answer: ReplayAnswer<'_>) {
+        while let Some(file) = self.files.next_if(|file| file.first_offset <= answer.number) {
+            self.open(file);
+        }
+        while self.next_is(|row| row.number < answer.number) {
+            self.extra();
+        }
+        let Some(step) = &mut self.step else { return };
+        let key = EntityKey(answer.key.into());
+        let place = Place { number: answer.number, key: &key, as_of: answer.as_of };
+        match step.next_if(|row| row.number == answer.number) {
+            Some(row) => self.compare(&place, &row, answer.value),
+            None => {
+                self.report.missing += 1;
+                self.report.note(self.view, &place, "row".to_owned(), "missing".to_owned(), "present".to_owned());
+            }
+        }
+    }
+
+    /// Goes on to the next step; rows of the last one that no answer asked for are too many.
+    fn open(&mut self, file: &StepFile) {
+        while self.next_is(|_| true) {
+            self.extra();
+        }
+        self.step = None;
+        if file.component == self.component {
+            match file.rows(self.view, self.arrivals) {
+                Ok(rows) => self.step = Some(rows.into_iter().peekable()),
+                Err(failure) => {
+                    self.failure.get_or_insert(failure);
+                }
+            }
+        }
+    }
+
+    fn next_is(&mut self, is: impl Fn(&Emitted) -> bool) -> bool {
+        self.step.as_mut().and_then(|step| step.peek()).is_some_and(is)
+    }
+
+    fn compare(&mut self, place: &Place<'_>, row: &Emitted, answer: Result<&[u8], &str>) {
+        self.compared += 1;
+        let (Some((emitted, digest)), Ok(replayed)) = (&row.value, answer) else {
+            self.report.unavailable += 1;
+            return;
+        };
+        if !self.report.compare(self.view, place, emitted, replayed) {
+            return;
+        }
+        // The values agree; a row counts as differing once, whatever else is wrong with it.
+        let stored = digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
+        let others = [
+            ("_row_digest", stored, RowDigest::of(replayed).to_string()),
+            ("_key", row.key.to_string(), place.key.to_string()),
+            ("_as_of", row.as_of.0.to_string(), place.as_of.0.to_string()),
+        ];
+        if let Some((field, emitted, replayed)) = others.into_iter().find(|(_, left, right)| left != right) {
+            self.report.differing += 1;
+            self.report.note(self.view, place, field.to_owned(), emitted, replayed);
+        }
+    }
+
+    /// An emitted row that no answer belongs to.
+    fn extra(&mut self) {
+        if let Some(row) = self.step.as_mut().and_then(Iterator::next) {
+            self.report.extra += 1;
+            let place = Place { number: row.number, key: &row.key, as_of: row.as_of };
+            self.report.note(self.view, &place, "row".to_owned(), "present".to_owned(), "missing".to_owned());
+        }
+    }
+
+    fn finish(mut self) -> Outcome {
+        while let Some(file) = self.files.next() {
+            self.open(file);
+        }
+        while self.next_is(|_| true) {
+            self.extra();
+        }
+        self.report.components.push(ComponentRows { digest: self.component.to_string(), rows: self.compared });
+        self.failure.map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,127 @@
+//! The files that a stream worker emitted, one for each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch};
+use trifold_eventlog::read_row_files;
+use trifold_model::{ComponentDigest, EntityKey, EventTime, FeatureView, RowDigest};
+use trifold_pipeline::row_table::{RowTable, column, read_rows};
+use trifold_pipeline::{ArrivalPolicy, LiveVersion};
+
+use crate::commands::stream::log_failure;
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+
+/// The steps of a directory, in the order of their offsets.
+pub struct StepFiles(pub Vec<StepFile>);
+
+/// The rows of one step.
+pub struct StepFile {
+    path: PathBuf,
+    /// The first offset of the step.
+    pub first_offset: u64,
+    /// The component that computed the step.
+    pub component: ComponentDigest,
+}
+
+/// One emitted row.
+pub struct Emitted {
+    /// The offset of its event.
+    pub number: u64,
+    /// The entity.
+    pub key: EntityKey,
+    /// The as-of time.
+    pub as_of: EventTime,
+    /// The canonical bytes of the stored columns, and the stored digest; `None` where the row was unavailable.
+    pub value: Option<(Vec<u8>, Option<RowDigest>)>,
+}
+
+impl StepFiles {
+    /// The files of a directory.
+    pub fn list(dir: &Path) -> Outcome<Self> {
+        let nothing = || Failure::new(Exit::NotFound, format!("{} holds no rows: run `trifold stream`", dir.display()));
+        let entries = std::fs::read_dir(dir).map_err(|_| nothing())?;
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry.or_exit(Exit::Io)?.path();
+            if let Some(first_offset) = first_offset(&path) {
+                let component = component(&path)?;
+                files.push(StepFile { path, first_offset, component });
+            }
+        }
+        files.sort_by_key(|file| file.first_offset);
+        if files.is_empty() { Err(nothing()) } else { Ok(StepFiles(files)) }
+    }
+
+    /// The components that computed them.
+    pub fn components(&self) -> BTreeSet<ComponentDigest> {
+        self.0.iter().map(|file| file.component).collect()
+    }
+
+    /// The offset after the last row.
+    pub fn end(&self, versions: &BTreeMap<ComponentDigest, LiveVersion>) -> Outcome<u64> {
+        let Some((file, version)) = self.0.last().and_then(|file| Some((file, versions.get(&file.component)?))) else {
+            return Ok(0);
+        };
+        let rows = file.rows(version.view(), ArrivalPolicy::NotNeeded)?;
+        Ok(rows.last().map_or(file.first_offset, |row| row.number + 1))
+    }
+}
+
+/// A step's file is named `<partition>-<first offset>.<format>`.
+fn first_offset(path: &Path) -> Option<u64> {
+    let known = path.extension().is_some_and(|extension| extension == "parquet" || extension == "jsonl");
+    let (_, offset) = path.file_stem()?.to_str()?.split_once('-')?;
+    offset.parse().ok().filter(|_| known)
+}
+
+/// The component that a file's first row names.
+fn component(path: &Path) -> Outcome<ComponentDigest> {
+    let text = if path.extension().is_some_and(|extension| extension == "jsonl") {
+        let mut line = String::new();
+        BufReader::new(std::fs::File::open(path).or_exit(Exit::Io)?).read_line(&mut line).or_exit(Exit::Io)?;
+        let row: serde_json::Value = serde_json::from_str(&line).or_exit(Exit::Data)?;
+        row[column::COMPONENT].as_str().map(str::to_owned)
+    } else {
+        let batch = read_row_files(path, None).map_err(log_failure)?.next().transpose().map_err(log_failure)?;
+        batch.and_then(|batch: RecordBatch| {
+            let components = batch.column_by_name(column::COMPONENT)?.as_string_opt::<i32>()?;
+            (!components.is_empty()).then(|| components.value(0).to_owned())
+        })
+    };
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| Failure::new(Exit::Data, format!("{}: its first row names no component", path.display())))
+}
+
+impl StepFile {
+    /// The rows, which must all be of the step's component and in the order of their offsets.
+    pub fn rows(&self, view: &FeatureView, arrivals: ArrivalPolicy) -> Outcome<Vec<Emitted>> {
+        let is_text = self.path.extension().is_some_and(|extension| extension == "jsonl");
+        let schema = is_text.then(|| RowTable::of_events(view, arrivals, true).schema().clone());
+        let mut rows: Vec<Emitted> = Vec::new();
+        for batch in read_row_files(&self.path, schema).map_err(log_failure)? {
+            let read = read_rows(view, &batch.map_err(log_failure)?)
+                .map_err(|error| Failure::new(Exit::Data, format!("{}: {error}", self.path.display())))?;
+            if read.components.iter().any(|component| *component != self.component) {
+                let message = format!("{}: its rows name more than one component", self.path.display());
+                return Err(Failure::new(Exit::Data, message));
+            }
+            let canonical = read.rows.canonical().or_exit(Exit::Data)?;
+            rows.extend(canonical.into_iter().enumerate().map(|(row, bytes)| Emitted {
+                number: read.numbers[row],
+                key: read.keys[row].clone(),
+                as_of: read.as_of[row],
+                value: bytes.map(|bytes| (bytes, read.digests.as_ref().and_then(|digests| digests[row]))),
+            }));
+        }
+        match rows.windows(2).find(|pair| pair[0].number >= pair[1].number) {
+            Some(pair) => {
+                let message = format!("{}: offset {} stands twice or out of order", self.path.display(), pair[1].number);
+                Err(Failure::new(Exit::Data, message))
+            }
+            None => Ok(rows),
+        }
+    }
+}

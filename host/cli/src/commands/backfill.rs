@@ -1,0 +1,171 @@
+//! `trifold backfill`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+use trifold_backfill::{Backfill as Run, BackfillError, Job, Output, Phase, Progress, Report, Resources, Spine, Watch};
+use trifold_eventlog::RowFormat;
+use trifold_model::{Cut, Positions};
+use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
+
+use super::stream::log_failure;
+use crate::args::{Backfill, CutName, Log};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::world::World;
+use crate::{output, progress};
+
+/// Computes a view over recorded events.
+pub fn run(world: &World, args: Backfill) -> Outcome {
+    let version = world.block_on(world.version(&args.version))?;
+    let ask = ask(&args)?;
+    let job = job(world, version, &args.log, ask, args.before)?;
+    let format = if args.rows_format == "jsonl" { RowFormat::JsonLines } else { RowFormat::Parquet };
+    let backfill = Run {
+        job,
+        spine: args.spine.map(|path| Spine { path, as_of: args.as_of_column }),
+        output: Output { dir: args.out, format, digest: args.digest, overwrite: args.overwrite },
+        resources: Resources { shards: args.shards, ..resources(world, args.memory_mib, args.threads) },
+        watch: watch(world),
+    };
+    let report = backfill.run().map_err(backfill_failure)?;
+    output::print(world.format, &summary(&report), text)
+}
+
+fn ask(args: &Backfill) -> Outcome<Ask> {
+    let cut = match (args.cut, args.position) {
+        (CutName::Position, Some(offset)) => Cut::Position(Positions(BTreeMap::from([(0, offset)]))),
+        (CutName::Position, None) if args.spine.is_none() && !args.before => return Ok(Ask::OwnPosition),
+        (CutName::Position, None) => {
+            let message = "`--cut position` with a spine or --before needs the position: add `--position OFFSET`";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        (_, Some(_)) => {
+            return Err(Failure::new(Exit::Usage, "`--position` goes with `--cut position`: add that, or leave it out"));
+        }
+        (CutName::All, None) => Cut::All,
+        (CutName::Arrival, None) => Cut::Arrival,
+    };
+    Ok(if args.spine.is_some() { Ask::Spine(cut) } else { Ask::EveryEvent(cut) })
+}
+
+/// A job over a log.
+pub fn job(world: &World, version: LiveVersion, log: &Log, ask: Ask, before: bool) -> Outcome<Job> {
+    let source = world.source(&log.source);
+    let assume_on_time = world.assume_on_time(&log.source);
+    let arrivals =
+        ArrivalPolicy::new(version.view(), source.arrival.is_some(), assume_on_time).or_exit(Exit::Usage)?;
+    Ok(Job {
+        version,
+        log: log.events.clone(),
+        log_name: log.log_id.clone(),
+        source,
+        ask,
+        before,
+        arrivals,
+        until: None,
+    })
+}
+
+/// What a backfill may use: flags go before the configuration.
+pub fn resources(world: &World, memory_mib: Option<u64>, threads: Option<usize>) -> Resources {
+    let section = &world.config.backfill;
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = match threads.unwrap_or(section.threads) {
+        0 => processors,
+        threads => threads,
+    };
+    let mebibytes = usize::try_from(memory_mib.unwrap_or(section.memory_mib)).unwrap_or(usize::MAX);
+    Resources { threads, memory_bytes_max: mebibytes.saturating_mul(1 << 20), ..Resources::default() }
+}
+
+/// A progress bar per phase, and cancellation by signal.
+pub fn watch(world: &World) -> Watch {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let (flag, mut stop) = (cancelled.clone(), world.stop_signal());
+    world.handle().spawn(async move {
+        if stop.wait_for(|stop| *stop).await.is_ok() {
+            flag.store(true, Ordering::Relaxed);
+        }
+    });
+    Watch { progress: Arc::new(Bars::default()), cancelled }
+}
+
+#[derive(Default)]
+struct Bars(Mutex<Option<(Phase, indicatif::ProgressBar)>>);
+
+impl Progress for Bars {
+    fn report(&self, phase: Phase, done: u64, total: u64) {
+        let Ok(mut current) = self.0.lock() else { return };
+        if current.as_ref().is_none_or(|(shown, _)| *shown != phase) {
+            if let Some((_, bar)) = current.take() {
+                bar.finish_and_clear();
+            }
+            *current = Some((phase, progress::rows(phase.name(), total)));
+        }
+        if let Some((_, bar)) = current.as_ref() {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    }
+}
+
+/// The exit code of a backfill that failed.
+pub fn backfill_failure(error: BackfillError) -> Failure {
+    let exit = match error {
+        BackfillError::Log(error) => return log_failure(error),
+        BackfillError::Usage(_) | BackfillError::OtherBackfill { .. } | BackfillError::ForeignDirectory { .. } => {
+            Exit::Usage
+        }
+        BackfillError::Busy { .. } | BackfillError::Cancelled { .. } => Exit::Unavailable,
+        BackfillError::Io { .. } => Exit::Io,
+        _ => Exit::Data,
+    };
+    Failure { exit, error: error.into() }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Summary {
+    plan: &'static str,
+    events: u64,
+    rows: u64,
+    statuses: BTreeMap<String, u64>,
+    errors: BTreeMap<u16, trifold_backfill::ErrorCount>,
+    aside: BTreeMap<&'static str, u64>,
+    files: Vec<PathBuf>,
+    resumed_files: u32,
+}
+
+fn summary(report: &Report) -> Summary {
+    Summary {
+        plan: report.plan.name(),
+        events: report.events_read,
+        rows: report.counts.rows,
+        statuses: report.counts.statuses.clone(),
+        errors: report.counts.errors.clone(),
+        aside: report.aside.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
+        files: report.files.iter().map(|file| file.path.clone()).collect(),
+        resumed_files: report.resumed_count,
+    }
+}
+
+fn text(summary: &Summary) -> String {
+    let mut text = format!("{} rows from {} events ({})\n", summary.rows, summary.events, summary.plan);
+    let counts = summary.statuses.iter().map(|(status, count)| vec![format!("  {status}"), count.to_string()]);
+    let aside = summary.aside.iter().map(|(reason, count)| vec![format!("  aside: {reason}"), count.to_string()]);
+    text.push_str(&output::table(&counts.chain(aside).collect::<Vec<_>>()));
+    for (code, error) in &summary.errors {
+        text.push_str(&format!("  error {code} in {} rows, as in row {}: {}\n", error.rows, error.number, error.message));
+    }
+    if summary.resumed_files > 0 {
+        text.push_str(&format!("  {} files were there already\n", summary.resumed_files));
+    }
+    for file in &summary.files {
+        text.push_str(&format!("  {}\n", file.display()));
+    }
+    text
+}

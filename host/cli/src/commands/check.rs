@@ -1,0 +1,128 @@
+//! `trifold check`: admission and the publish gate.
+
+use serde::Serialize;
+use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, decode};
+use trifold_pipeline::{GateReport, publish_gate, synthetic_samples};
+use trifold_sandbox::Transform;
+
+use crate::args::{Check, Samples, Source};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::output;
+use crate::world::{World, admission_failure, read_file};
+
+/// Generated rows are always tried, so that a component is never published on friendly samples alone.
+const GENERATED_ROWS: usize = 256;
+/// Decides the generated rows and the shuffles; fixed, so that the gate gives the same verdict every time.
+const SEED: u64 = 0x7472_6966_6F6C_6431;
+
+/// What the gate found, over generated rows and over the sample that was given.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Checked {
+    view: String,
+    digest: String,
+    passed: bool,
+    samples: Vec<SampleReport>,
+}
+
+impl Checked {
+    /// Whether the component may be published.
+    pub fn passed(&self) -> bool {
+        self.passed
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct SampleReport {
+    rows_from: String,
+    rows: usize,
+    error_rows: usize,
+    checks: Vec<CheckReport>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct CheckReport {
+    name: &'static str,
+    rows: usize,
+    failure: Option<String>,
+}
+
+/// Checks a component file.
+pub fn run(world: &World, args: Check) -> Outcome {
+    let wasm = read_file(&args.component)?;
+    let transform = world.sandbox()?.admit(&wasm).map_err(admission_failure)?;
+    let checked = gate(world, &transform, &args.samples, &args.source)?;
+    output::print(world.format, &checked, text)?;
+    if checked.passed { Ok(()) } else { Err(refusal(&checked)) }
+}
+
+/// Runs the publish gate.
+pub fn gate(world: &World, transform: &Transform, samples: &Samples, source: &Source) -> Outcome<Checked> {
+    let view = transform.view();
+    let generated = synthetic_samples(view, SEED, GENERATED_ROWS).or_exit(Exit::Internal)?;
+    let report = publish_gate(transform, &generated, SEED).or_exit(Exit::Internal)?;
+    let mut reports = vec![sample_report("generated rows".to_owned(), &report)];
+    if let Some(path) = &samples.sample {
+        let source = world.source(source);
+        let columns = Some(source.columns([view]));
+        let mut log = FileLog::open(path, LogOptions { columns, ..LogOptions::default() }).or_exit(Exit::Data)?;
+        let raw = log.read(0, samples.sample_rows).or_exit(Exit::Data)?.ok_or_else(|| {
+            Failure::new(Exit::Data, format!("the sample {} has no rows", path.display()))
+        })?;
+        let events = decode(&raw, &source, view, &mut ArrivalClock::default()).or_exit(Exit::Data)?;
+        if let (true, Some(aside)) = (events.offsets.is_empty(), events.aside.first()) {
+            let message = format!("no row of {} fits the view; row 0: {}", path.display(), aside.detail);
+            return Err(Failure::new(Exit::Data, message));
+        }
+        let report = publish_gate(transform, &events.inputs, SEED).or_exit(Exit::Internal)?;
+        reports.push(sample_report(path.display().to_string(), &report));
+    }
+    let passed = reports.iter().flat_map(|report| &report.checks).all(|check| check.failure.is_none());
+    Ok(Checked { view: view.name.to_string(), digest: transform.digest().to_string(), passed, samples: reports })
+}
+
+fn sample_report(rows_from: String, report: &GateReport) -> SampleReport {
+    let checks = report.checks.iter();
+    SampleReport {
+        rows_from,
+        rows: report.sample_rows,
+        error_rows: report.error_rows,
+        checks: checks
+            .map(|check| CheckReport { name: check.name, rows: check.rows, failure: check.failure.clone() })
+            .collect(),
+    }
+}
+
+fn text(checked: &Checked) -> String {
+    let mut text = format!("view {}, component {}\n", checked.view, checked.digest);
+    for report in &checked.samples {
+        text.push_str(&format!("\n{}: {} rows, {} of them row errors\n", report.rows_from, report.rows, report.error_rows));
+        let rows: Vec<_> = report
+            .checks
+            .iter()
+            .map(|check| {
+                let verdict = check.failure.as_deref().unwrap_or("equal bytes");
+                vec![format!("  {}", check.name), verdict.to_owned()]
+            })
+            .collect();
+        text.push_str(&output::table(&rows));
+    }
+    text
+}
+
+/// The error of a component that the gate does not let through.
+pub fn refusal(checked: &Checked) -> Failure {
+    let failed = checked.samples.iter().flat_map(|report| &report.checks).find_map(|check| {
+        check.failure.as_ref().map(|failure| format!("{}: {failure}", check.name))
+    });
+    let message = format!(
+        "view {}: the publish gate refuses component {}: {}; a row's value may depend on that row alone, so look \
+         for state kept between rows and for maps without a fixed order",
+        checked.view,
+        checked.digest,
+        failed.unwrap_or_default()
+    );
+    Failure::new(Exit::Refused, message)
+}

@@ -1,0 +1,20 @@
+//! The commands, one module each. Everything they print goes through `output`.
+
+pub mod audit;
+pub mod author;
+pub mod backfill;
+pub mod check;
+pub mod get;
+pub mod inspect;
+pub mod registry;
+pub mod serve;
+pub mod stream;
+pub mod up;
+
+use crate::exit::Outcome;
+use crate::world::World;
+
+/// Prints the configuration in force.
+pub fn show_config(world: &World) -> Outcome {
+    crate::output::print(world.format, &world.config, crate::config::Config::to_toml)
+}

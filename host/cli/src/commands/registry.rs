@@ -1,0 +1,136 @@
+//! `trifold push`, `trifold release` and `trifold views`.
+
+use serde::Serialize;
+use trifold_registry::Registry;
+
+use super::check;
+use crate::args::{Push, Release};
+use crate::clock;
+use crate::exit::Outcome;
+use crate::output;
+use crate::world::{World, admission_failure, parse_version, read_file, registry_failure};
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct PushReport {
+    view: String,
+    version: u64,
+    digest: String,
+    /// False when the same component had been pushed before.
+    new: bool,
+    release: Option<u64>,
+}
+
+/// Checks a component and registers it as a version of its view.
+pub async fn push(world: &World, args: Push) -> Outcome {
+    let wasm = read_file(&args.component)?;
+    let transform = world.sandbox()?.admit(&wasm).map_err(admission_failure)?;
+    let checked = check::gate(world, &transform, &args.samples, &args.source)?;
+    if !checked.passed() {
+        return Err(check::refusal(&checked));
+    }
+    let registry = world.registry(true)?;
+    let pushed = registry
+        .push(&wasm, transform.view(), transform.description(), clock::now())
+        .await
+        .map_err(registry_failure)?;
+    let view = pushed.version.view;
+    let release = match args.release {
+        true => {
+            let release = registry.release(&view, pushed.version.version, clock::now()).await;
+            Some(release.map_err(registry_failure)?.seq)
+        }
+        false => None,
+    };
+    let report = PushReport {
+        view: view.to_string(),
+        version: pushed.version.version,
+        digest: pushed.version.digest.to_string(),
+        new: pushed.new,
+        release,
+    };
+    output::print(world.format, &report, |report| {
+        let known = if report.new { "pushed" } else { "already pushed:" };
+        let (view, version) = (&report.view, report.version);
+        let next = match report.release {
+            Some(release) => format!("release {release} puts it into force"),
+            None => format!("put it into force with `trifold release {view}@{version}`"),
+        };
+        format!("{known} {view}@{version}, sha256 {}\n{next}", report.digest)
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ReleaseReport {
+    view: String,
+    version: u64,
+    release: u64,
+    digest: String,
+}
+
+/// Puts a version into force.
+pub async fn release(world: &World, args: Release) -> Outcome {
+    let (view, number) = parse_version(&args.version)?;
+    let registry = world.registry(false)?;
+    let number = match number {
+        Some(number) => number,
+        None => registry.latest_version(&view).await.map_err(registry_failure)?.version,
+    };
+    let release = registry.release(&view, number, clock::now()).await.map_err(registry_failure)?;
+    let report = ReleaseReport {
+        view: view.to_string(),
+        version: release.version,
+        release: release.seq,
+        digest: release.digest.to_string(),
+    };
+    output::print(world.format, &report, |report| {
+        format!("release {}: {}@{} is in force, sha256 {}", report.release, report.view, report.version, report.digest)
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct VersionRow {
+    view: String,
+    version: u64,
+    digest: String,
+    bytes: u64,
+    state_id: String,
+    /// The release that puts the version into force, if it is in force.
+    release: Option<u64>,
+}
+
+/// Lists views, versions and releases.
+pub async fn views(world: &World) -> Outcome {
+    let registry = world.registry(false)?;
+    let rows = version_rows(&registry).await?;
+    output::print(world.format, &rows, |rows| {
+        let heading = ["VIEW", "VERSION", "IN FORCE", "BYTES", "STATE", "COMPONENT"].map(str::to_owned).to_vec();
+        let lines = rows.iter().map(|row| {
+            let release = row.release.map_or_else(String::new, |release| format!("release {release}"));
+            let (state, digest) = (row.state_id[..12].to_owned(), row.digest[..12].to_owned());
+            vec![row.view.clone(), row.version.to_string(), release, row.bytes.to_string(), state, digest]
+        });
+        output::table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>())
+    })
+}
+
+async fn version_rows(registry: &Registry) -> Outcome<Vec<VersionRow>> {
+    let releases = registry.releases().await.map_err(registry_failure)?;
+    let mut rows = Vec::new();
+    for view in registry.views().await.map_err(registry_failure)? {
+        let release = releases.get(&view);
+        for version in registry.versions(&view).await.map_err(registry_failure)? {
+            rows.push(VersionRow {
+                view: view.to_string(),
+                version: version.version,
+                digest: version.digest.to_string(),
+                bytes: version.size,
+                state_id: version.state_id.to_string(),
+                release: release.filter(|release| release.version == version.version).map(|release| release.seq),
+            });
+        }
+    }
+    Ok(rows)
+}

@@ -1,0 +1,103 @@
+//! `trifold serve`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use trifold_pipeline::{Catalog, CatalogProblem, LiveViews};
+use trifold_server::{Server, ServerConfig};
+use trifold_store::{EmbeddedStore, OnlineStore};
+
+use crate::args::Serve;
+use crate::clock;
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::output;
+use crate::world::{World, registry_failure};
+
+/// Serves from the embedded store until told to stop.
+pub fn run(world: &World, args: Serve) -> Outcome {
+    let store = world.store("serve")?;
+    let stop = world.stop_signal();
+    world.block_on(serve(world, &args, store, stop))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Listening {
+    listening: String,
+    views: Vec<String>,
+}
+
+/// Serves from a store until `stop` turns true.
+pub async fn serve(
+    world: &World,
+    args: &Serve,
+    store: Arc<EmbeddedStore>,
+    stop: watch::Receiver<bool>,
+) -> Outcome {
+    let section = &world.config.server;
+    let mut catalog = Catalog::new(world.registry(false)?, world.sandbox()?);
+    let problems = catalog.poll().await.map_err(registry_failure)?;
+    report(&problems);
+    let (publish, live) = watch::channel(catalog.live());
+    let config = ServerConfig {
+        rows_max: section.rows_max,
+        request_bytes_max: section.request_bytes_max,
+        request_fuel: section.request_fuel,
+        drain: Duration::from_millis(section.drain_ms),
+    };
+    let address = args.listen.as_ref().unwrap_or(&section.listen);
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("cannot listen on {address}: {error}; choose another with --listen"))
+    })?;
+    let bound = listener.local_addr().or_exit(Exit::Io)?;
+    let views = catalog.live().views.keys().map(ToString::to_string).collect();
+    let listening = Listening { listening: format!("http://{bound}"), views };
+    output::line(world.format, &listening, |listening| {
+        format!("serving {} at {}", listening.views.join(", "), listening.listening)
+    })?;
+    let interval = Duration::from_millis(section.poll_interval_ms);
+    let following = tokio::spawn(follow(catalog, publish, interval));
+    let store: Arc<dyn OnlineStore> = store;
+    let served = Server::new(store, live, clock::now, config).run(listener, stopped(stop)).await;
+    following.abort();
+    served.or_exit(Exit::Unavailable)
+}
+
+/// Publishes every new set of versions. Admission compiles, so it must not hold up the requests' threads.
+async fn follow(mut catalog: Catalog, publish: watch::Sender<Arc<LiveViews>>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        let handle = tokio::runtime::Handle::current();
+        let polled = tokio::task::spawn_blocking(move || {
+            let polled = handle.block_on(catalog.poll());
+            (catalog, polled)
+        });
+        let Ok((back, polled)) = polled.await else { return };
+        catalog = back;
+        match polled {
+            Ok(problems) => report(&problems),
+            Err(error) => tracing::error!("the releases cannot be read: {error}"),
+        }
+        let live = catalog.live();
+        publish.send_if_modified(|current| {
+            let changed = !Arc::ptr_eq(current, &live);
+            *current = live;
+            changed
+        });
+    }
+}
+
+fn report(problems: &[CatalogProblem]) {
+    for problem in problems {
+        tracing::error!("{problem}; the version before it stays in force");
+    }
+}
+
+/// Completes once `stop` turns true.
+pub async fn stopped(mut stop: watch::Receiver<bool>) {
+    // A sender that is gone will never say stop; then there is nothing to wait for either.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

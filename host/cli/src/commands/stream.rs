@@ -1,0 +1,206 @@
+//! `trifold stream`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use tokio::sync::watch;
+use trifold_eventlog::{FileLog, LogError, LogOptions, RowFormat};
+use trifold_model::ViewName;
+use trifold_pipeline::{Catalog, CatalogProblem, LiveViews};
+use trifold_registry::RegistryError;
+use trifold_store::{EmbeddedStore, StoreError};
+use trifold_stream::{Driver, FileSink, Notice, ReleaseFeed, RunReport, StreamError, Until, Worker, WorkerConfig};
+
+use crate::args::Stream;
+use crate::clock;
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::world::World;
+use crate::{output, progress};
+
+/// Applies a log to the store.
+pub fn run(world: &World, args: Stream) -> Outcome {
+    let store = world.store("stream")?;
+    let until = until(&args);
+    let mut driver = driver(world, &args, store)?;
+    let stop = world.stop_signal();
+    let report = world.block_on(drive(&mut driver, until, stop))?;
+    output::print(world.format, &summary(&report), text)?;
+    match report.problems.iter().find(|problem| problem.blocks()) {
+        Some(problem) => Err(Failure::new(Exit::Data, problem)),
+        None => Ok(()),
+    }
+}
+
+/// When the command is over.
+pub fn until(args: &Stream) -> Until {
+    match args.stop_at {
+        _ if args.follow => Until::Follow,
+        Some(offset) => Until::Offset(offset),
+        None => Until::End,
+    }
+}
+
+/// The worker of the embedded defaults: a file log, the embedded store, row files.
+pub type FileDriver = Driver<FileLog, FileSink, Chosen>;
+
+/// Puts the worker together.
+pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>) -> Outcome<FileDriver> {
+    let section = &world.config.stream;
+    let names = args.views.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect::<Outcome<Vec<_>>>()?;
+    let log = FileLog::open(&args.log.events, LogOptions { name: args.log.log_id.clone(), columns: None });
+    let log = log.map_err(log_failure)?;
+    let format = match args.rows_format.as_ref().unwrap_or(&section.rows_format).as_str() {
+        "jsonl" => RowFormat::JsonLines,
+        _ => RowFormat::Parquet,
+    };
+    let sink = FileSink::new().with_rows(world.data("rows"), format).with_aside(world.data("aside"));
+    let config = WorkerConfig {
+        source: world.source(&args.log.source),
+        rows_max: args.step_rows.unwrap_or(section.step_rows),
+        // Unlike that of any earlier life of the state, and never read by anybody but for equality.
+        incarnation: clock::now().0.unsigned_abs(),
+        assume_on_time: world.assume_on_time(&args.log.source),
+        digest: true,
+    };
+    let catalog = Catalog::new(world.registry(false)?, world.sandbox()?);
+    let interval = Duration::from_millis(section.poll_interval_ms);
+    Ok(Driver::new(Worker::new(log, store, sink, config), Chosen { catalog, names }, interval))
+}
+
+/// Runs the worker to its end, with progress for whoever watches.
+pub async fn drive(
+    driver: &mut FileDriver,
+    until: Until,
+    stop: watch::Receiver<bool>,
+) -> Outcome<RunReport> {
+    let bar = progress::rows("stream", 0);
+    let mut notify = |notice: Notice<'_>| match notice {
+        Notice::Progress(progress) => {
+            bar.set_length(progress.rows_known);
+            bar.set_position(progress.rows_done());
+        }
+        Notice::Switched { feed, version, release, offset } => {
+            tracing::info!(view = %feed.view, version, release, offset, "version in force");
+        }
+        Notice::Discarded { feed, file_count } => {
+            tracing::info!(view = %feed.view, file_count, "removed rows of a step that never committed");
+        }
+        Notice::Problem(problem) => tracing::error!("{problem}"),
+        _ => {}
+    };
+    let report = driver.run(until, &mut notify, stop).await;
+    bar.finish_and_clear();
+    report.map_err(stream_failure)
+}
+
+/// The releases of some views only; of all where none are named.
+pub struct Chosen {
+    catalog: Catalog,
+    names: Vec<ViewName>,
+}
+
+impl ReleaseFeed for Chosen {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Vec<CatalogProblem>, RegistryError>> {
+        self.catalog.poll().boxed()
+    }
+
+    fn live(&self) -> Arc<LiveViews> {
+        let live = self.catalog.live();
+        if self.names.is_empty() {
+            return live;
+        }
+        let chosen = live.views.iter().filter(|(name, _)| self.names.contains(name));
+        Arc::new(LiveViews { views: chosen.map(|(name, version)| (name.clone(), version.clone())).collect() })
+    }
+}
+
+fn stream_failure(error: StreamError) -> Failure {
+    let exit = match &error {
+        StreamError::Log(error) => return log_failure_ref(error, error.to_string()),
+        StreamError::Store { source: StoreError::Held { .. }, .. } => Exit::Unavailable,
+        StreamError::NoViews => Exit::NotFound,
+        StreamError::OtherLog { .. } | StreamError::AheadOfLog { .. } | StreamError::Ingest(_) => Exit::Data,
+        StreamError::Store { .. } | StreamError::Sink { .. } | StreamError::Registry(_) => Exit::Io,
+        _ => Exit::Internal,
+    };
+    Failure { exit, error: error.into() }
+}
+
+/// The exit code of a log that cannot be read.
+pub fn log_failure(error: LogError) -> Failure {
+    let text = error.to_string();
+    log_failure_ref(&error, text)
+}
+
+fn log_failure_ref(error: &LogError, text: String) -> Failure {
+    let exit = match error {
+        LogError::NotFound { .. } => Exit::NotFound,
+        LogError::Io { .. } => Exit::Io,
+        _ => Exit::Data,
+    };
+    Failure::new(exit, text)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Summary {
+    interrupted: bool,
+    rows_known: u64,
+    views: Vec<ViewSummary>,
+    problems: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ViewSummary {
+    view: String,
+    state_id: String,
+    version: u64,
+    next_offset: u64,
+    blocked: bool,
+    events: u64,
+    rows: u64,
+    duplicates: u64,
+    aside: BTreeMap<&'static str, u64>,
+}
+
+/// What a run came to.
+pub fn summary(report: &RunReport) -> Summary {
+    let views = report.progress.feeds.iter().map(|feed| ViewSummary {
+        view: feed.feed.view.to_string(),
+        state_id: feed.feed.state.to_string(),
+        version: feed.version,
+        next_offset: feed.next,
+        blocked: feed.blocked,
+        events: feed.counts.event_count,
+        rows: feed.counts.row_count,
+        duplicates: feed.counts.duplicate_count,
+        aside: feed.counts.aside.iter().map(|(kind, count)| (kind.name(), *count)).collect(),
+    });
+    Summary {
+        interrupted: report.interrupted,
+        rows_known: report.progress.rows_known,
+        views: views.collect(),
+        problems: report.problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The summary as a table.
+pub fn text(summary: &Summary) -> String {
+    let heading = ["VIEW", "VERSION", "NEXT OFFSET", "EVENTS", "ROWS", "ASIDE"].map(str::to_owned).to_vec();
+    let lines = summary.views.iter().map(|view| {
+        let aside: Vec<_> = view.aside.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let numbers = [view.version, view.next_offset, view.events, view.rows].map(|number| number.to_string());
+        let [version, next, events, rows] = numbers;
+        vec![view.view.clone(), version, next, events, rows, aside.join(", ")]
+    });
+    let mut text = output::table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>());
+    for problem in &summary.problems {
+        text.push_str(&format!("\nproblem: {problem}\n"));
+    }
+    text
+}

@@ -1,0 +1,41 @@
+//! `trifold up`: the stream worker and the server in one process.
+
+use trifold_stream::Until;
+
+use super::{serve, stream};
+use crate::args::Up;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
+use crate::world::World;
+
+/// Streams on a thread of its own and serves until told to stop. Without `--stop-at` the log is followed; with
+/// it, the worker stops there and the server goes on.
+pub fn run(world: &World, args: Up) -> Outcome {
+    let store = world.store("up")?;
+    let until = match stream::until(&args.stream) {
+        Until::End => Until::Follow,
+        other => other,
+    };
+    let mut driver = stream::driver(world, &args.stream, store.clone())?;
+    let (stop, stopped) = world.stop_channel();
+    let handle = world.handle();
+    std::thread::scope(|scope| {
+        let worker = scope.spawn({
+            let (stop, stopped) = (stop.clone(), stopped.clone());
+            move || {
+                let report = handle.block_on(stream::drive(&mut driver, until, stopped));
+                // A worker that failed takes the process down: stale answers without a word would be worse.
+                if report.is_err() {
+                    let _ = stop.send(true);
+                }
+                report
+            }
+        });
+        let served = world.block_on(serve::serve(world, &args.serve, store, stopped));
+        // The server is gone, by a signal or by an error; the worker finishes its step.
+        let _ = stop.send(true);
+        let report = worker.join().map_err(|_| Failure::new(Exit::Internal, "the stream worker panicked"))??;
+        served?;
+        output::line(world.format, &stream::summary(&report), stream::text)
+    })
+}

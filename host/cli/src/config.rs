@@ -1,0 +1,313 @@
+//! Configuration: committed defaults, then a file, then environment variables, then flags. Environment and
+//! flags are read together by the command line's parser; this module reads the files and merges.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toml::Table;
+
+use crate::exit::{Exit, Failure, Outcome};
+
+/// The committed defaults. Every key that a file may hold stands in it.
+pub const DEFAULTS: &str = include_str!("../default.toml");
+
+/// The file that is read from the working directory if it is there and no other is named.
+pub const FILE_NAME: &str = "trifold.toml";
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Config {
+    /// The directory of the registry, the embedded store, emitted rows and caches.
+    pub data_dir: PathBuf,
+    /// The columns of events.
+    pub source: SourceSection,
+    /// The stream worker.
+    pub stream: StreamSection,
+    /// Backfills.
+    pub backfill: BackfillSection,
+    /// The online server.
+    pub server: ServerSection,
+    /// The sandbox.
+    pub sandbox: SandboxSection,
+    /// Structured logs.
+    pub log: LogSection,
+}
+
+/// What the columns of events mean.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SourceSection {
+    /// The column of the event time.
+    pub event_time: String,
+    /// The column of the event id.
+    pub event_id: String,
+    /// The column of the arrival time; empty when arrivals are not recorded.
+    pub arrival: String,
+    /// Whether events without arrival count as on time for views that limit lateness.
+    pub assume_on_time: bool,
+}
+
+/// The stream worker.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StreamSection {
+    /// The most events of one step, which is one transaction and one file of rows per view.
+    pub step_rows: usize,
+    /// The format of emitted rows: `parquet` or `jsonl`.
+    pub rows_format: String,
+    /// How often a followed log and the releases are looked at, in milliseconds.
+    pub poll_interval_ms: u64,
+}
+
+/// Backfills.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BackfillSection {
+    /// The memory that sorting may use before it spills to disk, in mebibytes.
+    pub memory_mib: u64,
+    /// How many threads work; 0 takes one per processor.
+    pub threads: usize,
+}
+
+/// The online server.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServerSection {
+    /// The address that gRPC listens on.
+    pub listen: String,
+    /// How often the releases are looked at, in milliseconds.
+    pub poll_interval_ms: u64,
+    /// The most rows of one request.
+    pub rows_max: usize,
+    /// The most bytes of one request.
+    pub request_bytes_max: usize,
+    /// The units of fuel that one request may burn.
+    pub request_fuel: u64,
+    /// How long requests in flight may take after a signal to stop, in milliseconds.
+    pub drain_ms: u64,
+}
+
+/// The sandbox.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SandboxSection {
+    /// The most instances at one time.
+    pub instances_max: u32,
+    /// The largest component, in bytes.
+    pub component_bytes_max: usize,
+}
+
+/// Structured logs, written to standard error.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LogSection {
+    /// The filter, such as `info` or `trifold_stream=debug`.
+    pub filter: String,
+    /// `text` or `json`.
+    pub format: String,
+}
+
+impl Config {
+    /// The configuration as a file would hold it.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_else(|error| format!("# cannot be shown: {error}"))
+    }
+}
+
+/// What is wrong with a configuration file.
+#[derive(Debug, Default)]
+struct Problems(Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+/// Reads the defaults and a file on top of them. Without `path`, `trifold.toml` in the working directory is
+/// read if it exists. Everything that is wrong with the file is reported at once.
+pub fn load(path: Option<&Path>) -> Outcome<Config> {
+    let mut table = parse(DEFAULTS, Path::new("default.toml"))?;
+    let known = table.clone();
+    let implied = Path::new(FILE_NAME);
+    let file = path.or_else(|| implied.exists().then_some(implied));
+    let mut problems = Problems::default();
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(Exit::Usage, format!("cannot read the configuration file {}: {error}", file.display()))
+        })?;
+        merge(&mut table, parse(&text, file)?, &known, "", &mut problems);
+    }
+    let config = Reader { table, prefix: "", problems: &mut problems }.config();
+    match (config, problems.0.is_empty()) {
+        (Some(config), true) => Ok(config),
+        _ => {
+            let name = file.unwrap_or(Path::new("default.toml")).display();
+            Err(Failure::new(Exit::Usage, format!("the configuration file {name} has errors:{problems}")))
+        }
+    }
+}
+
+fn parse(text: &str, file: &Path) -> Outcome<Table> {
+    text.parse().map_err(|error| {
+        Failure::new(Exit::Usage, format!("the configuration file {} is not TOML: {error}", file.display()))
+    })
+}
+
+/// Lays one table over another; keys that the defaults do not have are problems.
+fn merge(base: &mut Table, over: Table, known: &Table, prefix: &str, problems: &mut Problems) {
+    for (key, value) in over {
+        match (known.get(&key), value) {
+            (None, _) => {
+                let keys = known.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                problems.0.push(format!("{prefix}{key}: unknown key; known here are {keys}"));
+            }
+            (Some(toml::Value::Table(known)), toml::Value::Table(over)) => {
+                if let Some(toml::Value::Table(base)) = base.get_mut(&key) {
+                    merge(base, over, known, &format!("{prefix}{key}."), problems);
+                }
+            }
+            (Some(_), value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Takes typed values out of a table and notes what does not fit.
+struct Reader<'a> {
+    table: Table,
+    prefix: &'static str,
+    problems: &'a mut Problems,
+}
+
+impl Reader<'_> {
+    fn get<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
+        let value = self.table.remove(key).or_else(|| {
+            self.problems.0.push(format!("{}{key}: missing", self.prefix));
+            None
+        })?;
+        match value.try_into() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let message = error.to_string();
+                self.problems.0.push(format!("{}{key}: {}", self.prefix, message.trim_end()));
+                None
+            }
+        }
+    }
+
+    fn one_of(&mut self, key: &str, words: &[&str]) -> Option<String> {
+        let value: String = self.get(key)?;
+        if words.contains(&value.as_str()) {
+            return Some(value);
+        }
+        self.problems.0.push(format!("{}{key}: `{value}` is none of {}", self.prefix, words.join(", ")));
+        None
+    }
+
+    fn section<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Option<T> {
+        let table = self.get::<Table>(name)?;
+        let prefix = match name {
+            "source" => "source.",
+            "stream" => "stream.",
+            "backfill" => "backfill.",
+            "server" => "server.",
+            "sandbox" => "sandbox.",
+            _ => "log.",
+        };
+        read(&mut Reader { table, prefix, problems: self.problems })
+    }
+
+    fn config(&mut self) -> Option<Config> {
+        // Every part is read before any is missed, so that all problems are shown at once.
+        let data_dir = self.get("data-dir");
+        let source = self.section("source", |r| {
+            let parts = (r.get("event-time"), r.get("event-id"), r.get("arrival"), r.get("assume-on-time"));
+            let (event_time, event_id, arrival, assume_on_time) = parts;
+            Some(SourceSection {
+                event_time: event_time?,
+                event_id: event_id?,
+                arrival: arrival?,
+                assume_on_time: assume_on_time?,
+            })
+        });
+        let stream = self.section("stream", |r| {
+            let parts = (r.get("step-rows"), r.one_of("rows-format", &["parquet", "jsonl"]), r.get("poll-interval-ms"));
+            Some(StreamSection { step_rows: parts.0?, rows_format: parts.1?, poll_interval_ms: parts.2? })
+        });
+        let backfill = self.section("backfill", |r| {
+            let parts = (r.get("memory-mib"), r.get("threads"));
+            Some(BackfillSection { memory_mib: parts.0?, threads: parts.1? })
+        });
+        let server = self.section("server", |r| {
+            let listen = (r.get("listen"), r.get("poll-interval-ms"), r.get("drain-ms"));
+            let limits = (r.get("rows-max"), r.get("request-bytes-max"), r.get("request-fuel"));
+            Some(ServerSection {
+                listen: listen.0?,
+                poll_interval_ms: listen.1?,
+                drain_ms: listen.2?,
+                rows_max: limits.0?,
+                request_bytes_max: limits.1?,
+                request_fuel: limits.2?,
+            })
+        });
+        let sandbox = self.section("sandbox", |r| {
+            let parts = (r.get("instances-max"), r.get("component-bytes-max"));
+            Some(SandboxSection { instances_max: parts.0?, component_bytes_max: parts.1? })
+        });
+        let log = self.section("log", |r| {
+            let parts = (r.get("filter"), r.one_of("format", &["text", "json"]));
+            Some(LogSection { filter: parts.0?, format: parts.1? })
+        });
+        Some(Config {
+            data_dir: data_dir?,
+            source: source?,
+            stream: stream?,
+            backfill: backfill?,
+            server: server?,
+            sandbox: sandbox?,
+            log: log?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_text(text: &str) -> Result<Config, String> {
+        let dir = std::env::temp_dir().join(format!("trifold-config-{}-{:?}", std::process::id(), std::thread::current().id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let file = dir.join("c.toml");
+        std::fs::write(&file, text).unwrap();
+        let result = load(Some(&file)).map_err(|failure| failure.error.to_string());
+        std::fs::remove_dir_all(&dir).unwrap();
+        result
+    }
+
+    #[test]
+    fn the_defaults_are_complete() {
+        let config = load_text("").unwrap();
+        assert_eq!(config.data_dir, PathBuf::from(".trifold"));
+        assert_eq!(config.source.event_time, "event_time");
+    }
+
+    #[test]
+    fn a_file_changes_what_it_names_and_nothing_else() {
+        let config = load_text("[server]\nrows-max = 7").unwrap();
+        assert_eq!(config.server.rows_max, 7);
+        assert_eq!(config.server.listen, load_text("").unwrap().server.listen);
+    }
+
+    #[test]
+    fn every_problem_is_shown_at_once() {
+        let error = load_text("dat-dir = 1\n[server]\nrows-max = \"many\"\nport = 1\n[log]\nformat = \"xml\"").unwrap_err();
+        for part in ["dat-dir: unknown key", "server.rows-max", "server.port: unknown key", "log.format: `xml`"] {
+            assert!(error.contains(part), "{part} is missing in {error}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What commands print on standard output: text for people, one JSON document for scripts.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::args::Format;
+use crate::exit::{Exit, OrExit, Outcome};
+
+/// Prints a result in the form asked for.
+pub fn print<T: Serialize>(format: Format, result: &T, text: impl FnOnce(&T) -> String) -> Outcome {
+    write(&match format {
+        Format::Text => text(result),
+        Format::Json => serde_json::to_string_pretty(result).or_exit(Exit::Internal)?,
+    })
+}
+
+/// Prints one of several results that a running command has to tell; as JSON each takes one line.
+pub fn line<T: Serialize>(format: Format, result: &T, text: impl FnOnce(&T) -> String) -> Outcome {
+    write(&match format {
+        Format::Text => text(result),
+        Format::Json => serde_json::to_string(result).or_exit(Exit::Internal)?,
+    })
+}
+
+fn write(text: &str) -> Outcome {
+    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
+        // Whoever reads the output may stop reading; that is no failure of ours.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.or_exit(Exit::Io),
+    }
+}
+
+/// Lays rows out in columns, the first row being the headings.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,214 @@
+//! What commands open: configuration, registry, sandbox, store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use trifold_eventlog::SourceConfig;
+use trifold_model::{ComponentDigest, ViewName};
+use trifold_pipeline::LiveVersion;
+use trifold_registry::{Registry, RegistryError};
+use trifold_sandbox::{AdmissionError, Sandbox, SandboxConfig, Transform};
+use trifold_store::{EmbeddedStore, Holder, StoreError};
+
+use crate::args::{Format, Global, Source};
+use crate::clock;
+use crate::config::{self, Config};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+
+const THREAD_STACK_BYTES: usize = 4 << 20;
+
+/// The configuration in force and the runtime that commands share.
+pub struct World {
+    /// The configuration: defaults, file, environment and flags.
+    pub config: Config,
+    /// The form of what is printed.
+    pub format: Format,
+    runtime: Runtime,
+}
+
+impl World {
+    /// Loads the configuration and starts the runtime.
+    pub fn new(global: &Global) -> Outcome<Self> {
+        let mut config = config::load(global.config.as_deref())?;
+        if let Some(dir) = &global.data_dir {
+            config.data_dir.clone_from(dir);
+        }
+        if let Some(filter) = &global.log {
+            config.log.filter.clone_from(filter);
+        }
+        if let Some(form) = &global.log_format {
+            config.log.format.clone_from(form);
+        }
+        // Guests run on these threads, whose stack must hold the megabyte that the sandbox gives a guest.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_stack_size(THREAD_STACK_BYTES)
+            .build()
+            .or_exit(Exit::Internal)?;
+        Ok(World { config, format: global.format, runtime })
+    }
+
+    /// Runs a future to its end.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// A handle of the runtime, for threads of their own.
+    pub fn handle(&self) -> tokio::runtime::Handle {
+        self.runtime.handle().clone()
+    }
+
+    /// Turns true once the process is asked to stop, by an interrupt or a termination signal.
+    pub fn stop_signal(&self) -> watch::Receiver<bool> {
+        self.stop_channel().1
+    }
+
+    /// As [`World::stop_signal`], with the sender, by which the process can stop itself.
+    pub fn stop_channel(&self) -> (watch::Sender<bool>, watch::Receiver<bool>) {
+        let (stop, stopped) = watch::channel(false);
+        let sender = stop.clone();
+        self.runtime.spawn(async move {
+            signalled().await;
+            let _ = sender.send(true);
+        });
+        (stop, stopped)
+    }
+
+    /// A directory or file of the data directory.
+    pub fn data(&self, name: &str) -> PathBuf {
+        self.config.data_dir.join(name)
+    }
+
+    /// The registry. Only commands that write to it make it.
+    pub fn registry(&self, create: bool) -> Outcome<Registry> {
+        Registry::local(&self.data("registry"), create).map_err(registry_failure)
+    }
+
+    /// The sandbox with its compile cache.
+    pub fn sandbox(&self) -> Outcome<Sandbox> {
+        let section = &self.config.sandbox;
+        let config = SandboxConfig {
+            cache_dir: Some(self.data("cache")),
+            instances_max: section.instances_max,
+            component_bytes_max: section.component_bytes_max,
+            ..SandboxConfig::default()
+        };
+        Sandbox::new(config).or_exit(Exit::Internal)
+    }
+
+    /// The embedded store, for this process alone.
+    pub fn store(&self, command: &str) -> Outcome<Arc<EmbeddedStore>> {
+        std::fs::create_dir_all(&self.config.data_dir).map_err(|error| {
+            let dir = self.config.data_dir.display();
+            Failure::new(Exit::Io, format!("cannot make the data directory {dir}: {error}"))
+        })?;
+        let holder = Holder { pid: std::process::id(), command: format!("trifold {command}"), since: clock::now() };
+        EmbeddedStore::open(&self.data("store.redb"), &holder).map(Arc::new).map_err(|error| {
+            let exit = match error {
+                StoreError::Held { .. } => Exit::Unavailable,
+                _ => Exit::Io,
+            };
+            Failure { exit, error: error.into() }
+        })
+    }
+
+    /// What the columns of events mean: flags and environment go before the file.
+    pub fn source(&self, source: &Source) -> SourceConfig {
+        let section = &self.config.source;
+        let arrival = source.arrival.as_ref().unwrap_or(&section.arrival);
+        SourceConfig {
+            event_time: source.event_time.as_ref().unwrap_or(&section.event_time).clone(),
+            event_id: source.event_id.as_ref().unwrap_or(&section.event_id).clone(),
+            arrival: (!arrival.is_empty()).then(|| arrival.clone()),
+        }
+    }
+
+    /// Whether events without arrival count as on time.
+    pub fn assume_on_time(&self, source: &Source) -> bool {
+        source.assume_on_time || self.config.source.assume_on_time
+    }
+
+    /// A version of a view from the registry, ready to run: `view@3`, or `view` for the release in force.
+    pub async fn version(&self, name: &str) -> Outcome<LiveVersion> {
+        let registry = self.registry(false)?;
+        let (view, number) = parse_version(name)?;
+        let (number, release, digest) = match number {
+            Some(number) => {
+                let version = registry.version(&view, number).await.map_err(registry_failure)?;
+                (number, None, version.digest)
+            }
+            None => {
+                let releases = registry.releases().await.map_err(registry_failure)?;
+                let release = releases.get(&view).ok_or_else(|| {
+                    let known = releases.views.keys().map(ViewName::as_str).collect::<Vec<_>>();
+                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                    let message = format!("no version of view {view} is in force; views in force: {known}");
+                    Failure::new(Exit::NotFound, message)
+                })?;
+                (release.version, Some(release.seq), release.digest)
+            }
+        };
+        let transform = self.transform(&registry, &digest).await?;
+        Ok(LiveVersion { version: number, release, transform })
+    }
+
+    /// A component of the registry, admitted.
+    pub async fn transform(&self, registry: &Registry, digest: &ComponentDigest) -> Outcome<Transform> {
+        let wasm = registry.component(digest).await.map_err(registry_failure)?;
+        self.sandbox()?.admit(&wasm).map_err(admission_failure)
+    }
+}
+
+/// Splits `view@3`.
+pub fn parse_version(text: &str) -> Outcome<(ViewName, Option<u64>)> {
+    let (view, number) = match text.split_once('@') {
+        None => (text, None),
+        Some((view, number)) => {
+            let number = number.parse().map_err(|_| {
+                Failure::new(Exit::Usage, format!("`{text}` names no version: write VIEW@N, as in `{view}@2`"))
+            })?;
+            (view, Some(number))
+        }
+    };
+    Ok((view.parse().or_exit(Exit::Usage)?, number))
+}
+
+/// Reads a whole file, naming it when that fails.
+pub fn read_file(path: &Path) -> Outcome<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Io };
+        Failure::new(exit, format!("cannot read {}: {error}", path.display()))
+    })
+}
+
+/// The exit code of a registry's error.
+pub fn registry_failure(error: RegistryError) -> Failure {
+    let exit = if error.is_unknown() {
+        Exit::NotFound
+    } else if error.is_damage() {
+        Exit::Data
+    } else {
+        Exit::Io
+    };
+    Failure { exit, error: error.into() }
+}
+
+/// The exit code of a component that is not admitted.
+pub fn admission_failure(error: AdmissionError) -> Failure {
+    Failure { exit: Exit::Data, error: error.into() }
+}
+
+/// Completes at the first interrupt or termination signal; never where signals cannot be had.
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,117 @@
+use trifold_model::view::FIELDS_MAX;
+use trifold_model::{FeatureView, FieldType, ItemType, RowLimits, Span, ViewKind, ViewSpec};
+
+use crate::random::field;
+
+/// A view without a flaw.
+pub(crate) fn spec() -> ViewSpec {
+    ViewSpec {
+        name: "flight_profile".parse().unwrap(),
+        kind: ViewKind::Row,
+        doc: "What a flight looks like.".to_owned(),
+        entity: vec!["flight".parse().unwrap(), "carrier".parse().unwrap()],
+        inputs: vec![
+            field("carrier", FieldType::Utf8, false),
+            field("flight", FieldType::Int64, false),
+            field("event_time", FieldType::Timestamp, false),
+            field("dep_delay", FieldType::Float64, true),
+        ],
+        outputs: vec![field("hour", FieldType::Int64, false), field("dep_delay", FieldType::Float64, true)],
+        ttl: None,
+        lateness: Span::from_seconds(7_200),
+        max_early: Span::from_seconds(300),
+        state_version: 1,
+        limits: RowLimits::default(),
+    }
+}
+
+#[track_caller]
+fn check(change: impl FnOnce(&mut ViewSpec), expected: &[&str]) {
+    let mut spec = spec();
+    change(&mut spec);
+    match FeatureView::new(spec) {
+        Ok(_) => assert!(expected.is_empty(), "accepted"),
+        Err(error) => {
+            assert_eq!(error.problems, expected);
+            assert_eq!(error.to_string(), format!("view flight_profile: {}", expected.join("; ")));
+        }
+    }
+}
+
+#[test]
+fn a_view_knows_its_key_in_declared_order() {
+    let view = FeatureView::new(spec()).unwrap();
+    assert_eq!(view.key_columns(), [1, 0]);
+    let names: Vec<_> = view.key_fields().map(|field| field.name.as_str()).collect();
+    assert_eq!(names, ["flight", "carrier"]);
+    assert_eq!(view.input_schema().fields().len(), 4);
+    assert!(view.output_schema().field(1).is_nullable());
+}
+
+#[test]
+fn each_problem_is_reported() {
+    check(|_| {}, &[]);
+    check(|spec| spec.outputs.clear(), &["it has no output fields"]);
+    check(|spec| spec.entity.clear(), &["it has no entity fields"]);
+    let many = || (0..=FIELDS_MAX).map(|index| field(&format!("f{index}"), FieldType::Bool, true)).collect();
+    check(|spec| spec.outputs = many(), &["it has 1025 output fields, the most is 1024"]);
+    check(|spec| spec.outputs[1] = spec.outputs[0].clone(), &["output field hour is declared twice"]);
+    check(|spec| spec.inputs.push(spec.inputs[3].clone()), &["input field dep_delay is declared twice"]);
+    check(|spec| spec.entity[1] = spec.entity[0].clone(), &["entity field flight is declared twice"]);
+    check(|spec| spec.entity[1] = "tailnum".parse().unwrap(), &["entity field tailnum is not an input"]);
+    check(|spec| spec.inputs[0].nullable = true, &["entity field carrier may not be nullable"]);
+    check(|spec| spec.limits.fuel = 9_999, &["the fuel limit 9999 is outside 10000 to 2000000000"]);
+    check(
+        |spec| spec.limits.memory_bytes = u64::MAX,
+        &["the memory limit of 18446744073709551615 bytes is outside 2097152 to 268435456"],
+    );
+    for ty in [FieldType::Float32, FieldType::Float64, FieldType::List(ItemType::Int64)] {
+        let expected = format!("entity field flight has type {ty}, which cannot be a key");
+        check(|spec| spec.inputs[1].ty = ty, &[expected.as_str()]);
+    }
+}
+
+#[test]
+fn reserved_inputs_keep_their_type() {
+    let time = "input event_time is the event's own and must be a required timestamp";
+    check(|spec| spec.inputs[2].ty = FieldType::Int64, &[time]);
+    check(|spec| spec.inputs[2].nullable = true, &[time]);
+    let id = "input event_id is the event's own and must be a required utf8";
+    check(|spec| spec.inputs.push(field("event_id", FieldType::Int64, false)), &[id]);
+    check(|spec| spec.inputs.push(field("event_id", FieldType::Utf8, true)), &[id]);
+    check(|spec| spec.inputs.push(field("event_id", FieldType::Utf8, false)), &[]);
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let change = |spec: &mut ViewSpec| {
+        spec.outputs.clear();
+        spec.entity.push("flight".parse().unwrap());
+        spec.inputs[1].ty = FieldType::Float64;
+        spec.inputs[2].nullable = true;
+        spec.limits = RowLimits { fuel: 0, memory_bytes: 0 };
+    };
+    check(
+        change,
+        &[
+            "it has no output fields",
+            "entity field flight has type float64, which cannot be a key",
+            "entity field flight is declared twice",
+            "entity field flight has type float64, which cannot be a key",
+            "input event_time is the event's own and must be a required timestamp",
+            "the fuel limit 0 is outside 10000 to 2000000000",
+            "the memory limit of 0 bytes is outside 2097152 to 268435456",
+        ],
+    );
+}
+
+#[test]
+fn an_on_demand_view_needs_no_entity() {
+    let change = |spec: &mut ViewSpec| {
+        spec.kind = ViewKind::OnDemand;
+        spec.entity.clear();
+        // Its inputs come from the request, where the name means nothing special.
+        spec.inputs[2].ty = FieldType::Int64;
+    };
+    check(change, &[]);
+}

@@ -1,0 +1,220 @@
+//! Folding a batch of events into the records of a row view: per entity, the input row of its latest event in
+//! canonical order.
+
+use std::collections::BTreeMap;
+
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use arrow_select::concat::concat_batches;
+use trifold_eventlog::{Aside, AsideReason, Events, row_json};
+use trifold_model::canonical::ForeignType;
+use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, FeatureView, decode_rows};
+use trifold_sandbox::Budget;
+use trifold_store::Record;
+
+use crate::admission::admit;
+use crate::rows::Rows;
+use crate::values::{Latest, values};
+use crate::version::LiveVersion;
+
+/// Why a batch could not be folded. Bad events never cause it; damaged records do.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// A stored record does not decode as the view's inputs.
+    #[error("view {view}: a stored record is damaged: {source}; clear the view's state and replay the log")]
+    Record {
+        /// The view's name.
+        view: String,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// Arrow refused an operation.
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    /// A column of a type outside the contract.
+    #[error(transparent)]
+    Type(#[from] ForeignType),
+}
+
+/// A batch of events of one view, admitted and keyed; it waits for the records of [`Ingest::entities`].
+pub struct Ingest {
+    view: FeatureView,
+    events: Events,
+    /// The entity of each event, as an index into `entities`.
+    entity: Vec<usize>,
+    entities: Vec<EntityKey>,
+    fields: Vec<Vec<u8>>,
+}
+
+/// What a batch of events changed and emitted.
+pub struct Ingested {
+    /// The records that changed, by entity key in ascending order.
+    pub puts: Vec<(EntityKey, Record)>,
+    /// One row for each admitted event: the view's value at that event's position.
+    pub rows: Rows,
+    /// The as-of time of each row.
+    pub as_of: Vec<EventTime>,
+    /// The admitted events, row for row with `rows`.
+    pub events: Events,
+    /// Events that do not count, ascending by offset.
+    pub aside: Vec<Aside>,
+    /// Events that equalled the entity's latest and were counted once.
+    pub duplicate_count: u64,
+}
+
+/// The latest event of an entity: from the store, or from this batch.
+struct Winner {
+    time: EventTime,
+    id: String,
+    /// Row of the combined inputs.
+    row: u32,
+    /// Row of the batch, if it is from there.
+    from_batch: Option<usize>,
+}
+
+impl Ingest {
+    /// Sets aside what does not count and computes the entity key of every other event.
+    pub fn new(view: &FeatureView, events: Events) -> Result<Self, IngestError> {
+        let events = admit(view, events)?;
+        let count = events.times.len();
+        let mut places = BTreeMap::new();
+        let mut entities = Vec::new();
+        let mut entity = Vec::with_capacity(count);
+        let mut fields = Vec::with_capacity(count);
+        let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied())?;
+        let rows = CanonicalRows::new(&events.inputs)?;
+        let mut scratch = Vec::new();
+        for row in 0..count {
+            let key = keys.key(row, &mut scratch);
+            let place = *places.entry(key).or_insert_with_key(|key| {
+                entities.push(key.clone());
+                entities.len() - 1
+            });
+            entity.push(place);
+            let mut bytes = Vec::new();
+            rows.write_fields(row, &mut bytes);
+            fields.push(bytes);
+        }
+        Ok(Ingest { view: view.clone(), events, entity, entities, fields })
+    }
+
+    /// The entities whose records [`Ingest::fold`] needs, each once.
+    pub fn entities(&self) -> &[EntityKey] {
+        &self.entities
+    }
+
+    /// Folds the events onto the records as they were before the batch, `records[i]` being that of
+    /// `entities()[i]`, and computes the row that each event emits.
+    pub fn fold(
+        mut self,
+        records: &[Option<Record>],
+        version: &LiveVersion,
+        budget: &mut Budget,
+    ) -> Result<Ingested, IngestError> {
+        let (prior, mut winners) = self.prior(records)?;
+        let (choice, conflicts, duplicate_count) = self.choose(&prior, records, &mut winners);
+        let as_of: Vec<_> = choice.iter().map(|(_, time)| *time).collect();
+        let latest = Latest {
+            times: records
+                .iter()
+                .flatten()
+                .map(|record| record.event_time)
+                .chain(self.events.times.iter().copied())
+                .collect(),
+            inputs: concat_batches(self.view.input_schema(), [&prior, &self.events.inputs])?,
+            choice: choice.iter().map(|(row, _)| Some(*row)).collect(),
+        };
+        let rows = values(version, &latest, &as_of, budget)?;
+        let puts = self.puts(&winners);
+        let mut aside = std::mem::take(&mut self.events.aside);
+        aside.extend(conflicts);
+        aside.sort_by_key(|aside| aside.offset);
+        Ok(Ingested { puts, rows, as_of, events: self.events, aside, duplicate_count })
+    }
+
+    /// The inputs of the prior records, and the winner of each entity before the batch.
+    fn prior(&self, records: &[Option<Record>]) -> Result<(RecordBatch, Vec<Option<Winner>>), IngestError> {
+        let fields = records.iter().flatten().map(|record| record.fields.as_slice());
+        let inputs = decode_rows(&self.view.inputs, fields)
+            .map_err(|source| IngestError::Record { view: self.view.name.to_string(), source })?;
+        let mut row = 0;
+        let winners = records
+            .iter()
+            .map(|record| {
+                record.as_ref().map(|record| {
+                    row += 1;
+                    Winner { time: record.event_time, id: record.event_id.clone(), row: row - 1, from_batch: None }
+                })
+            })
+            .collect();
+        Ok((inputs, winners))
+    }
+
+    /// Walks the events in the order of the log; for each, which row is the entity's latest after it.
+    fn choose(
+        &self,
+        prior: &RecordBatch,
+        records: &[Option<Record>],
+        winners: &mut [Option<Winner>],
+    ) -> (Vec<(u32, EventTime)>, Vec<Aside>, u64) {
+        let mut choice = Vec::with_capacity(self.entity.len());
+        let mut conflicts = Vec::new();
+        let mut duplicate_count = 0;
+        for (row, &entity) in self.entity.iter().enumerate() {
+            let (time, id) = (self.events.times[row], self.events.ids.value(row));
+            let winner = &mut winners[entity];
+            match winner.as_ref().map(|winner| (time, id).cmp(&(winner.time, winner.id.as_str()))) {
+                None | Some(std::cmp::Ordering::Greater) => {
+                    let combined = (prior.num_rows() + row) as u32;
+                    *winner = Some(Winner { time, id: id.to_owned(), row: combined, from_batch: Some(row) });
+                }
+                Some(std::cmp::Ordering::Less) => {}
+                Some(std::cmp::Ordering::Equal) => {
+                    duplicate_count += 1;
+                    let kept = match winner.as_ref().and_then(|winner| winner.from_batch) {
+                        Some(first) => Some(&self.fields[first]),
+                        None => records[entity].as_ref().map(|record| &record.fields),
+                    };
+                    if kept != Some(&self.fields[row]) {
+                        conflicts.push(self.conflict(row));
+                    }
+                }
+            }
+            choice.extend(winner.as_ref().map(|winner| (winner.row, winner.time)));
+        }
+        (choice, conflicts, duplicate_count)
+    }
+
+    fn conflict(&self, row: usize) -> Aside {
+        Aside {
+            partition: self.events.partition,
+            offset: self.events.offsets[row],
+            reason: AsideReason::Conflict,
+            detail: "differs from the first event with the same entity, time and id".to_owned(),
+            event: row_json(&self.events.inputs, row),
+        }
+    }
+
+    /// The records that this batch changed.
+    fn puts(&mut self, winners: &[Option<Winner>]) -> Vec<(EntityKey, Record)> {
+        let mut puts: Vec<_> = self
+            .entities
+            .iter()
+            .zip(winners)
+            .filter_map(|(key, winner)| {
+                let winner = winner.as_ref()?;
+                let row = winner.from_batch?;
+                let record = Record {
+                    event_time: winner.time,
+                    event_id: winner.id.clone(),
+                    partition: self.events.partition,
+                    offset: self.events.offsets[row],
+                    fields: std::mem::take(&mut self.fields[row]),
+                };
+                Some((key.clone(), record))
+            })
+            .collect();
+        puts.sort_by(|(left, _), (right, _)| left.cmp(right));
+        puts
+    }
+}

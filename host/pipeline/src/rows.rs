@@ -1,0 +1,86 @@
+//! Rows of features: one status and one set of output columns each.
+
+use std::collections::BTreeMap;
+
+use arrow_array::RecordBatch;
+use trifold_model::canonical::ForeignType;
+use trifold_model::{CanonicalRows, RowDigest, RowStatus};
+
+/// What became of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A value, or a deterministic reason why there is none. It has canonical bytes.
+    Known(RowStatus),
+    /// No answer this time, for a reason outside the value. It is never stored, digested or compared.
+    Unavailable(String),
+}
+
+/// Rows of one view, computed by one component.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    outputs: RecordBatch,
+    outcomes: Vec<Outcome>,
+    messages: BTreeMap<usize, String>,
+}
+
+impl Rows {
+    /// Rows from their columns, their outcomes and the messages of row errors by row.
+    ///
+    /// `outputs` has one row for each outcome, null wherever the outcome is not a value.
+    pub fn new(outputs: RecordBatch, outcomes: Vec<Outcome>, messages: BTreeMap<usize, String>) -> Self {
+        debug_assert_eq!(outputs.num_rows(), outcomes.len());
+        Rows { outputs, outcomes, messages }
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+
+    /// The output columns in the view's order.
+    pub fn outputs(&self) -> &RecordBatch {
+        &self.outputs
+    }
+
+    /// What became of each row.
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
+    /// The message of a row error. It helps people and is no part of the value.
+    pub fn message(&self, row: usize) -> Option<&str> {
+        self.messages.get(&row).map(String::as_str)
+    }
+
+    /// The canonical bytes of each row, `None` where it is unavailable.
+    pub fn canonical(&self) -> Result<Vec<Option<Vec<u8>>>, ForeignType> {
+        self.map_known(|rows, status, row, _| {
+            let mut bytes = Vec::new();
+            rows.write_row(status, row, &mut bytes);
+            bytes
+        })
+    }
+
+    /// The digest of each row, `None` where it is unavailable.
+    pub fn digests(&self) -> Result<Vec<Option<RowDigest>>, ForeignType> {
+        self.map_known(|rows, status, row, scratch| rows.digest(status, row, scratch))
+    }
+
+    fn map_known<T>(
+        &self,
+        each: impl Fn(&CanonicalRows<'_>, RowStatus, usize, &mut Vec<u8>) -> T,
+    ) -> Result<Vec<Option<T>>, ForeignType> {
+        let columns = CanonicalRows::new(&self.outputs)?;
+        let mut scratch = Vec::new();
+        let known = self.outcomes.iter().enumerate().map(|(row, outcome)| match outcome {
+            Outcome::Known(status) => Some(each(&columns, *status, row, &mut scratch)),
+            Outcome::Unavailable(_) => None,
+        });
+        Ok(known.collect())
+    }
+}

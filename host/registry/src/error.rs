@@ -1,0 +1,185 @@
+//! Why the registry refuses or cannot answer.
+
+use std::path::PathBuf;
+
+use trifold_model::{ComponentDigest, ViewName};
+
+/// Why the registry refused or could not answer. Every path is a file or directory that can be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// There is no registry.
+    #[error("there is no registry at {path}; push a component first, which creates it")]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The registry's directory cannot be used.
+    #[error("cannot open the registry {path}: {reason}")]
+    Open {
+        /// The directory.
+        path: PathBuf,
+        /// What the file system says.
+        reason: String,
+    },
+    /// Nothing may be written.
+    #[error(
+        "the registry is read-only: cannot write {path}: {reason}; change its permissions or use another directory"
+    )]
+    ReadOnly {
+        /// What was to be written.
+        path: PathBuf,
+        /// What the file system says.
+        reason: String,
+    },
+    /// The file system failed.
+    #[error("cannot {action} {path}: {reason}")]
+    Io {
+        /// What was to be done.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the file system says.
+        reason: String,
+    },
+    /// A file is larger than its kind may be.
+    #[error("{path} has {bytes} bytes, the most is {bytes_max}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The most that it may have.
+        bytes_max: u64,
+    },
+    /// A component's bytes are not those that its name says.
+    #[error("the component {path} is damaged: the SHA-256 of its bytes is {found}; push it again to restore it")]
+    DamagedComponent {
+        /// The file.
+        path: PathBuf,
+        /// The digest of the bytes found.
+        found: ComponentDigest,
+    },
+    /// A component is not there.
+    #[error("there is no component {path}; push it to restore it")]
+    MissingComponent {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The record of a version or a release cannot be used.
+    #[error("the record {path} cannot be used: {damage}")]
+    DamagedRecord {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: RecordDamage,
+    },
+    /// A release that was in force is not recorded any more.
+    #[error("the record {path} of the release in force is gone; restore it, or release again")]
+    Vanished {
+        /// The file that was there.
+        path: PathBuf,
+    },
+    /// There is no such view.
+    #[error("there is no view {view}; {}", known_views(known))]
+    UnknownView {
+        /// The view asked for.
+        view: ViewName,
+        /// The views that there are.
+        known: Vec<ViewName>,
+    },
+    /// There is no such version.
+    #[error("view {view} has no version {version}; it has {}", known_versions(known))]
+    UnknownVersion {
+        /// The view.
+        view: ViewName,
+        /// The version asked for.
+        version: u64,
+        /// The versions that there are, ascending.
+        known: Vec<u64>,
+    },
+    /// A component's description is not JSON.
+    #[error("the description of view {view} is not JSON: {reason}")]
+    Description {
+        /// The view.
+        view: ViewName,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Others took every number that was tried.
+    #[error("view {view}: others took the {attempts} numbers that were tried; try again")]
+    Contended {
+        /// The view.
+        view: ViewName,
+        /// How many numbers were tried.
+        attempts: u64,
+    },
+}
+
+impl RegistryError {
+    /// Whether what is stored is damaged, so that trying again does not help.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            RegistryError::DamagedComponent { .. }
+                | RegistryError::DamagedRecord { .. }
+                | RegistryError::MissingComponent { .. }
+                | RegistryError::TooLarge { .. }
+                | RegistryError::Vanished { .. }
+        )
+    }
+
+    /// Whether something was asked for that does not exist.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, RegistryError::UnknownView { .. } | RegistryError::UnknownVersion { .. })
+    }
+}
+
+/// What is wrong with the record of a version or a release.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordDamage {
+    /// It is not JSON, a field is missing, or there is one that is not known.
+    #[error("{0}; if a newer version of trifold wrote it, use that version")]
+    Json(String),
+    /// A field has a value that it cannot have.
+    #[error("field {field} is `{value}`: {reason}")]
+    Value {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// Why that is wrong.
+        reason: String,
+    },
+    /// The record is not the one that its path says.
+    #[error("field {field} is `{found}`, but the path says `{expected}`")]
+    Misplaced {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// What the path says.
+        expected: String,
+    },
+}
+
+fn known_views(known: &[ViewName]) -> String {
+    match known {
+        [] => "nothing was pushed yet".to_owned(),
+        known => format!("the views are {}", join(known)),
+    }
+}
+
+fn known_versions(known: &[u64]) -> String {
+    match known {
+        [first, .., last] if is_run(known) => format!("{first} to {last}"),
+        known => join(known),
+    }
+}
+
+fn is_run(numbers: &[u64]) -> bool {
+    numbers.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]))
+}
+
+fn join(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,137 @@
+//! The JSON of the records. A field that is not known is refused rather than passed over, because a newer version
+//! of Trifold may mean something by it that changes what serves.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use trifold_model::{EventTime, ViewName};
+
+use crate::error::RecordDamage;
+use crate::record::{Release, ReleaseKind, VersionRecord};
+
+const FULL: &str = "full";
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct VersionJson {
+    view: String,
+    version: u64,
+    digest: String,
+    size: u64,
+    state_id: String,
+    pushed_at_micros: i64,
+    description: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct ReleaseJson {
+    view: String,
+    seq: u64,
+    version: u64,
+    digest: String,
+    kind: String,
+    released_at_micros: i64,
+}
+
+/// A description without its spaces and line breaks.
+pub(crate) fn compact(description: &str) -> Result<String, serde_json::Error> {
+    serde_json::from_str::<Value>(description).map(|value| value.to_string())
+}
+
+/// A record that lies under its view's name and its own number.
+pub(crate) trait Recorded: Sized {
+    /// The JSON text of the record.
+    fn to_json(&self) -> Result<Bytes, serde_json::Error>;
+
+    /// Reads the record that lies at this place.
+    fn from_json(json: &[u8], view: &ViewName, number: u64) -> Result<Self, RecordDamage>;
+}
+
+impl Recorded for VersionRecord {
+    fn to_json(&self) -> Result<Bytes, serde_json::Error> {
+        write(&VersionJson {
+            view: self.view.to_string(),
+            version: self.version,
+            digest: self.digest.to_string(),
+            size: self.size,
+            state_id: self.state_id.to_string(),
+            pushed_at_micros: self.pushed_at.0,
+            description: serde_json::from_str(&self.description)?,
+        })
+    }
+
+    fn from_json(json: &[u8], view: &ViewName, number: u64) -> Result<Self, RecordDamage> {
+        let json: VersionJson = read(json)?;
+        check_place("view", &json.view, view)?;
+        check_place("version", json.version, number)?;
+        Ok(VersionRecord {
+            view: view.clone(),
+            version: number,
+            digest: parse("digest", &json.digest)?,
+            size: json.size,
+            state_id: parse("state-id", &json.state_id)?,
+            pushed_at: EventTime(json.pushed_at_micros),
+            description: json.description.to_string(),
+        })
+    }
+}
+
+impl Recorded for Release {
+    fn to_json(&self) -> Result<Bytes, serde_json::Error> {
+        let ReleaseKind::Full = self.kind;
+        write(&ReleaseJson {
+            view: self.view.to_string(),
+            seq: self.seq,
+            version: self.version,
+            digest: self.digest.to_string(),
+            kind: FULL.to_owned(),
+            released_at_micros: self.released_at.0,
+        })
+    }
+
+    fn from_json(json: &[u8], view: &ViewName, number: u64) -> Result<Self, RecordDamage> {
+        let json: ReleaseJson = read(json)?;
+        check_place("view", &json.view, view)?;
+        check_place("seq", json.seq, number)?;
+        if json.kind != FULL {
+            let reason = "this version of trifold knows `full` only".to_owned();
+            return Err(RecordDamage::Value { field: "kind", value: json.kind, reason });
+        }
+        Ok(Release {
+            view: view.clone(),
+            seq: number,
+            version: json.version,
+            digest: parse("digest", &json.digest)?,
+            kind: ReleaseKind::Full,
+            released_at: EventTime(json.released_at_micros),
+        })
+    }
+}
+
+fn write(record: &impl Serialize) -> Result<Bytes, serde_json::Error> {
+    let mut json = serde_json::to_vec_pretty(record)?;
+    json.push(b'\n');
+    Ok(json.into())
+}
+
+fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, RecordDamage> {
+    serde_json::from_slice(json).map_err(|error| RecordDamage::Json(error.to_string()))
+}
+
+fn check_place(field: &'static str, found: impl Display, expected: impl Display) -> Result<(), RecordDamage> {
+    let (found, expected) = (found.to_string(), expected.to_string());
+    if found == expected { Ok(()) } else { Err(RecordDamage::Misplaced { field, found, expected }) }
+}
+
+fn parse<T: FromStr<Err: Display>>(field: &'static str, value: &str) -> Result<T, RecordDamage> {
+    value.parse().map_err(|error: T::Err| RecordDamage::Value {
+        field,
+        value: value.to_owned(),
+        reason: error.to_string(),
+    })
+}

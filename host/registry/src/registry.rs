@@ -1,0 +1,325 @@
+//! Pushing and releasing, and reading what was pushed and released.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use trifold_model::{ComponentDigest, EventTime, FeatureView, ViewName};
+
+use crate::error::RegistryError;
+use crate::json::{Recorded, compact};
+use crate::objects::Objects;
+use crate::record::{Pushed, Release, ReleaseKind, VersionRecord};
+use crate::releases::{Releases, in_force};
+use crate::watcher::Watcher;
+
+/// The most bytes of a component, so that no file that strayed into the registry is read whole.
+pub const COMPONENT_BYTES_MAX: u64 = 256 << 20;
+
+/// The most bytes of a record; a description of a thousand well documented fields has less than one million.
+pub const RECORD_BYTES_MAX: u64 = 4 << 20;
+
+/// How many numbers are tried before giving up. Each one lost is somebody else's success, so it takes a thousand
+/// writers of one view at once.
+const ATTEMPTS_MAX: u64 = 1_000;
+
+/// Component blobs, versions and releases. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    objects: Objects,
+}
+
+impl Registry {
+    /// Opens the registry in a local directory. A missing directory is made if `create` says so, and is an error
+    /// otherwise.
+    pub fn local(dir: &Path, create: bool) -> Result<Self, RegistryError> {
+        Ok(Registry { objects: Objects::local(dir, create)? })
+    }
+
+    /// Registers a component as the next version of its view, or returns the version that it already is.
+    /// `description` is what the component's `describe` says.
+    pub async fn push(
+        &self,
+        wasm: &[u8],
+        view: &FeatureView,
+        description: &str,
+        pushed_at: EventTime,
+    ) -> Result<Pushed, RegistryError> {
+        let description = compact(description)
+            .map_err(|error| RegistryError::Description { view: view.name.clone(), reason: error.to_string() })?;
+        let record = VersionRecord {
+            view: view.name.clone(),
+            version: 0,
+            digest: ComponentDigest::of(wasm),
+            size: wasm.len() as u64,
+            state_id: view.state_id(),
+            pushed_at,
+            description,
+        };
+        self.put_component(&record.digest, wasm).await?;
+        let numbers = self.numbers(&view.name, Series::Versions).await?;
+        for &number in &numbers {
+            if let Some(version) = self.same_component(&record, number).await? {
+                return Ok(Pushed { version, new: false });
+            }
+        }
+        self.append_version(record, last(&numbers)).await
+    }
+
+    async fn append_version(&self, mut record: VersionRecord, last: u64) -> Result<Pushed, RegistryError> {
+        for number in (last + 1..).take(ATTEMPTS_MAX as usize) {
+            record.version = number;
+            if self.create(&record.view, Series::Versions, number, &record).await? {
+                return Ok(Pushed { version: record, new: true });
+            }
+            if let Some(version) = self.same_component(&record, number).await? {
+                return Ok(Pushed { version, new: false });
+            }
+        }
+        Err(RegistryError::Contended { view: record.view, attempts: ATTEMPTS_MAX })
+    }
+
+    /// The version of this number if it is the same component. A damaged record is nobody's version: pushing again
+    /// is how one gets over it.
+    async fn same_component(
+        &self,
+        record: &VersionRecord,
+        number: u64,
+    ) -> Result<Option<VersionRecord>, RegistryError> {
+        match self.read::<VersionRecord>(&record.view, Series::Versions, number).await {
+            Ok(found) => Ok(found.filter(|found| found.digest == record.digest)),
+            Err(error) if error.is_damage() => {
+                tracing::warn!(view = %record.view, version = number, %error, "passing over a damaged version");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put_component(&self, digest: &ComponentDigest, wasm: &[u8]) -> Result<(), RegistryError> {
+        let object = component_object(digest);
+        let bytes = wasm.len() as u64;
+        if bytes > COMPONENT_BYTES_MAX {
+            let path = self.objects.path(&object);
+            return Err(RegistryError::TooLarge { path, bytes, bytes_max: COMPONENT_BYTES_MAX });
+        }
+        let wasm = Bytes::copy_from_slice(wasm);
+        if self.objects.create(&object, wasm.clone()).await? {
+            return Ok(());
+        }
+        match self.component(digest).await {
+            Err(error) if error.is_damage() => self.objects.replace(&object, wasm).await,
+            other => other.map(drop),
+        }
+    }
+
+    /// Lets a version serve from now on. Going back to an older version is one more release.
+    pub async fn release(
+        &self,
+        view: &ViewName,
+        version: u64,
+        released_at: EventTime,
+    ) -> Result<Release, RegistryError> {
+        let digest = self.version(view, version).await?.digest;
+        // Servers would refuse a component that is gone or damaged, so it is refused before they see it.
+        self.component(&digest).await?;
+        let last = last(&self.numbers(view, Series::Releases).await?);
+        for seq in (last + 1..).take(ATTEMPTS_MAX as usize) {
+            let kind = ReleaseKind::Full;
+            let release = Release { view: view.clone(), seq, version, digest, kind, released_at };
+            if self.create(view, Series::Releases, seq, &release).await? {
+                return Ok(release);
+            }
+        }
+        Err(RegistryError::Contended { view: view.clone(), attempts: ATTEMPTS_MAX })
+    }
+
+    /// The releases in force. What cannot be read of one view is among the snapshot's problems and keeps no other
+    /// view out.
+    pub async fn releases(&self) -> Result<Arc<Releases>, RegistryError> {
+        in_force(self, &Releases::default()).await.map(Arc::new)
+    }
+
+    /// The releases of a view, oldest first; none when it was never released.
+    pub async fn history(&self, view: &ViewName) -> Result<Vec<Release>, RegistryError> {
+        self.read_all(view, Series::Releases).await
+    }
+
+    /// A component's bytes, checked against their digest.
+    pub async fn component(&self, digest: &ComponentDigest) -> Result<Vec<u8>, RegistryError> {
+        let object = component_object(digest);
+        let path = || self.objects.path(&object);
+        let wasm = self.objects.get(&object, COMPONENT_BYTES_MAX).await?;
+        let wasm = wasm.ok_or_else(|| RegistryError::MissingComponent { path: path() })?;
+        let found = ComponentDigest::of(&wasm);
+        if found != *digest {
+            return Err(RegistryError::DamagedComponent { path: path(), found });
+        }
+        Ok(wasm.into())
+    }
+
+    /// The views that something was pushed for, by name.
+    pub async fn views(&self) -> Result<Vec<ViewName>, RegistryError> {
+        self.objects.check()?;
+        let listing = self.objects.list("views").await?;
+        Ok(listing.directories.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The versions of a view, oldest first.
+    pub async fn versions(&self, view: &ViewName) -> Result<Vec<VersionRecord>, RegistryError> {
+        let versions = self.read_all(view, Series::Versions).await?;
+        if versions.is_empty() { Err(self.unknown_view(view).await?) } else { Ok(versions) }
+    }
+
+    /// One version of a view.
+    pub async fn version(&self, view: &ViewName, version: u64) -> Result<VersionRecord, RegistryError> {
+        if let Some(record) = self.read(view, Series::Versions, version).await? {
+            return Ok(record);
+        }
+        let known = self.numbers(view, Series::Versions).await?;
+        match known.is_empty() {
+            true => Err(self.unknown_view(view).await?),
+            false => Err(RegistryError::UnknownVersion { view: view.clone(), version, known }),
+        }
+    }
+
+    /// The version of a view that was pushed last.
+    pub async fn latest_version(&self, view: &ViewName) -> Result<VersionRecord, RegistryError> {
+        match self.numbers(view, Series::Versions).await?.last() {
+            Some(&number) => self.version(view, number).await,
+            None => Err(self.unknown_view(view).await?),
+        }
+    }
+
+    /// Watches the releases. The watcher's first poll returns the releases in force.
+    pub fn watcher(&self) -> Watcher {
+        Watcher::new(self.clone())
+    }
+
+    async fn unknown_view(&self, view: &ViewName) -> Result<RegistryError, RegistryError> {
+        let mut known = self.views().await?;
+        known.retain(|known| known != view);
+        Ok(RegistryError::UnknownView { view: view.clone(), known })
+    }
+}
+
+/// The two series of numbered records that each view has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Series {
+    Versions,
+    Releases,
+}
+
+impl Series {
+    fn directory(self, view: &ViewName) -> String {
+        match self {
+            Series::Versions => format!("views/{view}/versions"),
+            Series::Releases => format!("views/{view}/releases"),
+        }
+    }
+
+    fn object(self, view: &ViewName, number: u64) -> String {
+        format!("{}/{number:010}.json", self.directory(view))
+    }
+}
+
+impl Registry {
+    /// The numbers of a view's records, ascending.
+    pub(crate) async fn numbers(&self, view: &ViewName, series: Series) -> Result<Vec<u64>, RegistryError> {
+        let listing = self.objects.list(&series.directory(view)).await?;
+        let mut numbers: Vec<_> = listing.files.iter().filter_map(|file| number_of(file)).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Reads a record, or `None` when there is none of this number.
+    pub(crate) async fn read<T: Recorded>(
+        &self,
+        view: &ViewName,
+        series: Series,
+        number: u64,
+    ) -> Result<Option<T>, RegistryError> {
+        let object = series.object(view, number);
+        let Some(json) = self.objects.get(&object, RECORD_BYTES_MAX).await? else {
+            return Ok(None);
+        };
+        match T::from_json(&json, view, number) {
+            Ok(record) => Ok(Some(record)),
+            Err(damage) => Err(RegistryError::DamagedRecord { path: self.objects.path(&object), damage }),
+        }
+    }
+
+    async fn read_all<T: Recorded>(&self, view: &ViewName, series: Series) -> Result<Vec<T>, RegistryError> {
+        self.objects.check()?;
+        let mut records = Vec::new();
+        for number in self.numbers(view, series).await? {
+            records.extend(self.read(view, series, number).await?);
+        }
+        Ok(records)
+    }
+
+    /// Writes a record under a number, and returns whether the number was still free.
+    async fn create(
+        &self,
+        view: &ViewName,
+        series: Series,
+        number: u64,
+        record: &impl Recorded,
+    ) -> Result<bool, RegistryError> {
+        let object = series.object(view, number);
+        let json = record
+            .to_json()
+            .map_err(|error| RegistryError::Description { view: view.clone(), reason: error.to_string() })?;
+        let bytes = json.len() as u64;
+        if bytes > RECORD_BYTES_MAX {
+            let path = self.objects.path(&object);
+            return Err(RegistryError::TooLarge { path, bytes, bytes_max: RECORD_BYTES_MAX });
+        }
+        self.objects.create(&object, json).await
+    }
+
+    /// That the record of a release in force is gone.
+    pub(crate) fn vanished(&self, view: &ViewName, seq: u64) -> RegistryError {
+        RegistryError::Vanished { path: self.objects.path(&Series::Releases.object(view, seq)) }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), RegistryError> {
+        self.objects.check()
+    }
+}
+
+fn component_object(digest: &ComponentDigest) -> String {
+    format!("components/sha256/{digest}.wasm")
+}
+
+/// The number of a record's file, or `None` for a file that is not a record.
+fn number_of(file: &str) -> Option<u64> {
+    let digits = file.strip_suffix(".json")?;
+    let number = digits.parse().ok().filter(|number| *number > 0)?;
+    (format!("{number:010}") == digits).then_some(number)
+}
+
+fn last(numbers: &[u64]) -> u64 {
+    numbers.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_padded_numbers_from_one_are_records() {
+        for (file, number) in [
+            ("0000000001.json", Some(1)),
+            ("12345678901.json", Some(12_345_678_901)),
+            ("0000000000.json", None),
+            ("1.json", None),
+            ("00000000001.json", None),
+            ("+000000001.json", None),
+            ("0000000001.json#1", None),
+            ("0000000001.json.bak", None),
+        ] {
+            assert_eq!(number_of(file), number, "{file}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Pushing and releasing.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use trifold_model::{ComponentDigest, EventTime};
+use trifold_registry::{Registry, RegistryError};
+
+use crate::fixtures::{NOW, component_path, name, push, registry, release_path, serve, view};
+
+#[tokio::test]
+async fn a_push_is_recorded_once() {
+    let (dir, registry) = registry();
+    assert_eq!(push(&registry, "flights", b"one").await, (1, true));
+    assert_eq!(push(&registry, "flights", b"two").await, (2, true));
+    assert_eq!(push(&registry, "flights", b"one").await, (1, false));
+    assert_eq!(push(&registry, "tails", b"one").await, (1, true));
+
+    let version = registry.version(&name("flights"), 2).await.unwrap();
+    assert_eq!(version.digest, ComponentDigest::of(b"two"));
+    assert_eq!((version.size, version.pushed_at), (3, NOW));
+    assert_eq!(version.state_id, view("flights").state_id());
+    assert_eq!(version.description, r#"{"view":"flights","contract":1,"inputs":[]}"#);
+    assert_eq!(registry.latest_version(&name("flights")).await.unwrap(), version);
+    assert_eq!(registry.versions(&name("flights")).await.unwrap().len(), 2);
+    assert_eq!(registry.views().await.unwrap(), [name("flights"), name("tails")]);
+    assert_eq!(registry.component(&version.digest).await.unwrap(), b"two");
+    assert!(component_path(dir.path(), b"two").is_file());
+    assert!(dir.path().join("views/flights/versions/0000000002.json").is_file());
+}
+
+#[tokio::test]
+async fn the_highest_release_is_in_force() {
+    let (dir, registry) = registry();
+    for wasm in [b"one", b"two"] {
+        push(&registry, "flights", wasm).await;
+    }
+    assert!(registry.releases().await.unwrap().views.is_empty());
+    // Back and forth past the ninth, where names that are not padded would sort wrongly.
+    for seq in 1..=11 {
+        let release = registry.release(&name("flights"), 1 + seq % 2, EventTime(seq as i64)).await.unwrap();
+        assert_eq!(release.seq, seq);
+    }
+    let releases = registry.releases().await.unwrap();
+    let release = releases.get(&name("flights")).unwrap();
+    assert_eq!((release.seq, release.version, release.released_at), (11, 2, EventTime(11)));
+    assert_eq!(release.digest, ComponentDigest::of(b"two"));
+    assert_eq!(releases.get(&name("tails")), None);
+    let history = registry.history(&name("flights")).await.unwrap();
+    assert_eq!(history.iter().map(|release| release.seq).collect::<Vec<_>>(), (1..=11).collect::<Vec<_>>());
+    let text = fs::read_to_string(release_path(dir.path(), "flights", 11)).unwrap();
+    let keys = ["view", "seq", "version", "digest", "kind", "released-at-micros"];
+    assert!(keys.iter().all(|key| text.contains(&format!("\"{key}\": "))), "{text}");
+}
+
+#[tokio::test]
+async fn unknown_views_and_versions_say_what_there_is() {
+    let (_dir, registry) = registry();
+    let unknown = registry.release(&name("flights"), 1, NOW).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "there is no view flights; nothing was pushed yet");
+    push(&registry, "flights", b"one").await;
+    push(&registry, "flights", b"two").await;
+    push(&registry, "tails", b"one").await;
+    let unknown = registry.release(&name("flights"), 5, NOW).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "view flights has no version 5; it has 1 to 2");
+    for unknown in [
+        registry.version(&name("airports"), 1).await.unwrap_err(),
+        registry.versions(&name("airports")).await.unwrap_err(),
+        registry.latest_version(&name("airports")).await.unwrap_err(),
+    ] {
+        assert_eq!(unknown.to_string(), "there is no view airports; the views are flights, tails");
+        assert!(unknown.is_unknown());
+    }
+    assert_eq!(registry.history(&name("airports")).await, Ok(Vec::new()));
+    let bad = registry.push(b"one", &view("flights"), "{", NOW).await.unwrap_err();
+    assert!(matches!(bad, RegistryError::Description { .. }), "{bad}");
+}
+
+#[tokio::test]
+async fn foreign_names_are_passed_over() {
+    let (dir, registry) = registry();
+    serve(&registry, "flights", b"one").await;
+    let views = dir.path().join("views");
+    fs::create_dir(views.join("Not A View")).unwrap();
+    fs::write(views.join("notes.txt"), b"").unwrap();
+    for foreign in ["2.json", "0000000002.json#1", "0000000002.json~", "0000000000.json", ".DS_Store"] {
+        fs::write(views.join("flights/releases").join(foreign), b"?").unwrap();
+    }
+    let releases = registry.releases().await.unwrap();
+    assert_eq!((releases.views.len(), releases.problems.len()), (1, 0));
+    assert_eq!(serve(&registry, "flights", b"two").await, 2);
+}
+
+/// Every task has a registry of its own, as every process has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn concurrent_pushes_and_releases_lose_nothing() {
+    const TASKS: u64 = 48;
+    let (dir, registry) = registry();
+    push(&registry, "flights", b"first").await;
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let registry = Registry::local(dir.path(), false).unwrap();
+            tokio::spawn(async move {
+                let own = push(&registry, "flights", format!("component {task}").as_bytes()).await;
+                let shared = push(&registry, "flights", format!("shared {}", task % 4).as_bytes()).await;
+                let released = registry.release(&name("flights"), own.0, EventTime(task as i64)).await.unwrap();
+                (own, shared, released)
+            })
+        })
+        .collect();
+    let (mut owned, mut shared, mut seqs) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut first_shared = 0;
+    for task in tasks {
+        let (own, of_four, release) = task.await.unwrap();
+        assert!(own.1);
+        assert_eq!(release.version, own.0);
+        owned.insert(own.0);
+        shared.insert(of_four.0);
+        first_shared += u64::from(of_four.1);
+        seqs.insert(release.seq);
+    }
+    assert_eq!((owned.len() as u64, shared.len(), first_shared), (TASKS, 4, 4));
+    assert_eq!(seqs, (1..=TASKS).collect());
+
+    let versions = registry.versions(&name("flights")).await.unwrap();
+    let digests: BTreeSet<_> = versions.iter().map(|version| version.digest).collect();
+    assert_eq!(versions.len() as u64, 1 + TASKS + 4);
+    assert_eq!(digests.len(), versions.len());
+    assert_eq!(registry.history(&name("flights")).await.unwrap().len() as u64, TASKS);
+    assert_eq!(registry.releases().await.unwrap().views[&name("flights")].seq, TASKS);
+}

@@ -1,0 +1,136 @@
+//! The sandbox's settings, and the engine configuration that all components share.
+
+use std::path::PathBuf;
+
+use trifold_model::RowLimits;
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, RegallocAlgorithm};
+
+/// What a host may choose. None of it changes a value.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Where compiled components are kept; `None` compiles at every start.
+    pub cache_dir: Option<PathBuf>,
+    /// How many calls run at once. Callers beyond it wait for a free instance.
+    pub instances_max: u32,
+    /// The largest component that is admitted, in bytes.
+    pub component_bytes_max: usize,
+    /// The most rows of one call.
+    pub batch_rows_max: usize,
+}
+
+impl Default for SandboxConfig {
+    /// - `instances_max` 64: calls occupy a processor, so more than the machine has only wait in another place.
+    ///   Each instance reserves 4 GiB of address space, 256 GiB in all, of the 128 TiB that a process has.
+    /// - `component_bytes_max` 32 MiB: a transform with the whole of std is below 1 MiB; the rest is for tables.
+    /// - `batch_rows_max` 4096: the cost of a call is below 1 % of the rows' from there on, and ten columns of
+    ///   it stay within the second-level cache.
+    fn default() -> Self {
+        SandboxConfig { cache_dir: None, instances_max: 64, component_bytes_max: 32 << 20, batch_rows_max: 4096 }
+    }
+}
+
+/// Instances that the publish gate may keep over calls, beside `instances_max`: two components are compared at
+/// a time, and a few gates may run at once.
+pub(crate) const WARM_INSTANCES_MAX: u32 = 8;
+
+/// The native stack of a guest. Callers have threads of at least 2 MiB (tokio's and std's default), of which
+/// the host's frames keep the other half. Rust guests have a stack of their own in linear memory, whose overflow
+/// is a trap like any other; only recursion that never touches it comes here.
+const WASM_STACK_BYTES: usize = 1 << 20;
+/// The core modules of one component: the transform, and the two small ones with which `wit-component` connects
+/// the import. Eight leaves room for other tool chains.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+/// One memory, so that the limit of a row is the limit of that memory.
+const MEMORIES_PER_COMPONENT: u32 = 1;
+/// The transform's function table and the one of the import.
+const TABLES_PER_COMPONENT: u32 = 4;
+/// Function pointers of a module: a debug build of a large crate has some ten thousand.
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
+/// Address space of a memory: the whole of what 32 bits reach, so that compiled code needs no bounds checks.
+const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
+/// Dirty memory that is zeroed by hand between calls instead of given back, which saves the page faults of the
+/// next call. Only where the system can say which pages are dirty; elsewhere the first bytes of the memory would
+/// be zeroed each time, and those are the unused end of the guest's stack.
+const KEEP_RESIDENT_BYTES: usize = 512 << 10;
+/// The same for function tables, which are a few hundred bytes.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 16 << 10;
+
+/// The settings that decide what compiled code does. They are part of the compile cache's key, as the engine
+/// itself does not check all of them when it loads code.
+#[derive(Debug)]
+pub(crate) struct Semantics {
+    nan_canonicalization: bool,
+    relaxed_simd: bool,
+    fuel: bool,
+    wasm_stack_bytes: usize,
+    memory_reservation_bytes: u64,
+}
+
+impl Semantics {
+    /// The one setting that is in force.
+    pub(crate) const CURRENT: Semantics = Semantics {
+        // Processors differ in the bits of the NaNs that they make.
+        nan_canonicalization: true,
+        // Relaxed instructions may differ between processors by definition.
+        relaxed_simd: false,
+        fuel: true,
+        wasm_stack_bytes: WASM_STACK_BYTES,
+        memory_reservation_bytes: MEMORY_RESERVATION_BYTES,
+    };
+}
+
+/// The engine's configuration.
+pub(crate) fn engine_config(config: &SandboxConfig) -> Config {
+    let semantics = Semantics::CURRENT;
+    let mut engine = Config::new();
+    engine
+        .cranelift_nan_canonicalization(semantics.nan_canonicalization)
+        .wasm_relaxed_simd(semantics.relaxed_simd)
+        .relaxed_simd_deterministic(true)
+        .consume_fuel(semantics.fuel)
+        .max_wasm_stack(semantics.wasm_stack_bytes)
+        .memory_reservation(semantics.memory_reservation_bytes)
+        .memory_may_move(false)
+        // Measured: calls are 40 % cheaper without the bookkeeping of concurrent guests.
+        .concurrency_support(false)
+        // A memory of 64 bits would need bounds checks and is larger than any limit; several memories would
+        // each have the row's limit.
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_component_model(true)
+        // The message of a panic comes through `diagnostics`; a backtrace would cost on every trap.
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
+    engine
+}
+
+fn pool(config: &SandboxConfig) -> PoolingAllocationConfig {
+    let instances = config.instances_max.saturating_add(WARM_INSTANCES_MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .total_memories(instances.saturating_mul(MEMORIES_PER_COMPONENT))
+        .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT)
+        .max_tables_per_component(TABLES_PER_COMPONENT)
+        .max_tables_per_module(TABLES_PER_COMPONENT)
+        .max_memories_per_module(MEMORIES_PER_COMPONENT)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .max_memory_size(memory_bytes_max())
+        // Slots of components that are no longer called are reused before fresh ones.
+        .max_unused_warm_slots(instances)
+        .pagemap_scan(Enabled::Auto);
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES).table_keep_resident(TABLE_KEEP_RESIDENT_BYTES);
+    }
+    pool
+}
+
+/// The most that any version may ask for.
+pub(crate) fn memory_bytes_max() -> usize {
+    usize::try_from(*RowLimits::MEMORY_BYTES.end()).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,154 @@
+//! The engine, and how a component gets in.
+
+use std::sync::Arc;
+
+use trifold_model::{ComponentDigest, ErrorCode, FeatureView, RowLimits};
+use wasmtime::Engine;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+
+use crate::admission::{self, APPLY, DESCRIBE, DIAGNOSTICS};
+use crate::applied::Verdict;
+use crate::cache::CompileCache;
+use crate::call::{Allowance, Instance, Stop};
+use crate::config::{self, SandboxConfig, WARM_INSTANCES_MAX};
+use crate::describe;
+use crate::error::{AdmissionError, SandboxError};
+use crate::host::{self, Host};
+use crate::permits::Permits;
+use crate::transform::{Admitted, Transform};
+
+/// Fuel for `describe`: what one row gets by default, some hundred times what the largest view needs.
+const DESCRIBE_FUEL: u64 = 20_000_000;
+/// The longest description, in bytes: 2,048 documented fields take a quarter of it.
+const DESCRIPTION_BYTES_MAX: usize = 1 << 20;
+
+/// Compiles and runs transforms. One engine for all of them; cheap to clone.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Shared>);
+
+/// What the transforms of a sandbox share.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) config: SandboxConfig,
+    pub(crate) calls: Permits,
+    pub(crate) warm: Permits,
+    linker: Linker<Host>,
+    cache: Option<CompileCache>,
+}
+
+impl Sandbox {
+    /// Starts an engine. It reserves the address space of all instances, and memory for none.
+    pub fn new(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
+        let refused = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
+        let engine = Engine::new(&config::engine_config(&config)).map_err(refused)?;
+        let linker = host::linker(&engine).map_err(refused)?;
+        let cache = config.cache_dir.as_deref().map(|directory| CompileCache::open(directory, &engine));
+        Ok(Sandbox(Arc::new(Shared {
+            cache: cache.transpose()?,
+            calls: Permits::new(config.instances_max.max(1)),
+            warm: Permits::new(WARM_INSTANCES_MAX),
+            engine,
+            config,
+            linker,
+        })))
+    }
+
+    /// Checks a component, compiles it or takes it from the cache, and asks it what it computes.
+    pub fn admit(&self, wasm: &[u8]) -> Result<Transform, AdmissionError> {
+        let shared = &self.0;
+        admission::check(wasm, shared.config.component_bytes_max)?;
+        let digest = ComponentDigest::of(wasm);
+        let component = shared.compile(digest, wasm)?;
+        let pre = shared.linker.instantiate_pre(&component).map_err(|error| AdmissionError::WrongType {
+            name: DIAGNOSTICS.to_owned(),
+            message: format!("{error:#}"),
+        })?;
+        let described = shared.describe(digest, &component, &pre)?;
+        let Described { apply, description, memory_initial } = described;
+        let view = describe::parse(digest, &description)?;
+        check_memory(&view, memory_initial)?;
+        let admitted = Admitted { pre, apply, digest, view, description, memory_initial };
+        Ok(Transform::new(shared.clone(), admitted))
+    }
+}
+
+struct Described {
+    apply: ComponentExportIndex,
+    description: String,
+    memory_initial: u64,
+}
+
+impl Shared {
+    fn compile(&self, digest: ComponentDigest, wasm: &[u8]) -> Result<Component, AdmissionError> {
+        if let Some(component) = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest)) {
+            return Ok(component);
+        }
+        validate(wasm)?;
+        let component = Component::from_binary(&self.engine, wasm)
+            .map_err(|error| AdmissionError::Compile { digest, message: format!("{error:#}") })?;
+        if let Some(cache) = &self.cache {
+            cache.store(digest, &component);
+        }
+        Ok(component)
+    }
+
+    /// Calls `describe` in a fresh instance, with what one row may have at most.
+    fn describe(
+        &self,
+        digest: ComponentDigest,
+        component: &Component,
+        pre: &InstancePre<Host>,
+    ) -> Result<Described, AdmissionError> {
+        let export = |name| component.get_export_index(None, name).ok_or(AdmissionError::MissingExport { name });
+        let (describe, apply) = (export(DESCRIBE)?, export(APPLY)?);
+        let allowance = Allowance { fuel: DESCRIBE_FUEL, memory_bytes: config::memory_bytes_max() };
+        let failed = |stop: Stop| AdmissionError::DescribeFailed { digest, message: with_limit(stop) };
+        let permit = self.calls.acquire();
+        let name = format!("component {}", digest.short()).into();
+        let instance = Instance::new(&self.engine, pre, name, allowance, Some(permit));
+        let mut instance = instance.map_err(|(stop, _)| failed(stop))?;
+        let memory_initial = instance.usage().memory_bytes as u64;
+        instance.check_types(&describe, &apply).map_err(|(name, error)| AdmissionError::WrongType {
+            name: name.to_owned(),
+            message: format!("{error:#}"),
+        })?;
+        let description = instance.describe(&describe).map_err(failed)?;
+        if description.len() > DESCRIPTION_BYTES_MAX {
+            let message = format!("it has {} bytes, the most is {DESCRIPTION_BYTES_MAX}", description.len());
+            return Err(AdmissionError::DescribeText { digest, message });
+        }
+        Ok(Described { apply, description, memory_initial })
+    }
+}
+
+/// The engine validates too, but its error has no place.
+fn validate(wasm: &[u8]) -> Result<(), AdmissionError> {
+    let mut validator = wasmparser::Validator::new();
+    validator.validate_all(wasm).map(drop).map_err(|error| AdmissionError::Invalid {
+        offset: usize::try_from(error.offset()).unwrap_or(usize::MAX),
+        message: error.message().to_owned(),
+    })
+}
+
+fn with_limit(stop: Stop) -> String {
+    match stop.verdict {
+        Verdict::Error(ErrorCode::MEMORY) => {
+            format!("{} (of {} for describe)", stop.message, RowLimits::MEMORY_BYTES.end())
+        }
+        _ => stop.message,
+    }
+}
+
+fn check_memory(view: &FeatureView, initial: u64) -> Result<(), AdmissionError> {
+    let limit = view.limits.memory_bytes;
+    if initial > limit {
+        return Err(AdmissionError::InitialMemory { view: view.name.clone(), initial, limit });
+    }
+    if initial > limit / 2 {
+        tracing::warn!(
+            view = view.name.as_str(), initial, limit,
+            "the component starts with more than half of its memory limit, so its rows are called one by one"
+        );
+    }
+    Ok(())
+}

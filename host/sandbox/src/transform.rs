@@ -1,0 +1,150 @@
+//! An admitted component.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+use trifold_model::{ComponentDigest, FeatureView};
+use wasmtime::component::{ComponentExportIndex, InstancePre};
+
+use crate::applied::Applied;
+use crate::apply::Run;
+use crate::budget::Budget;
+use crate::call::{Allowance, Instance, Stop, Usage};
+use crate::error::Unavailable;
+use crate::host::Host;
+use crate::pace::Pace;
+use crate::permits::Permit;
+use crate::sandbox::Shared;
+
+/// A component that was admitted and compiled, with the view that it describes. Cheap to clone.
+#[derive(Clone)]
+pub struct Transform(Arc<Inner>);
+
+struct Inner {
+    sandbox: Arc<Shared>,
+    pre: InstancePre<Host>,
+    apply: ComponentExportIndex,
+    digest: ComponentDigest,
+    view: FeatureView,
+    name: Arc<str>,
+    description: String,
+    outputs: SchemaRef,
+    pace: Pace,
+}
+
+/// What admission found out.
+pub(crate) struct Admitted {
+    pub(crate) pre: InstancePre<Host>,
+    pub(crate) apply: ComponentExportIndex,
+    pub(crate) digest: ComponentDigest,
+    pub(crate) view: FeatureView,
+    pub(crate) description: String,
+    pub(crate) memory_initial: u64,
+}
+
+impl Transform {
+    pub(crate) fn new(sandbox: Arc<Shared>, admitted: Admitted) -> Self {
+        let Admitted { pre, apply, digest, view, description, memory_initial } = admitted;
+        let pace = Pace::new(sandbox.config.batch_rows_max, view.limits, memory_initial);
+        let name = view.name.as_str().into();
+        let outputs = all_nullable(view.output_schema());
+        Transform(Arc::new(Inner { sandbox, pre, apply, digest, view, name, description, outputs, pace }))
+    }
+
+    /// The component's identity.
+    pub fn digest(&self) -> ComponentDigest {
+        self.0.digest
+    }
+
+    /// The view that the component describes.
+    pub fn view(&self) -> &FeatureView {
+        &self.0.view
+    }
+
+    /// The JSON that `describe` returned.
+    pub fn description(&self) -> &str {
+        &self.0.description
+    }
+
+    /// Computes one output row for each row of `inputs`, which has the columns of the view's input schema.
+    ///
+    /// Every call of the guest runs in a fresh instance under the limits of one row, so that a row's verdict
+    /// does not depend on the batch it came in. The fuel that was burnt is taken from `budget`. Blocks: waits
+    /// while all instances are in use, and needs a thread with a stack of at least 2 MiB.
+    pub fn apply(&self, inputs: &RecordBatch, budget: &mut Budget) -> Applied {
+        Run::new(self, inputs, budget, None).apply()
+    }
+
+    /// An instance that is kept over calls, with which the publish gate finds components whose rows depend on
+    /// what was computed before. At most a few exist at a time.
+    pub fn warm(&self) -> Result<WarmInstance, Unavailable> {
+        let unavailable = || Unavailable {
+            view: self.0.view.name.clone(),
+            message: "too many instances are kept warm; drop one of them first".to_owned(),
+        };
+        let permit = self.0.sandbox.warm.try_acquire().ok_or_else(unavailable)?;
+        Ok(WarmInstance { transform: self.clone(), instance: None, _permit: permit })
+    }
+
+    pub(crate) fn instance(&self, allowance: Allowance) -> Result<Instance, (Stop, Usage)> {
+        let permit = self.0.sandbox.calls.acquire();
+        self.new_instance(allowance, Some(permit))
+    }
+
+    /// An instance for which the caller holds a permit.
+    pub(crate) fn warm_instance(&self, allowance: Allowance) -> Result<Instance, (Stop, Usage)> {
+        self.new_instance(allowance, None)
+    }
+
+    fn new_instance(&self, allowance: Allowance, permit: Option<Permit>) -> Result<Instance, (Stop, Usage)> {
+        let Inner { sandbox, pre, name, .. } = &*self.0;
+        Instance::new(&sandbox.engine, pre, name.clone(), allowance, permit)
+    }
+
+    pub(crate) fn apply_export(&self) -> &ComponentExportIndex {
+        &self.0.apply
+    }
+
+    /// The output schema with every field nullable.
+    pub(crate) fn outputs(&self) -> &SchemaRef {
+        &self.0.outputs
+    }
+
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.0.pace
+    }
+
+    /// The memory limit of one row.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        usize::try_from(self.0.view.limits.memory_bytes).unwrap_or(usize::MAX)
+    }
+}
+
+impl fmt::Debug for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transform").field("view", &self.0.name).field("digest", &self.0.digest).finish()
+    }
+}
+
+/// An instance that is kept over calls; see [`Transform::warm`].
+pub struct WarmInstance {
+    transform: Transform,
+    instance: Option<Instance>,
+    // Dropped after the instance, whose place in the pool it stands for.
+    _permit: Permit,
+}
+
+impl WarmInstance {
+    /// Like [`Transform::apply`], but in the instance that earlier calls have used. An instance that trapped, or
+    /// that has used up half its memory, is replaced.
+    pub fn apply(&mut self, inputs: &RecordBatch) -> Applied {
+        Run::new(&self.transform, inputs, &mut Budget::unlimited(), Some(&mut self.instance)).apply()
+    }
+}
+
+fn all_nullable(schema: &Schema) -> SchemaRef {
+    let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    Arc::new(Schema::new(fields))
+}

@@ -1,0 +1,83 @@
+//! From the pipeline's answers to messages.
+
+use tonic::Status;
+use trifold_model::{FeatureView, RowStatus};
+use trifold_pipeline::{Outcome, Rows, ViewAnswer};
+use trifold_store::Marker;
+
+use crate::api;
+use crate::columns;
+
+/// One view's answer as a message, with the outputs that were asked for.
+pub(crate) fn to_message(answer: &ViewAnswer, outputs: &[usize], digests: bool) -> Result<api::ViewAnswer, Status> {
+    let view = answer.version.view();
+    Ok(api::ViewAnswer {
+        view: view.name.to_string(),
+        version: answer.version.version,
+        component_digest: answer.version.digest().0.to_vec(),
+        position: answer.marker.as_ref().map(position),
+        statuses: answer.rows.outcomes().iter().map(|outcome| status(outcome).into()).collect(),
+        problems: problems(&answer.rows),
+        columns: outputs.iter().map(|&output| column(view, &answer.rows, output)).collect(),
+        row_digests: if digests { row_digests(&answer.rows)? } else { Vec::new() },
+    })
+}
+
+fn column(view: &FeatureView, rows: &Rows, output: usize) -> api::Column {
+    let field = &view.outputs[output];
+    columns::to_message(field.name.as_str(), field.ty, rows.outputs().column(output))
+}
+
+fn position(marker: &Marker) -> api::Position {
+    api::Position {
+        log: marker.log.0.to_string(),
+        incarnation: marker.incarnation,
+        next_offsets: marker.positions.0.iter().map(|(&partition, &next)| (partition, next)).collect(),
+    }
+}
+
+fn status(outcome: &Outcome) -> api::RowStatus {
+    match outcome {
+        Outcome::Known(RowStatus::Value) => api::RowStatus::Value,
+        Outcome::Known(RowStatus::Empty) => api::RowStatus::Empty,
+        Outcome::Known(RowStatus::Expired) => api::RowStatus::Expired,
+        Outcome::Known(RowStatus::Error(_)) => api::RowStatus::Error,
+        Outcome::Unavailable(_) => api::RowStatus::Unavailable,
+    }
+}
+
+fn problems(rows: &Rows) -> Vec<api::RowProblem> {
+    let problems = rows.outcomes().iter().enumerate().filter_map(|(row, outcome)| {
+        let (code, message) = match outcome {
+            Outcome::Known(RowStatus::Error(code)) => (Some(code.0.into()), rows.message(row).unwrap_or_default()),
+            Outcome::Unavailable(reason) => (None, reason.as_str()),
+            Outcome::Known(_) => return None,
+        };
+        Some(api::RowProblem { row: row as u32, code, message: message.to_owned() })
+    });
+    problems.collect()
+}
+
+fn row_digests(rows: &Rows) -> Result<Vec<Vec<u8>>, Status> {
+    let digests = rows.digests().map_err(|error| Status::internal(error.to_string()))?;
+    Ok(digests.into_iter().map(|digest| digest.map_or_else(Vec::new, |digest| digest.0.to_vec())).collect())
+}
+
+/// A view in force as a message.
+pub(crate) fn view(version: &trifold_pipeline::LiveVersion) -> api::View {
+    let view = version.view();
+    let field = |field: &trifold_model::Field| api::Field {
+        name: field.name.to_string(),
+        r#type: field.ty.to_string(),
+        nullable: field.nullable,
+        doc: field.doc.clone(),
+    };
+    api::View {
+        name: view.name.to_string(),
+        version: version.version,
+        component_digest: version.digest().0.to_vec(),
+        doc: view.doc.clone(),
+        entity: view.key_fields().map(field).collect(),
+        features: view.outputs.iter().map(field).collect(),
+    }
+}

@@ -1,0 +1,196 @@
+//! A client whose answers are Arrow columns with canonical bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, Schema};
+use tonic::transport::{Channel, Endpoint};
+use trifold_model::{ComponentDigest, ErrorCode, EventTime, Field, FieldType, LogId, Positions, RowDigest, RowStatus};
+use trifold_pipeline::{Outcome, Rows};
+
+use crate::api::online_service_client::OnlineServiceClient;
+use crate::api::{self, GetFeaturesRequest, ListViewsRequest};
+use crate::columns::{self, ColumnError};
+
+/// Why a lookup failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address is not a URL.
+    #[error("`{url}` is not the URL of a server: {source}; write it as in `http://127.0.0.1:7411`")]
+    Url {
+        /// The address as given.
+        url: String,
+        /// What is wrong with it.
+        source: tonic::transport::Error,
+    },
+    /// Nobody answers there.
+    #[error("no server answers at {url}: {source}; start one with `trifold serve` or `trifold up`")]
+    Connect {
+        /// The address.
+        url: String,
+        /// What the transport said.
+        source: tonic::transport::Error,
+    },
+    /// The server refused the request.
+    #[error("the server refused: {} ({:?})", .0.message(), .0.code())]
+    Refused(Box<tonic::Status>),
+    /// A column of the answer is not what it says.
+    #[error("the server's answer is malformed: {0}")]
+    Column(#[from] ColumnError),
+    /// The parts of an answer do not fit each other.
+    #[error("the server's answer is malformed: view {view}: {problem}")]
+    Shape {
+        /// The view.
+        view: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// Arrow refused the columns.
+    #[error("the server's answer is malformed: {0}")]
+    Arrow(#[from] ArrowError),
+}
+
+impl From<tonic::Status> for ClientError {
+    fn from(status: tonic::Status) -> Self {
+        ClientError::Refused(Box::new(status))
+    }
+}
+
+/// A connection to an online server. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: OnlineServiceClient<Channel>,
+}
+
+/// The answers of all views asked.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The as-of time of each row.
+    pub as_of: Vec<EventTime>,
+    /// One answer for each view, in the order of the question.
+    pub views: Vec<ViewRows>,
+}
+
+/// The answer of one view.
+#[derive(Debug, Clone)]
+pub struct ViewRows {
+    /// The view.
+    pub view: String,
+    /// The version that answered.
+    pub version: u64,
+    /// Its component.
+    pub digest: ComponentDigest,
+    /// The log and the positions that the state had included, if the server has state of the view.
+    pub position: Option<(LogId, Positions)>,
+    /// The rows. Their canonical bytes are those of the view's value if all its features were asked for.
+    pub rows: Rows,
+    /// The digests that the server sent, where they were asked for.
+    pub digests: Vec<Option<RowDigest>>,
+}
+
+impl Client {
+    /// Connects to a server.
+    pub async fn connect(url: &str) -> Result<Self, ClientError> {
+        let endpoint = Endpoint::from_shared(url.to_owned())
+            .map_err(|source| ClientError::Url { url: url.to_owned(), source })?
+            .tcp_nodelay(true);
+        let channel =
+            endpoint.connect().await.map_err(|source| ClientError::Connect { url: url.to_owned(), source })?;
+        Ok(Client { inner: OnlineServiceClient::new(channel).max_decoding_message_size(usize::MAX) })
+    }
+
+    /// The views in force.
+    pub async fn views(&mut self) -> Result<Vec<api::View>, ClientError> {
+        Ok(self.inner.list_views(ListViewsRequest {}).await?.into_inner().views)
+    }
+
+    /// Looks features up. `keys` are the entity's key columns, one row each.
+    pub async fn get(
+        &mut self,
+        features: &[String],
+        keys: &RecordBatch,
+        as_of: Option<EventTime>,
+    ) -> Result<Answer, ClientError> {
+        let request = GetFeaturesRequest {
+            features: features.to_vec(),
+            entities: key_columns(keys)?,
+            as_of_micros: as_of.map(|time| time.0),
+            row_digests: true,
+        };
+        let response = self.inner.get_features(request).await?.into_inner();
+        let views = response.views.into_iter().map(view_rows).collect::<Result<_, _>>()?;
+        Ok(Answer { as_of: response.as_of_micros.into_iter().map(EventTime).collect(), views })
+    }
+}
+
+fn key_columns(keys: &RecordBatch) -> Result<Vec<api::Column>, ColumnError> {
+    let schema = keys.schema();
+    let columns = schema.fields().iter().zip(keys.columns()).map(|(field, array)| {
+        let ty = FieldType::ALL.into_iter().find(|ty| ty.to_arrow() == *array.data_type());
+        let ty = ty.ok_or_else(|| ColumnError::Shape {
+            column: field.name().clone(),
+            problem: format!("type {} cannot be sent", array.data_type()),
+        })?;
+        Ok(columns::to_message(field.name(), ty, array))
+    });
+    columns.collect()
+}
+
+fn view_rows(answer: api::ViewAnswer) -> Result<ViewRows, ClientError> {
+    let shape = |problem: &str| ClientError::Shape { view: answer.view.clone(), problem: problem.to_owned() };
+    let digest = answer.component_digest.as_slice().try_into().map_err(|_| shape("the component's digest is no SHA-256"))?;
+    let mut problems: BTreeMap<usize, _> =
+        answer.problems.iter().map(|problem| (problem.row as usize, problem)).collect();
+    let mut messages = BTreeMap::new();
+    let mut outcomes = Vec::with_capacity(answer.statuses.len());
+    for (row, status) in answer.statuses().enumerate() {
+        let problem = problems.remove(&row);
+        let message = problem.map(|problem| problem.message.clone()).unwrap_or_default();
+        outcomes.push(match status {
+            api::RowStatus::Value => Outcome::Known(RowStatus::Value),
+            api::RowStatus::Empty => Outcome::Known(RowStatus::Empty),
+            api::RowStatus::Expired => Outcome::Known(RowStatus::Expired),
+            api::RowStatus::Unavailable => Outcome::Unavailable(message),
+            api::RowStatus::Error => {
+                let code = problem.and_then(|problem| problem.code).and_then(|code| u16::try_from(code).ok());
+                messages.insert(row, message);
+                Outcome::Known(RowStatus::Error(ErrorCode(code.ok_or_else(|| shape("an error has no code"))?)))
+            }
+            api::RowStatus::Unspecified => return Err(shape("a row has no status")),
+        });
+    }
+    let digests = answer.row_digests.iter().map(|digest| digest.as_slice().try_into().ok().map(RowDigest)).collect();
+    let position = answer.position.as_ref().map(|position| {
+        let next = position.next_offsets.iter().map(|(&partition, &next)| (partition, next)).collect();
+        (LogId(position.log.as_str().into()), Positions(next))
+    });
+    Ok(ViewRows {
+        version: answer.version,
+        digest: ComponentDigest(digest),
+        position,
+        rows: Rows::new(batch(&answer.columns, outcomes.len())?, outcomes, messages),
+        digests,
+        view: answer.view,
+    })
+}
+
+fn batch(columns: &[api::Column], rows: usize) -> Result<RecordBatch, ClientError> {
+    let arrays = columns.iter().map(columns::from_message).collect::<Result<Vec<ArrayRef>, _>>()?;
+    let fields: Vec<_> = columns
+        .iter()
+        .zip(&arrays)
+        .map(|(column, array)| arrow_schema::Field::new(&column.name, array.data_type().clone(), true))
+        .collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+}
+
+/// The key fields of a view as model fields; `None` where the server speaks of a type that this client lacks.
+pub fn key_fields(view: &api::View) -> Option<Vec<Field>> {
+    let fields = view.entity.iter().map(|field| {
+        let ty = field.r#type.parse().ok()?;
+        Some(Field { name: field.name.parse().ok()?, ty, nullable: false, doc: field.doc.clone() })
+    });
+    fields.collect()
+}

@@ -1,0 +1,93 @@
+//! Listening, health, reflection and stopping.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tonic::transport::server::TcpIncoming;
+use trifold_pipeline::LiveViews;
+use trifold_store::OnlineStore;
+
+use crate::api::DESCRIPTORS;
+use crate::api::online_service_server::OnlineServiceServer;
+use crate::service::{Clock, Online};
+
+/// The limits of a server.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The most rows of one request.
+    pub rows_max: usize,
+    /// The most bytes of one request.
+    pub request_bytes_max: usize,
+    /// The units of fuel that one request may burn.
+    pub request_fuel: u64,
+    /// How long requests in flight may take once the server is told to stop.
+    pub drain: Duration,
+}
+
+/// Why a server stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The transport failed.
+    #[error("the gRPC server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors that reflection serves do not decode.
+    #[error("gRPC reflection cannot be set up: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// Requests were still in flight when the time to finish them was over.
+    #[error("requests were still in flight {0:?} after the server was told to stop")]
+    Drain(Duration),
+}
+
+/// A server that is ready to run.
+pub struct Server {
+    online: Online,
+}
+
+impl Server {
+    /// A server over a store and the versions in force, which whoever follows the releases updates.
+    pub fn new(
+        store: Arc<dyn OnlineStore>,
+        live: watch::Receiver<Arc<LiveViews>>,
+        clock: Clock,
+        config: ServerConfig,
+    ) -> Self {
+        Server { online: Online { store, live, clock, config } }
+    }
+
+    /// Serves until `stop` completes and the requests in flight are finished.
+    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
+        let drain = self.online.config.drain;
+        let bytes_max = self.online.config.request_bytes_max;
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_serving::<OnlineServiceServer<Online>>().await;
+        let reflection =
+            tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS).build_v1()?;
+        let service = OnlineServiceServer::new(self.online).max_decoding_message_size(bytes_max);
+        let (stopping, mut stopped) = watch::channel(false);
+        let signal = async move {
+            stop.await;
+            reporter.set_not_serving::<OnlineServiceServer<Online>>().await;
+            // The receiver lives as long as this function.
+            let _ = stopping.send(true);
+        };
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let serving = tonic::transport::Server::builder()
+            .add_service(health)
+            .add_service(reflection)
+            .add_service(service)
+            .serve_with_incoming_shutdown(incoming, signal);
+        let overdue = async {
+            if stopped.wait_for(|stopped| *stopped).await.is_ok() {
+                tokio::time::sleep(drain).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            served = serving => Ok(served?),
+            () = overdue => Err(ServerError::Drain(drain)),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Answering requests.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+use trifold_model::EventTime;
+use trifold_pipeline::{LiveViews, LookupError, ViewKeys, lookup};
+use trifold_sandbox::Budget;
+use trifold_store::OnlineStore;
+
+use crate::api::online_service_server::OnlineService;
+use crate::api::{GetFeaturesRequest, GetFeaturesResponse, ListViewsRequest, ListViewsResponse};
+use crate::server::ServerConfig;
+use crate::{answer, request};
+
+/// Where the server's time comes from.
+pub type Clock = fn() -> EventTime;
+
+/// Answers requests from a store with the versions in force.
+pub struct Online {
+    pub(crate) store: Arc<dyn OnlineStore>,
+    pub(crate) live: watch::Receiver<Arc<LiveViews>>,
+    pub(crate) clock: Clock,
+    pub(crate) config: ServerConfig,
+}
+
+impl Online {
+    async fn features(&self, request: GetFeaturesRequest) -> Result<GetFeaturesResponse, Status> {
+        // One snapshot for the whole request: a release in the meantime does not concern it.
+        let live = self.live.borrow().clone();
+        let asked = request::parse(&request, &live, self.config.rows_max)?;
+        let time = request.as_of_micros.map_or_else(self.clock, EventTime);
+        let (views, outputs): (Vec<_>, Vec<_>) = asked
+            .into_iter()
+            .map(|view| (ViewKeys { version: view.version, keys: view.keys }, view.outputs))
+            .unzip();
+        let mut budget = Budget::fuel(self.config.request_fuel);
+        let answer = lookup(&*self.store, views, time, &mut budget).await.map_err(|error| status(&error))?;
+        let views = answer
+            .views
+            .iter()
+            .zip(&outputs)
+            .map(|(view, outputs)| answer::to_message(view, outputs, request.row_digests))
+            .collect::<Result<_, _>>()?;
+        Ok(GetFeaturesResponse { as_of_micros: answer.as_of.iter().map(|time| time.0).collect(), views })
+    }
+}
+
+fn status(error: &LookupError) -> Status {
+    match error {
+        LookupError::Store(_) => Status::unavailable(error.to_string()),
+        LookupError::Record { .. } => Status::data_loss(error.to_string()),
+        LookupError::Arrow(_) => Status::internal(error.to_string()),
+    }
+}
+
+#[tonic::async_trait]
+impl OnlineService for Online {
+    async fn get_features(
+        &self,
+        request: Request<GetFeaturesRequest>,
+    ) -> Result<Response<GetFeaturesResponse>, Status> {
+        self.features(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_views(&self, _: Request<ListViewsRequest>) -> Result<Response<ListViewsResponse>, Status> {
+        let live = self.live.borrow().clone();
+        Ok(Response::new(ListViewsResponse { views: live.views.values().map(answer::view).collect() }))
+    }
+}

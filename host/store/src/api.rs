@@ -1,0 +1,34 @@
+//! The trait of all online stores.
+
+use futures::future::BoxFuture;
+use trifold_model::{EntityKey, StateId};
+
+use crate::error::StoreError;
+use crate::record::{Commit, Marker, Page, Snapshot};
+
+/// A store of entity records. Cheap to share behind an `Arc<dyn OnlineStore>`.
+pub trait OnlineStore: Send + Sync {
+    /// Reads the records of some entities and the state's marker, all in one transaction.
+    fn read<'a>(&'a self, state: StateId, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>>;
+
+    /// Reads a state's marker alone.
+    fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>>;
+
+    /// Walks a state's entities in ascending order of their key bytes: at most `limit` that come after `after`.
+    fn scan(
+        &self,
+        state: StateId,
+        after: Option<EntityKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page, StoreError>>;
+
+    /// Writes several states in one atomic, durable transaction: after an error nothing was written. A dropped
+    /// future may still complete the transaction, as a whole.
+    ///
+    /// A state's first commit chooses its incarnation; later ones must name the same incarnation and log, and
+    /// may not move a position back.
+    fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Removes a state's records and its marker in one atomic, durable transaction.
+    fn clear(&self, state: StateId) -> BoxFuture<'_, Result<(), StoreError>>;
+}

@@ -1,0 +1,306 @@
+//! The bytes of records and markers, format 1. All numbers are little-endian.
+//!
+//! ```text
+//! record: u8 format (1), i64 event time, u32 partition, u64 offset,
+//!         u32 length + event id (UTF-8), u32 length + fields
+//! marker: u8 format (1), u64 incarnation, u8 0 | u8 1 + u64 release,
+//!         u32 length + log (UTF-8), u32 count + count times (u32 partition, u64 next offset),
+//!         u32 count + count times (u32 partition, i64 latest arrival), partitions ascending
+//! ```
+//!
+//! Decoding checks everything and leaves no byte unread, so damaged bytes give an error or another value and never
+//! a panic. There is no checksum: that a value is the right one is what an audit shows.
+
+use std::collections::BTreeMap;
+
+use trifold_model::{EntityKey, EventTime, LogId, Positions, StateId};
+
+use crate::error::{Damage, StoreError};
+use crate::record::{Marker, Record};
+
+/// The most bytes of an entity key: a key of several long strings fits, and a page of the database holds one.
+pub const KEY_BYTES_MAX: usize = 2 << 10;
+
+/// The most bytes of an encoded record: an embedding of 4,096 doubles takes 32 KiB, and a commit of thousands of
+/// records must fit into memory.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+const FORMAT: u8 = 1;
+/// Format, event time, partition, offset and the two lengths.
+const RECORD_BYTES_FIXED: usize = 1 + 8 + 4 + 8 + 4 + 4;
+
+impl Record {
+    /// How many bytes the record takes in a store; [`RECORD_BYTES_MAX`] at most can be committed.
+    pub fn encoded_bytes(&self) -> usize {
+        RECORD_BYTES_FIXED + self.event_id.len() + self.fields.len()
+    }
+
+    /// Checks that a key and its record are within the limits of every store.
+    pub fn check_size(&self, state: StateId, key: &EntityKey) -> Result<(), StoreError> {
+        if key.0.len() > KEY_BYTES_MAX {
+            let head = hex::encode(&key.0[..32]);
+            return Err(StoreError::KeyTooLarge { state, head, bytes: key.0.len() });
+        }
+        let bytes = self.encoded_bytes();
+        if bytes > RECORD_BYTES_MAX {
+            return Err(StoreError::RecordTooLarge { state, key: key.clone(), bytes });
+        }
+        Ok(())
+    }
+}
+
+/// Writes a record into an empty buffer. Its size must have been checked, which keeps the lengths in their 32 bits.
+pub(crate) fn encode_record(record: &Record, out: &mut Vec<u8>) {
+    out.push(FORMAT);
+    out.extend_from_slice(&record.event_time.0.to_le_bytes());
+    out.extend_from_slice(&record.partition.to_le_bytes());
+    out.extend_from_slice(&record.offset.to_le_bytes());
+    write_bytes(record.event_id.as_bytes(), out);
+    write_bytes(&record.fields, out);
+}
+
+/// Reads a record.
+pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, Damage> {
+    let mut reader = Reader::new(bytes)?;
+    let record = Record {
+        event_time: EventTime(i64::from_le_bytes(reader.array("the event time")?)),
+        partition: reader.u32("the partition")?,
+        offset: reader.u64("the offset")?,
+        event_id: reader.text("the event id")?.to_owned(),
+        fields: reader.bytes("the fields")?.to_owned(),
+    };
+    reader.end()?;
+    Ok(record)
+}
+
+/// Writes a marker into an empty buffer.
+pub(crate) fn encode_marker(marker: &Marker, out: &mut Vec<u8>) {
+    out.push(FORMAT);
+    out.extend_from_slice(&marker.incarnation.to_le_bytes());
+    out.push(marker.release.is_some().into());
+    if let Some(release) = marker.release {
+        out.extend_from_slice(&release.to_le_bytes());
+    }
+    write_bytes(marker.log.0.as_bytes(), out);
+    write_length(marker.positions.0.len(), out);
+    for (partition, next) in &marker.positions.0 {
+        out.extend_from_slice(&partition.to_le_bytes());
+        out.extend_from_slice(&next.to_le_bytes());
+    }
+    write_length(marker.arrivals.len(), out);
+    for (partition, latest) in &marker.arrivals {
+        out.extend_from_slice(&partition.to_le_bytes());
+        out.extend_from_slice(&latest.to_le_bytes());
+    }
+}
+
+/// Reads a marker.
+pub(crate) fn decode_marker(bytes: &[u8]) -> Result<Marker, Damage> {
+    let mut reader = Reader::new(bytes)?;
+    let incarnation = reader.u64("the incarnation")?;
+    let release = match reader.flag("the release")? {
+        true => Some(reader.u64("the release")?),
+        false => None,
+    };
+    let log = LogId(reader.text("the log")?.into());
+    let positions = Positions(read_partitions(&mut reader, "the positions", u64::from_le_bytes)?);
+    let arrivals = read_partitions(&mut reader, "the arrivals", i64::from_le_bytes)?;
+    reader.end()?;
+    Ok(Marker { incarnation, log, positions, release, arrivals })
+}
+
+fn read_partitions<T>(
+    reader: &mut Reader<'_>,
+    what: &'static str,
+    value: fn([u8; 8]) -> T,
+) -> Result<BTreeMap<u32, T>, Damage> {
+    let count = reader.u32(what)?;
+    let mut values = BTreeMap::new();
+    for _ in 0..count {
+        let (partition, bytes) = (reader.u32(what)?, reader.array(what)?);
+        if values.last_key_value().is_some_and(|(last, _)| *last >= partition) {
+            return Err(Damage::PartitionOrder(partition));
+        }
+        values.insert(partition, value(bytes));
+    }
+    Ok(values)
+}
+
+fn write_length(length: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(length as u32).to_le_bytes());
+}
+
+fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    write_length(bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    total: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Checks the format byte.
+    fn new(bytes: &'a [u8]) -> Result<Self, Damage> {
+        let mut reader = Reader { rest: bytes, total: bytes.len() };
+        match reader.array("the format")? {
+            [FORMAT] => Ok(reader),
+            [format] => Err(Damage::Format(format)),
+        }
+    }
+
+    fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], Damage> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(Damage::Truncated { what, bytes: self.total })?;
+        self.rest = rest;
+        Ok(*taken)
+    }
+
+    fn u32(&mut self, what: &'static str) -> Result<u32, Damage> {
+        self.array(what).map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self, what: &'static str) -> Result<u64, Damage> {
+        self.array(what).map(u64::from_le_bytes)
+    }
+
+    fn flag(&mut self, what: &'static str) -> Result<bool, Damage> {
+        match self.array(what)? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            [byte] => Err(Damage::Flag { what, byte }),
+        }
+    }
+
+    fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], Damage> {
+        let length = self.u32(what)? as usize;
+        let (taken, rest) =
+            self.rest.split_at_checked(length).ok_or(Damage::Truncated { what, bytes: self.total })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn text(&mut self, what: &'static str) -> Result<&'a str, Damage> {
+        std::str::from_utf8(self.bytes(what)?).map_err(|_| Damage::Utf8(what))
+    }
+
+    fn end(self) -> Result<(), Damage> {
+        match self.rest.len() {
+            0 => Ok(()),
+            more => Err(Damage::Trailing(more)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            event_time: EventTime(-7),
+            event_id: "UA-1545-é".to_owned(),
+            partition: 3,
+            offset: u64::MAX,
+            fields: vec![1, 0, 255],
+        }
+    }
+
+    fn marker(release: Option<u64>) -> Marker {
+        Marker {
+            incarnation: 9,
+            log: LogId("flights".into()),
+            positions: Positions(BTreeMap::from([(0, 51_955), (7, 1)])),
+            release,
+            arrivals: BTreeMap::from([(7, -1)]),
+        }
+    }
+
+    fn record_bytes() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_record(&record(), &mut bytes);
+        bytes
+    }
+
+    fn marker_bytes(marker: &Marker) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_marker(marker, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn records_and_markers_round_trip() {
+        assert_eq!(decode_record(&record_bytes()), Ok(record()));
+        assert_eq!(record_bytes().len(), record().encoded_bytes());
+        for marker in [marker(None), marker(Some(4))] {
+            assert_eq!(decode_marker(&marker_bytes(&marker)), Ok(marker));
+        }
+    }
+
+    #[test]
+    fn the_bytes_are_the_published_ones() {
+        let expected = "01f9ffffffffffffff03000000ffffffffffffffff0a00000055412d313534352dc3a9030000000100ff";
+        assert_eq!(hex::encode(record_bytes()), expected);
+        let expected = "010900000000000000010400000000000000\
+                        07000000666c6967687473020000000000000 0f3ca000000000000070000000100000000000000\
+                        0100000007000000ffffffffffffffff";
+        assert_eq!(hex::encode(marker_bytes(&marker(Some(4)))), expected.replace(' ', ""));
+    }
+
+    #[test]
+    fn a_flipped_bit_gives_an_error_or_another_value() {
+        let check = |bytes: Vec<u8>, same: &dyn Fn(&[u8]) -> bool| {
+            for bit in 0..bytes.len() * 8 {
+                let mut flipped = bytes.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(!same(&flipped), "bit {bit}");
+            }
+        };
+        check(record_bytes(), &|bytes| decode_record(bytes) == Ok(record()));
+        let marker = marker(Some(4));
+        check(marker_bytes(&marker), &|bytes| decode_marker(bytes).as_ref() == Ok(&marker));
+    }
+
+    #[test]
+    fn bytes_cut_short_or_too_long_are_damage() {
+        for mut bytes in [record_bytes(), marker_bytes(&marker(Some(4)))] {
+            let is_record = bytes == record_bytes();
+            let damage = |bytes: &[u8]| match is_record {
+                true => decode_record(bytes).unwrap_err(),
+                false => decode_marker(bytes).unwrap_err(),
+            };
+            for length in 0..bytes.len() {
+                assert!(matches!(damage(&bytes[..length]), Damage::Truncated { .. }), "length {length}");
+            }
+            bytes.extend([0, 0]);
+            assert_eq!(damage(&bytes), Damage::Trailing(2));
+        }
+    }
+
+    #[test]
+    fn damage_says_what_and_where() {
+        let with = |at: usize, byte: u8| {
+            let mut bytes = marker_bytes(&marker(Some(4)));
+            bytes[at] = byte;
+            decode_marker(&bytes).unwrap_err()
+        };
+        assert_eq!(with(0, 2), Damage::Format(2));
+        assert_eq!(with(9, 7), Damage::Flag { what: "the release", byte: 7 });
+        assert_eq!(with(22, 0xFF), Damage::Utf8("the log"));
+        assert_eq!(with(33, 7), Damage::PartitionOrder(7));
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let state = StateId([7; 16]);
+        let key = EntityKey(vec![1; KEY_BYTES_MAX].into());
+        let mut record = record();
+        record.fields = vec![0; RECORD_BYTES_MAX - RECORD_BYTES_FIXED - record.event_id.len()];
+        assert_eq!(record.check_size(state, &key), Ok(()));
+        let long = EntityKey(vec![1; KEY_BYTES_MAX + 1].into());
+        assert!(matches!(record.check_size(state, &long), Err(StoreError::KeyTooLarge { bytes: 2049, .. })));
+        record.fields.push(0);
+        let refused = record.check_size(state, &key);
+        assert_eq!(refused, Err(StoreError::RecordTooLarge { state, key, bytes: RECORD_BYTES_MAX + 1 }));
+    }
+}

@@ -1,0 +1,68 @@
+//! What a store keeps and what it hands out.
+
+use std::collections::BTreeMap;
+
+use trifold_model::{EntityKey, EventTime, LogId, Positions, StateId};
+
+/// What a store keeps of one entity of a row view: the entity's latest event in canonical order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// When the event happened.
+    pub event_time: EventTime,
+    /// The event's id, the tie-break of canonical order.
+    pub event_id: String,
+    /// The partition that the event was read from.
+    pub partition: u32,
+    /// The event's offset in that partition.
+    pub offset: u64,
+    /// The view's inputs in the coding of canonical rows, without a status byte.
+    pub fields: Vec<u8>,
+}
+
+/// The completeness marker of one state: everything before `positions` is in the records, and nothing after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marker {
+    /// Tells one life of a state from the next: chosen by whoever commits it first, kept until it is cleared.
+    pub incarnation: u64,
+    /// The log that the positions belong to.
+    pub log: LogId,
+    /// The next offset of each partition.
+    pub positions: Positions,
+    /// The sequence number of the release under which the last commit was made, if there was one.
+    pub release: Option<u64>,
+    /// The latest arrival, in microseconds, before each partition's position; no entry where no event had one.
+    pub arrivals: BTreeMap<u32, i64>,
+}
+
+/// Records and the marker they belong to, read in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// The state's marker, or `None` when nothing was ever committed for it.
+    pub marker: Option<Marker>,
+    /// One entry for each key asked for, in the order of the keys.
+    pub records: Vec<Option<Record>>,
+}
+
+/// Some of a state's entities in ascending order of their keys, and the marker read in the same transaction.
+/// A walk over several pages sees one state of affairs only if the marker stays the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// The state's marker, or `None` when nothing was ever committed for it.
+    pub marker: Option<Marker>,
+    /// The entities.
+    pub entries: Vec<(EntityKey, Record)>,
+    /// Where the next page starts (`after`), or `None` when this is the last one.
+    pub next: Option<EntityKey>,
+}
+
+/// What is written for one state: the records, later ones replacing earlier ones of the same key, and the
+/// marker that holds once they are in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The state.
+    pub state: StateId,
+    /// Its marker from now on.
+    pub marker: Marker,
+    /// The records to put.
+    pub puts: Vec<(EntityKey, Record)>,
+}

@@ -1,0 +1,266 @@
+//! The tables of the embedded store and the transactions over them.
+//!
+//! Format 1:
+//!
+//! ```text
+//! meta      "format"                             -> u64
+//! markers   state id (16 bytes)                  -> marker, as in `codec`
+//! records   state id (16 bytes) ++ entity key    -> record, as in `codec`
+//! ```
+//!
+//! Keys order bytewise, so the entities of a state lie together.
+
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use redb::{
+    Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
+    WriteTransaction,
+};
+use trifold_model::{EntityKey, StateId};
+
+use crate::codec::{decode_marker, decode_record, encode_marker, encode_record};
+use crate::error::StoreError;
+use crate::record::{Commit, Marker, Page, Record, Snapshot};
+
+/// The format that this version writes and reads.
+pub(crate) const FORMAT: u64 = 1;
+
+type Bytes = &'static [u8];
+const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
+const MARKERS: TableDefinition<'static, [u8; 16], Bytes> = TableDefinition::new("markers");
+const RECORDS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("records");
+
+const FORMAT_KEY: &str = "format";
+
+/// Why a transaction came to nothing.
+pub(crate) enum Failure {
+    /// We refused it, or found damage.
+    Ours(StoreError),
+    /// The database failed.
+    Database(redb::Error),
+    /// The database panicked, with this message.
+    Panic(String),
+}
+
+macro_rules! from_database {
+    ($($error:ident),*) => {
+        $(impl From<redb::$error> for Failure {
+            fn from(error: redb::$error) -> Self {
+                Failure::Database(error.into())
+            }
+        })*
+    };
+}
+
+from_database!(CommitError, DatabaseError, SetDurabilityError, StorageError, TableError, TransactionError);
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Ours(error)
+    }
+}
+
+/// The database checks its pages after a crash only and panics over some of those that were damaged since; that
+/// must not end more than the operation at hand.
+pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(Failure::Panic(format!("the file is damaged: {message}")))
+    })
+}
+
+/// The database with its tables. It is there until it is closed.
+#[derive(Debug)]
+pub(crate) struct Tables(Option<Database>);
+
+impl Drop for Tables {
+    fn drop(&mut self) {
+        let database = self.0.take();
+        if let Err(Failure::Panic(message)) = contained(|| {
+            drop(database);
+            Ok(())
+        }) {
+            tracing::error!(%message, "the store could not be closed properly");
+        }
+    }
+}
+
+impl Tables {
+    pub(crate) fn new(database: Database) -> Self {
+        Tables(Some(database))
+    }
+
+    fn database(&self) -> Result<&Database, Failure> {
+        self.0.as_ref().ok_or(Failure::Database(redb::Error::DatabaseClosed))
+    }
+
+    /// The format of the store; a new database is laid out first. Somebody else's database has no format, which
+    /// counts as 0.
+    pub(crate) fn format(&self) -> Result<u64, Failure> {
+        let transaction = self.database()?.begin_read()?;
+        if transaction.list_tables()?.next().is_none() {
+            self.lay_out()?;
+            return Ok(FORMAT);
+        }
+        match transaction.open_table(META) {
+            Ok(meta) => Ok(meta.get(FORMAT_KEY)?.map_or(0, |format| format.value())),
+            Err(TableError::Storage(error)) => Err(error.into()),
+            Err(_) => Ok(0),
+        }
+    }
+
+    fn lay_out(&self) -> Result<(), Failure> {
+        let transaction = self.begin_write()?;
+        transaction.open_table(META)?.insert(FORMAT_KEY, FORMAT)?;
+        transaction.open_table(MARKERS)?;
+        transaction.open_table(RECORDS)?;
+        Ok(transaction.commit()?)
+    }
+
+    fn begin_write(&self) -> Result<WriteTransaction, Failure> {
+        let mut transaction = self.database()?.begin_write()?;
+        // The default, named because the promise of `commit` rests on it.
+        transaction.set_durability(Durability::Immediate)?;
+        Ok(transaction)
+    }
+
+    pub(crate) fn marker(&self, state: StateId) -> Result<Option<Marker>, Failure> {
+        stored_marker(&self.database()?.begin_read()?.open_table(MARKERS)?, state)
+    }
+
+    pub(crate) fn read(&self, state: StateId, keys: &[EntityKey]) -> Result<Snapshot, Failure> {
+        let transaction = self.database()?.begin_read()?;
+        let marker = stored_marker(&transaction.open_table(MARKERS)?, state)?;
+        let table = transaction.open_table(RECORDS)?;
+        let mut place = state.0.to_vec();
+        let records = keys.iter().map(|key| stored_record(&table, state, key, &mut place));
+        Ok(Snapshot { marker, records: records.collect::<Result<_, _>>()? })
+    }
+
+    pub(crate) fn scan(&self, state: StateId, after: Option<&EntityKey>, limit: usize) -> Result<Page, Failure> {
+        let transaction = self.database()?.begin_read()?;
+        let marker = stored_marker(&transaction.open_table(MARKERS)?, state)?;
+        let table = transaction.open_table(RECORDS)?;
+        let (first, end) = (first_place(state, after), end_place(state));
+        let mut range = table.range::<&[u8]>((bound(&first), bound(&end)))?;
+        let mut entries = Vec::new();
+        for entry in range.by_ref().take(limit) {
+            let (place, value) = entry?;
+            let key = EntityKey(place.value()[state.0.len()..].into());
+            let record = decode(state, &key, value.value())?;
+            entries.push((key, record));
+        }
+        let more = range.next().transpose()?.is_some();
+        let next = entries.last().filter(|_| more).map(|(key, _)| key.clone());
+        Ok(Page { marker, entries, next })
+    }
+
+    pub(crate) fn commit(&self, commits: &[Commit]) -> Result<(), Failure> {
+        for Commit { state, puts, .. } in commits {
+            puts.iter().try_for_each(|(key, record)| record.check_size(*state, key))?;
+        }
+        let transaction = self.begin_write()?;
+        for Commit { state, marker, puts } in commits {
+            put_marker(&mut transaction.open_table(MARKERS)?, *state, marker)?;
+            put_records(&mut transaction.open_table(RECORDS)?, *state, puts)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    pub(crate) fn clear(&self, state: StateId) -> Result<(), Failure> {
+        let transaction = self.begin_write()?;
+        transaction.open_table(MARKERS)?.remove(state.0)?;
+        let (first, end) = (first_place(state, None), end_place(state));
+        transaction.open_table(RECORDS)?.retain_in::<&[u8], _>((bound(&first), bound(&end)), |_, _| false)?;
+        Ok(transaction.commit()?)
+    }
+}
+
+fn stored_marker(table: &impl ReadableTable<[u8; 16], Bytes>, state: StateId) -> Result<Option<Marker>, Failure> {
+    let Some(bytes) = table.get(state.0)? else { return Ok(None) };
+    let marker = decode_marker(bytes.value()).map_err(|damage| StoreError::DamagedMarker { state, damage })?;
+    Ok(Some(marker))
+}
+
+/// `place` is a buffer that begins with the state.
+fn stored_record(
+    table: &ReadOnlyTable<Bytes, Bytes>,
+    state: StateId,
+    key: &EntityKey,
+    place: &mut Vec<u8>,
+) -> Result<Option<Record>, Failure> {
+    place.truncate(state.0.len());
+    place.extend_from_slice(&key.0);
+    let Some(bytes) = table.get(place.as_slice())? else { return Ok(None) };
+    Ok(Some(decode(state, key, bytes.value())?))
+}
+
+fn decode(state: StateId, key: &EntityKey, bytes: &[u8]) -> Result<Record, StoreError> {
+    decode_record(bytes).map_err(|damage| StoreError::DamagedRecord { state, key: key.clone(), damage })
+}
+
+fn put_marker(table: &mut Table<'_, [u8; 16], Bytes>, state: StateId, marker: &Marker) -> Result<(), Failure> {
+    if let Some(stored) = stored_marker(table, state)? {
+        check_successor(state, &stored, marker)?;
+    }
+    let mut bytes = Vec::new();
+    encode_marker(marker, &mut bytes);
+    table.insert(state.0, bytes.as_slice())?;
+    Ok(())
+}
+
+fn put_records(
+    table: &mut Table<'_, Bytes, Bytes>,
+    state: StateId,
+    puts: &[(EntityKey, Record)],
+) -> Result<(), Failure> {
+    let mut place = state.0.to_vec();
+    let mut bytes = Vec::new();
+    for (key, record) in puts {
+        place.truncate(state.0.len());
+        place.extend_from_slice(&key.0);
+        bytes.clear();
+        encode_record(record, &mut bytes);
+        table.insert(place.as_slice(), bytes.as_slice())?;
+    }
+    Ok(())
+}
+
+/// Whether one marker may follow another: the same life of the state, the same log, and no position moved back.
+fn check_successor(state: StateId, stored: &Marker, given: &Marker) -> Result<(), StoreError> {
+    if stored.incarnation != given.incarnation {
+        let (stored, given) = (stored.incarnation, given.incarnation);
+        return Err(StoreError::Incarnation { state, stored, given });
+    }
+    if stored.log != given.log {
+        let (stored, given) = (stored.log.0.to_string(), given.log.0.to_string());
+        return Err(StoreError::Log { state, stored, given });
+    }
+    for (&partition, &next) in &stored.positions.0 {
+        if given.positions.next(partition) < next {
+            let given = given.positions.next(partition);
+            return Err(StoreError::Backwards { state, partition, stored: next, given });
+        }
+    }
+    Ok(())
+}
+
+/// Where the entities of a state begin, or go on after one of them.
+fn first_place(state: StateId, after: Option<&EntityKey>) -> Bound<Vec<u8>> {
+    match after {
+        None => Bound::Included(state.0.to_vec()),
+        Some(key) => Bound::Excluded([&state.0, &*key.0].concat()),
+    }
+}
+
+/// Where the next state id begins, if there can be one.
+fn end_place(state: StateId) -> Bound<Vec<u8>> {
+    let next = u128::from_be_bytes(state.0).checked_add(1);
+    next.map_or(Bound::Unbounded, |next| Bound::Excluded(next.to_be_bytes().to_vec()))
+}
+
+fn bound(place: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    place.as_ref().map(Vec::as_slice)
+}

@@ -1,0 +1,173 @@
+//! Runs a worker: when to look for releases, when to wait, when to stop.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::error::{Problem, StreamError};
+use crate::notice::{Notice, Progress};
+use crate::releases::ReleaseFeed;
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::worker::{Restored, Worker};
+
+/// When a run is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// At the end of the log as it stands when it is reached.
+    End,
+    /// Exactly before this offset, or at the end of the log if that comes first.
+    Offset(u64),
+    /// Only when it is told to: the log is followed as it grows.
+    Follow,
+}
+
+impl Until {
+    fn stop_at(self) -> Option<u64> {
+        match self {
+            Until::Offset(offset) => Some(offset),
+            Until::End | Until::Follow => None,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct RunReport {
+    /// How far the worker is.
+    pub progress: Progress,
+    /// Everything that kept a view or a release back, in the order in which it came up.
+    pub problems: Vec<Problem>,
+    /// Whether the run ended because it was told to.
+    pub interrupted: bool,
+}
+
+/// Runs a worker over the releases in force.
+pub struct Driver<S, K, R> {
+    worker: Worker<S, K>,
+    releases: R,
+    interval: Duration,
+    next_poll: Option<Instant>,
+    reported: BTreeSet<String>,
+}
+
+impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
+    /// A driver that looks for releases, and for new events once there are none, every `interval`.
+    pub fn new(worker: Worker<S, K>, releases: R, interval: Duration) -> Self {
+        Driver { worker, releases, interval, next_poll: None, reported: BTreeSet::new() }
+    }
+
+    /// The worker.
+    pub fn worker(&mut self) -> &mut Worker<S, K> {
+        &mut self.worker
+    }
+
+    /// Runs until the end that was asked for, or until `stop` turns true; a step under way is finished. Needs a
+    /// runtime with timers, and keeps its thread busy while it computes: give it one of its own. After an error
+    /// it may be run again, and goes on at the last commit.
+    pub async fn run(
+        &mut self,
+        until: Until,
+        notify: &mut (dyn FnMut(Notice<'_>) + Send),
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<RunReport, StreamError> {
+        let mut run = Run { until, notify, problems: Vec::new() };
+        self.next_poll = None;
+        loop {
+            self.look(&mut run).await?;
+            if *stop.borrow() {
+                return Ok(self.report(run, true));
+            }
+            if until != Until::Follow && self.worker.is_idle() {
+                return Err(StreamError::NoViews);
+            }
+            if self.step(&mut run).await? {
+                // Whoever shares the thread gets a turn between two steps.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if until != Until::Follow {
+                return Ok(self.report(run, false));
+            }
+            wait(self.interval, &mut stop).await;
+        }
+    }
+
+    fn report(&self, run: Run<'_>, interrupted: bool) -> RunReport {
+        RunReport { progress: self.worker.progress(run.until.stop_at()), problems: run.problems, interrupted }
+    }
+
+    /// One step, if there is one to take.
+    async fn step(&mut self, run: &mut Run<'_>) -> Result<bool, StreamError> {
+        let Some(polled) = self.worker.poll(run.until.stop_at())? else { return Ok(false) };
+        let step = self.worker.process(polled).await?;
+        let report = self.worker.commit(step).await?;
+        for problem in report.problems {
+            self.problem(run, problem);
+        }
+        self.tell_progress(run);
+        Ok(true)
+    }
+
+    fn tell_progress(&self, run: &mut Run<'_>) {
+        (run.notify)(Notice::Progress(&self.worker.progress(run.until.stop_at())));
+    }
+
+    /// Looks for releases and for how long the log is, when it is time.
+    async fn look(&mut self, run: &mut Run<'_>) -> Result<(), StreamError> {
+        let first = self.next_poll.is_none();
+        if self.next_poll.is_some_and(|due| Instant::now() < due) {
+            return Ok(());
+        }
+        match self.releases.poll().await {
+            Ok(problems) => problems.into_iter().for_each(|problem| self.problem(run, Problem::Release(problem))),
+            Err(error) if first => return Err(StreamError::Registry(error)),
+            Err(error) => self.problem(run, Problem::Registry(error)),
+        }
+        self.next_poll = Some(Instant::now() + self.interval);
+        let restored = self.worker.restore(&self.releases.live()).await?;
+        self.announce(run, restored);
+        self.worker.look()?;
+        self.tell_progress(run);
+        Ok(())
+    }
+
+    fn announce(&mut self, run: &mut Run<'_>, restored: Restored) {
+        for (feed, file_count) in &restored.discarded {
+            (run.notify)(Notice::Discarded { feed, file_count: *file_count });
+        }
+        for switch in &restored.switched {
+            let (version, release, offset) = (switch.version, switch.release, switch.offset);
+            (run.notify)(Notice::Switched { feed: &switch.feed, version, release, offset });
+        }
+        for problem in restored.problems {
+            self.problem(run, problem);
+        }
+    }
+
+    /// Reports a problem once in the driver's life, however often it comes up.
+    fn problem(&mut self, run: &mut Run<'_>, problem: Problem) {
+        if self.reported.insert(problem.to_string()) {
+            (run.notify)(Notice::Problem(&problem));
+            run.problems.push(problem);
+        }
+    }
+}
+
+/// One call of [`Driver::run`].
+struct Run<'a> {
+    until: Until,
+    notify: &'a mut (dyn FnMut(Notice<'_>) + Send),
+    problems: Vec<Problem>,
+}
+
+/// Waits out the interval, or until `stop` turns true.
+async fn wait(interval: Duration, stop: &mut watch::Receiver<bool>) {
+    let forgotten = async { stop.wait_for(|stop| *stop).await.is_err() };
+    if tokio::time::timeout(interval, forgotten).await == Ok(true) {
+        // Nobody is left who could stop it.
+        tokio::time::sleep(interval).await;
+    }
+}

@@ -1,0 +1,155 @@
+//! What stops a worker, and what it only reports.
+
+use trifold_eventlog::LogError;
+use trifold_model::{StateId, ViewName};
+use trifold_pipeline::ingest::IngestError;
+use trifold_pipeline::row_table::RowTableError;
+use trifold_pipeline::{ArrivalPolicyError, CatalogProblem};
+use trifold_registry::RegistryError;
+use trifold_store::StoreError;
+
+/// Why a worker stopped. Whatever the step under way had written is taken back by the next restore.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(LogError),
+    /// The store failed, or refused a commit.
+    #[error("view {view}: {source}")]
+    Store {
+        /// The view, or the views that were committed together.
+        view: String,
+        /// What the store said.
+        source: StoreError,
+    },
+    /// What a step emitted could not be made durable or taken back.
+    #[error("view {view}: {source}")]
+    Sink {
+        /// The view.
+        view: ViewName,
+        /// What the file system said.
+        source: LogError,
+    },
+    /// A batch could not be folded.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// Emitted rows could not be put into a table.
+    #[error("view {view}: the emitted rows make no table: {source}")]
+    Table {
+        /// The view.
+        view: ViewName,
+        /// Why not.
+        source: RowTableError,
+    },
+    /// The state was filled from another log.
+    #[error(
+        "view {view}: its state {state} follows the log {stored}, and this is the log {given}: use the log that \
+         the state came from, or another data directory"
+    )]
+    OtherLog {
+        /// The view.
+        view: ViewName,
+        /// Its state.
+        state: StateId,
+        /// The log that the state follows.
+        stored: String,
+        /// The log that the worker reads.
+        given: String,
+    },
+    /// The state has applied more events than the log holds.
+    #[error(
+        "view {view}: its state {state} has applied {applied} events of the log {log}, which holds {known}: \
+         restore the log, or clear the state and replay"
+    )]
+    AheadOfLog {
+        /// The view.
+        view: ViewName,
+        /// Its state.
+        state: StateId,
+        /// The log.
+        log: String,
+        /// The state's position.
+        applied: u64,
+        /// The rows of the log.
+        known: u64,
+    },
+    /// The stored marker is not the one that this worker committed last.
+    #[error(
+        "view {view}: the marker of its state {state} was changed by somebody else while this worker ran: let \
+         one worker at a time write a state"
+    )]
+    Overtaken {
+        /// The view.
+        view: ViewName,
+        /// Its state.
+        state: StateId,
+    },
+    /// The source did not continue where it was asked to.
+    #[error(
+        "the log {log} was read from offset {wanted} for at most {rows_max} rows and gave {rows} from {given}"
+    )]
+    Gap {
+        /// The log.
+        log: String,
+        /// The offset asked for.
+        wanted: u64,
+        /// The most rows asked for.
+        rows_max: usize,
+        /// The first offset given.
+        given: u64,
+        /// The rows given.
+        rows: usize,
+    },
+    /// The releases could not be read when the worker started.
+    #[error("the releases cannot be read: {0}")]
+    Registry(RegistryError),
+    /// There is nothing to do, and nobody wants to wait.
+    #[error("no row view is in force: push a component and release it, or follow the log to wait for a release")]
+    NoViews,
+}
+
+impl StreamError {
+    pub(crate) fn store(view: &ViewName) -> impl FnOnce(StoreError) -> StreamError {
+        let view = view.to_string();
+        move |source| StreamError::Store { view, source }
+    }
+
+    pub(crate) fn sink(view: &ViewName) -> impl FnOnce(LogError) -> StreamError {
+        let view = view.clone();
+        move |source| StreamError::Sink { view, source }
+    }
+}
+
+/// Trouble that keeps one view or one release back and stops nothing else.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A release could not be put into force; the one before it stays.
+    #[error(transparent)]
+    Release(CatalogProblem),
+    /// The releases could not be read; those known stay in force.
+    #[error("the releases cannot be read: {0}")]
+    Registry(RegistryError),
+    /// The view judges arrivals and the source records none.
+    #[error(transparent)]
+    Arrival(ArrivalPolicyError),
+    /// The log cannot be decoded for the view: a column is missing or of an impossible type. The view stands
+    /// still until another version is released.
+    #[error("view {view} stands still at offset {offset}: {source}")]
+    Decode {
+        /// The view.
+        view: ViewName,
+        /// The offset at which the batch begins that cannot be decoded.
+        offset: u64,
+        /// What is wrong.
+        source: LogError,
+    },
+}
+
+impl Problem {
+    /// Whether a view stands still because of it, rather than going on with the version it had.
+    pub fn blocks(&self) -> bool {
+        matches!(self, Problem::Arrival(_) | Problem::Decode { .. })
+    }
+}

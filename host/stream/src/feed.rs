@@ -1,0 +1,70 @@
+//! Feeds: the state of one view, following the log.
+
+use std::fmt;
+
+use trifold_eventlog::ArrivalClock;
+use trifold_model::{StateId, ViewName};
+use trifold_pipeline::LiveVersion;
+use trifold_store::Marker;
+
+/// What tells feeds apart. Two versions of a view with the same state id are one feed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FeedId {
+    /// The view.
+    pub view: ViewName,
+    /// The view's state.
+    pub state: StateId,
+}
+
+impl FeedId {
+    /// The feed of a version.
+    pub fn of(version: &LiveVersion) -> Self {
+        FeedId { view: version.view().name.clone(), state: version.state_id() }
+    }
+}
+
+impl fmt::Display for FeedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (state {})", self.view, self.state)
+    }
+}
+
+/// A feed as the worker holds it between two steps.
+pub(crate) struct Feed {
+    /// The version in force.
+    pub(crate) version: LiveVersion,
+    /// The marker that the next commit builds on.
+    pub(crate) marker: Marker,
+    /// Whether the store holds that marker; a feed that never committed has none there.
+    pub(crate) stored: bool,
+    /// Why the feed stands still, if it does. A new version of the view sets it going again.
+    pub(crate) blocked: bool,
+}
+
+impl Feed {
+    /// The next offset.
+    pub(crate) fn next(&self, partition: u32) -> u64 {
+        self.marker.positions.next(partition)
+    }
+
+    /// The arrival clock at the feed's position.
+    pub(crate) fn clock(&self, partition: u32) -> ArrivalClock {
+        ArrivalClock::restore(self.marker.arrivals.get(&partition).copied())
+    }
+
+    /// The marker after a batch.
+    pub(crate) fn advanced(&self, partition: u32, next: u64, clock: ArrivalClock) -> Marker {
+        let mut marker = self.marker.clone();
+        marker.positions.0.insert(partition, next);
+        marker.release = self.version.release;
+        if let Some(latest) = clock.state() {
+            marker.arrivals.insert(partition, latest);
+        }
+        marker
+    }
+
+    /// The marker that the store must hold, unless somebody else works on the same state.
+    pub(crate) fn expected(&self) -> Option<&Marker> {
+        self.stored.then_some(&self.marker)
+    }
+}

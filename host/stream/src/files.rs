@@ -1,0 +1,165 @@
+//! Row files and aside files.
+//!
+//! ```text
+//! <rows>/<view>/<state id>/<partition>-<first offset>.parquet    or .jsonl
+//! <aside>/<view>/<state id>/<partition>-<first offset>.jsonl
+//! ```
+//!
+//! The offset has 18 digits, so that the order of the names is that of the log. A file holds what one step
+//! emitted; a step that emitted nothing leaves none.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use trifold_eventlog::{LogError, RowFileWriter, RowFormat};
+
+use crate::feed::FeedId;
+use crate::sink::{AsideLine, Discard, Emission, Sink};
+
+const OFFSET_DIGITS: usize = 18;
+
+/// The directory below `root` that holds the files of one feed.
+pub fn feed_dir(root: &Path, feed: &FeedId) -> PathBuf {
+    root.join(feed.view.as_str()).join(feed.state.to_string())
+}
+
+/// Writes emitted rows and set-aside events into directories.
+#[derive(Debug, Clone)]
+pub struct FileSink {
+    rows: Option<(PathBuf, RowFormat)>,
+    aside: Option<PathBuf>,
+    aside_schema: SchemaRef,
+}
+
+impl FileSink {
+    /// A sink that writes neither.
+    pub fn new() -> Self {
+        FileSink { rows: None, aside: None, aside_schema: aside_schema() }
+    }
+
+    /// Writes emitted rows below a directory.
+    pub fn with_rows(mut self, dir: PathBuf, format: RowFormat) -> Self {
+        self.rows = Some((dir, format));
+        self
+    }
+
+    /// Writes set-aside events below a directory.
+    pub fn with_aside(mut self, dir: PathBuf) -> Self {
+        self.aside = Some(dir);
+        self
+    }
+}
+
+impl Default for FileSink {
+    fn default() -> Self {
+        FileSink::new()
+    }
+}
+
+impl Sink for FileSink {
+    fn write(&mut self, emission: &Emission) -> Result<(), LogError> {
+        if let Some((dir, format)) = &self.rows {
+            let path = file_path(dir, emission, *format);
+            write_file(&path, &emission.rows, *format)?;
+        }
+        if let Some(dir) = &self.aside {
+            let path = file_path(dir, emission, RowFormat::JsonLines);
+            write_file(&path, &self.aside_table(emission, &path)?, RowFormat::JsonLines)?;
+        }
+        Ok(())
+    }
+
+    fn discard(&mut self, feed: &FeedId, partition: u32, next: u64) -> Result<Discard, LogError> {
+        let mut file_count = 0;
+        for dir in self.rows.iter().map(|(dir, _)| dir).chain(&self.aside) {
+            file_count += discard_in(&feed_dir(dir, feed), partition, next)?;
+        }
+        Ok(Discard { file_count })
+    }
+}
+
+impl FileSink {
+    fn aside_table(&self, emission: &Emission, path: &Path) -> Result<RecordBatch, LogError> {
+        let lines = &emission.aside;
+        let text =
+            |of: fn(&AsideLine) -> &str| Arc::new(StringArray::from_iter_values(lines.iter().map(of))) as ArrayRef;
+        let columns = vec![
+            Arc::new(UInt32Array::from(vec![emission.partition; lines.len()])) as ArrayRef,
+            Arc::new(UInt64Array::from_iter_values(lines.iter().map(|line| line.offset))),
+            text(|line| line.kind.name()),
+            text(|line| &line.detail),
+            text(|line| &line.event),
+        ];
+        RecordBatch::try_new(self.aside_schema.clone(), columns)
+            .map_err(|source| LogError::RowSchema { file: path.to_owned(), detail: source.to_string() })
+    }
+}
+
+/// The columns of an aside file. `event` is JSON within a JSON string, so that a line which was no JSON can stand
+/// there too.
+fn aside_schema() -> SchemaRef {
+    let text = |name| Field::new(name, DataType::Utf8, false);
+    Arc::new(Schema::new(vec![
+        Field::new("partition", DataType::UInt32, false),
+        Field::new("offset", DataType::UInt64, false),
+        text("reason"),
+        text("detail"),
+        text("event"),
+    ]))
+}
+
+fn extension(format: RowFormat) -> &'static str {
+    match format {
+        RowFormat::Parquet => "parquet",
+        RowFormat::JsonLines => "jsonl",
+    }
+}
+
+fn file_path(root: &Path, emission: &Emission, format: RowFormat) -> PathBuf {
+    let name = format!("{}-{:0OFFSET_DIGITS$}.{}", emission.partition, emission.first_offset, extension(format));
+    feed_dir(root, &emission.feed).join(name)
+}
+
+fn write_file(path: &Path, rows: &RecordBatch, format: RowFormat) -> Result<(), LogError> {
+    if rows.num_rows() == 0 {
+        return Ok(());
+    }
+    let mut writer = RowFileWriter::create(path, rows.schema(), format)?;
+    writer.write(rows)?;
+    writer.finish()?;
+    Ok(())
+}
+
+/// Removes the files of a partition that begin at `next` or later, and all unfinished ones.
+fn discard_in(dir: &Path, partition: u32, next: u64) -> Result<u64, LogError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(source) => return Err(LogError::Io { action: "list", path: dir.to_owned(), source }),
+    };
+    let mut file_count = 0;
+    for entry in entries {
+        let path = entry.map_err(|source| LogError::Io { action: "list", path: dir.to_owned(), source })?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let unfinished = name.starts_with('.');
+        let Some((of, first)) = parse_name(name.trim_start_matches('.')) else { continue };
+        if of == partition && (unfinished || first >= next) {
+            fs::remove_file(&path).map_err(|source| LogError::Io { action: "remove", path, source })?;
+            file_count += u64::from(!unfinished);
+        }
+    }
+    Ok(file_count)
+}
+
+/// The partition and first offset that a file's name says; `None` for files that are not ours.
+fn parse_name(name: &str) -> Option<(u32, u64)> {
+    let (place, extension) = name.split_once('.')?;
+    let (partition, offset) = place.split_once('-')?;
+    let ours = ["parquet", "jsonl"].iter().any(|ours| extension.starts_with(ours));
+    let digits = offset.len() == OFFSET_DIGITS && offset.bytes().all(|byte| byte.is_ascii_digit());
+    (ours && digits).then_some(())?;
+    Some((partition.parse().ok()?, offset.parse().ok()?))
+}

@@ -1,0 +1,90 @@
+//! What a running driver reports.
+
+use std::collections::BTreeMap;
+
+use crate::error::Problem;
+use crate::feed::FeedId;
+use crate::sink::AsideKind;
+
+/// How far the worker is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// The rows to be done: those of the log, or those before the offset at which to stop.
+    pub rows_known: u64,
+    /// Every feed, by view.
+    pub feeds: Vec<FeedProgress>,
+}
+
+impl Progress {
+    /// The rows that every feed has applied.
+    pub fn rows_done(&self) -> u64 {
+        self.feeds.iter().map(|feed| feed.next).min().unwrap_or(0)
+    }
+}
+
+/// How far one feed is, and what came of its events since the worker was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedProgress {
+    /// The feed.
+    pub feed: FeedId,
+    /// The version in force.
+    pub version: u64,
+    /// The next offset.
+    pub next: u64,
+    /// Whether the feed stands still because of a [`Problem`].
+    pub blocked: bool,
+    /// What its steps came to.
+    pub counts: Counts,
+}
+
+/// What steps came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Events read.
+    pub event_count: u64,
+    /// Rows emitted, one for each event that counts.
+    pub row_count: u64,
+    /// Events that were there before and were counted once.
+    pub duplicate_count: u64,
+    /// Lines set aside, by reason.
+    pub aside: BTreeMap<AsideKind, u64>,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Counts) {
+        self.event_count += other.event_count;
+        self.row_count += other.row_count;
+        self.duplicate_count += other.duplicate_count;
+        for (kind, count) in &other.aside {
+            *self.aside.entry(*kind).or_default() += count;
+        }
+    }
+}
+
+/// Something that a running driver has to say.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// A step was committed, or the driver looked whether the log has grown.
+    Progress(&'a Progress),
+    /// A feed came under another version or release, or began.
+    Switched {
+        /// The feed.
+        feed: &'a FeedId,
+        /// The version in force from here on.
+        version: u64,
+        /// Its release, if there is one.
+        release: Option<u64>,
+        /// The first offset that it will see.
+        offset: u64,
+    },
+    /// Rows of a step that never committed were removed.
+    Discarded {
+        /// The feed.
+        feed: &'a FeedId,
+        /// How many files.
+        file_count: u64,
+    },
+    /// Something keeps a view or a release back. Said once for as long as it lasts.
+    Problem(&'a Problem),
+}

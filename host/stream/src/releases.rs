@@ -1,0 +1,41 @@
+//! Which versions are in force.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use trifold_pipeline::{Catalog, CatalogProblem, LiveViews};
+use trifold_registry::RegistryError;
+
+/// Where the worker learns of releases.
+pub trait ReleaseFeed: Send {
+    /// Looks for new releases: what could not be put into force.
+    fn poll(&mut self) -> BoxFuture<'_, Result<Vec<CatalogProblem>, RegistryError>>;
+
+    /// The views in force as of the last poll.
+    fn live(&self) -> Arc<LiveViews>;
+}
+
+impl ReleaseFeed for Catalog {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Vec<CatalogProblem>, RegistryError>> {
+        Catalog::poll(self).boxed()
+    }
+
+    fn live(&self) -> Arc<LiveViews> {
+        Catalog::live(self)
+    }
+}
+
+/// Versions that stay in force, for a worker without a registry.
+#[derive(Clone)]
+pub struct Fixed(pub Arc<LiveViews>);
+
+impl ReleaseFeed for Fixed {
+    fn poll(&mut self) -> BoxFuture<'_, Result<Vec<CatalogProblem>, RegistryError>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn live(&self) -> Arc<LiveViews> {
+        self.0.clone()
+    }
+}

@@ -1,0 +1,403 @@
+//! The worker: a state machine that takes one step at a time.
+//!
+//! ```text
+//! restore -> poll -> process -> commit -> poll -> ...
+//! ```
+//!
+//! It reads no clock and touches nothing but its source, its store and its sink. One step is in flight at a
+//! time, of at most `rows_max` events, so memory is bounded by the configuration.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use trifold_eventlog::{RawBatch, SourceConfig, decode};
+use trifold_model::{LogId, Positions, ViewKind, ViewName};
+use trifold_pipeline::row_table::RowTable;
+use trifold_pipeline::{ArrivalPolicy, ArrivalPolicyError, Ingest, LiveVersion, LiveViews};
+use trifold_sandbox::Budget;
+use trifold_store::{Commit, Marker, OnlineStore};
+
+use crate::emission::emit;
+use crate::error::{Problem, StreamError};
+use crate::feed::{Feed, FeedId};
+use crate::notice::{Counts, FeedProgress, Progress};
+use crate::sink::{Emission, Sink};
+use crate::source::Source;
+
+/// The most events of a step by default: two calls of a component, so that the store's transaction, which waits
+/// for the disk, is a small part of a step.
+pub const DEFAULT_ROWS_MAX: usize = 8192;
+
+/// What a worker is told.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Which columns carry what every event has.
+    pub source: SourceConfig,
+    /// The most events of a step.
+    pub rows_max: usize,
+    /// The incarnation of states that do not exist yet.
+    pub incarnation: u64,
+    /// The operator vouches that no event is late or early, where the source records no arrivals.
+    pub assume_on_time: bool,
+    /// Whether emitted rows carry their digest.
+    pub digest: bool,
+}
+
+impl WorkerConfig {
+    /// The defaults, for new states of one incarnation.
+    pub fn new(incarnation: u64) -> Self {
+        WorkerConfig {
+            source: SourceConfig::default(),
+            rows_max: DEFAULT_ROWS_MAX,
+            incarnation,
+            assume_on_time: false,
+            digest: true,
+        }
+    }
+}
+
+/// Follows one partition of a log for every row view in force.
+pub struct Worker<S, K> {
+    source: S,
+    store: Arc<dyn OnlineStore>,
+    sink: K,
+    config: WorkerConfig,
+    feeds: BTreeMap<FeedId, Feed>,
+    counts: BTreeMap<FeedId, Counts>,
+    /// The position to which the last step led; feeds elsewhere have the next turn.
+    last: Option<u64>,
+    /// The rows of the log, as of the last look.
+    known: u64,
+    /// A commit was begun and its end is unknown.
+    torn: bool,
+}
+
+/// A batch of the log, and the feeds that stand at its beginning.
+pub struct Polled {
+    raw: RawBatch,
+    feeds: Vec<FeedId>,
+}
+
+/// A batch taken through its feeds, not yet committed.
+pub struct Step {
+    first_offset: u64,
+    next_offset: u64,
+    parts: Vec<Part>,
+    blocked: Vec<(FeedId, Problem)>,
+}
+
+/// A step's result for one feed.
+struct Part {
+    feed: FeedId,
+    emission: Emission,
+    commit: Commit,
+    counts: Counts,
+}
+
+/// A step that was committed.
+#[derive(Debug)]
+pub struct StepReport {
+    /// The first offset of the step.
+    pub first_offset: u64,
+    /// The offset after its last event.
+    pub next_offset: u64,
+    /// The feeds that it moved, and what it came to for each.
+    pub feeds: Vec<(FeedId, Counts)>,
+    /// Views that could not follow and stand still from now on.
+    pub problems: Vec<Problem>,
+}
+
+/// What a restore changed.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Feeds that began, or came under another version.
+    pub switched: Vec<Switch>,
+    /// Files of steps that never committed, removed.
+    pub discarded: Vec<(FeedId, u64)>,
+    /// Views that cannot be followed.
+    pub problems: Vec<Problem>,
+}
+
+/// A feed under a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switch {
+    /// The feed.
+    pub feed: FeedId,
+    /// The version in force from now on.
+    pub version: u64,
+    /// Its release, if there is one.
+    pub release: Option<u64>,
+    /// The first offset that it will see.
+    pub offset: u64,
+}
+
+impl<S: Source, K: Sink> Worker<S, K> {
+    /// A worker that follows nothing yet.
+    pub fn new(source: S, store: Arc<dyn OnlineStore>, sink: K, config: WorkerConfig) -> Self {
+        let (feeds, counts) = Default::default();
+        Worker { source, store, sink, config, feeds, counts, last: None, known: 0, torn: false }
+    }
+
+    /// Puts the versions in force from the next step on. A state that is new to the worker goes on at the
+    /// position that the store has for it, or begins at offset 0; what uncommitted steps emitted there is removed.
+    pub async fn restore(&mut self, live: &LiveViews) -> Result<Restored, StreamError> {
+        if std::mem::take(&mut self.torn) {
+            self.feeds.clear();
+        }
+        let rows = live.views.values().filter(|version| version.view().kind == ViewKind::Row);
+        let wanted: BTreeMap<FeedId, &LiveVersion> = rows.map(|version| (FeedId::of(version), version)).collect();
+        self.feeds.retain(|id, _| wanted.contains_key(id));
+        let mut restored = Restored::default();
+        for (id, version) in wanted {
+            match self.feeds.get_mut(&id) {
+                Some(feed) if is_same(&feed.version, version) => continue,
+                Some(feed) => {
+                    feed.version = version.clone();
+                    feed.blocked = false;
+                }
+                None => {
+                    let file_count = self.begin(&id, version).await?;
+                    restored.discarded.extend((file_count > 0).then(|| (id.clone(), file_count)));
+                }
+            }
+            restored.switched.push(self.switch(&id, version));
+            restored.problems.extend(self.check_arrivals(&id));
+        }
+        Ok(restored)
+    }
+
+    /// Reads where a state stands, and removes what was emitted beyond it.
+    async fn begin(&mut self, id: &FeedId, version: &LiveVersion) -> Result<u64, StreamError> {
+        let partition = self.source.partition();
+        let stored = self.store.marker(id.state).await.map_err(StreamError::store(&id.view))?;
+        if let Some(marker) = &stored {
+            self.check_log(id, marker)?;
+        }
+        let feed = Feed {
+            version: version.clone(),
+            stored: stored.is_some(),
+            marker: stored.unwrap_or_else(|| self.first_marker()),
+            blocked: false,
+        };
+        let discard =
+            self.sink.discard(id, partition, feed.next(partition)).map_err(StreamError::sink(&id.view))?;
+        self.feeds.insert(id.clone(), feed);
+        Ok(discard.file_count)
+    }
+
+    fn first_marker(&self) -> Marker {
+        Marker {
+            incarnation: self.config.incarnation,
+            log: self.source.log().clone(),
+            positions: Positions::default(),
+            release: None,
+            arrivals: BTreeMap::new(),
+        }
+    }
+
+    fn check_log(&mut self, id: &FeedId, marker: &Marker) -> Result<(), StreamError> {
+        let LogId(log) = self.source.log().clone();
+        if marker.log.0 != log {
+            let (stored, given) = (marker.log.0.to_string(), log.to_string());
+            return Err(StreamError::OtherLog { view: id.view.clone(), state: id.state, stored, given });
+        }
+        let applied = marker.positions.next(self.source.partition());
+        let known = self.look()?;
+        if applied > known {
+            let (view, log) = (id.view.clone(), log.to_string());
+            return Err(StreamError::AheadOfLog { view, state: id.state, log, applied, known });
+        }
+        Ok(())
+    }
+
+    fn switch(&self, id: &FeedId, version: &LiveVersion) -> Switch {
+        let offset = self.feeds.get(id).map_or(0, |feed| feed.next(self.source.partition()));
+        Switch { feed: id.clone(), version: version.version, release: version.release, offset }
+    }
+
+    /// A view that needs arrivals which nobody recorded stands still.
+    fn check_arrivals(&mut self, id: &FeedId) -> Option<Problem> {
+        let feed = self.feeds.get_mut(id)?;
+        let problem = arrival_policy(&self.config, &feed.version).err()?;
+        feed.blocked = true;
+        Some(Problem::Arrival(problem))
+    }
+
+    /// Looks how many rows the log has at present. Feeds that have applied all of them wait behind the others.
+    pub fn look(&mut self) -> Result<u64, StreamError> {
+        self.known = self.source.rows_known().map_err(StreamError::Log)?;
+        Ok(self.known)
+    }
+
+    /// Reads the next batch: of the feeds that stand at the next position, in turn. It ends where another feed
+    /// stands, so that feeds which meet go on together, and before `stop_at`. `None`: no feed can move at present.
+    pub fn poll(&mut self, stop_at: Option<u64>) -> Result<Option<Polled>, StreamError> {
+        let mut groups = self.groups();
+        for next in self.turns(&groups) {
+            let end = groups.range(next + 1..).next().map(|(other, _)| *other);
+            let end = end.into_iter().chain(stop_at).min().unwrap_or(u64::MAX);
+            let rows_max = end.saturating_sub(next).min(self.config.rows_max.max(1) as u64) as usize;
+            if rows_max == 0 {
+                continue;
+            }
+            let Some(raw) = self.source.read(next, rows_max).map_err(StreamError::Log)? else { continue };
+            self.check_batch(&raw, next, rows_max)?;
+            self.known = self.known.max(raw.next_offset());
+            return Ok(Some(Polled { raw, feeds: groups.remove(&next).unwrap_or_default() }));
+        }
+        Ok(None)
+    }
+
+    /// The positions of feeds in the order of their turns: first where rows are known to wait, and there first
+    /// those behind which the last step did not end.
+    fn turns(&self, groups: &BTreeMap<u64, Vec<FeedId>>) -> Vec<u64> {
+        let mut turns: Vec<_> = groups.keys().copied().collect();
+        turns.sort_by_key(|next| (*next >= self.known, self.last.is_some_and(|last| *next <= last)));
+        turns
+    }
+
+    /// The feeds that can move, by position.
+    fn groups(&self) -> BTreeMap<u64, Vec<FeedId>> {
+        let mut groups: BTreeMap<u64, Vec<FeedId>> = BTreeMap::new();
+        for (id, feed) in self.feeds.iter().filter(|(_, feed)| !feed.blocked) {
+            groups.entry(feed.next(self.source.partition())).or_default().push(id.clone());
+        }
+        groups
+    }
+
+    fn check_batch(&self, raw: &RawBatch, wanted: u64, rows_max: usize) -> Result<(), StreamError> {
+        let (given, rows) = (raw.first_offset, raw.rows());
+        if given == wanted && (1..=rows_max).contains(&rows) {
+            return Ok(());
+        }
+        Err(StreamError::Gap { log: self.source.log().0.to_string(), wanted, rows_max, given, rows })
+    }
+
+    /// Takes a batch through its feeds. Nothing is written.
+    pub async fn process(&mut self, polled: Polled) -> Result<Step, StreamError> {
+        let Polled { raw, feeds } = polled;
+        let mut step = Step {
+            first_offset: raw.first_offset,
+            next_offset: raw.next_offset(),
+            parts: Vec::with_capacity(feeds.len()),
+            blocked: Vec::new(),
+        };
+        for id in feeds {
+            let Some(feed) = self.feeds.get(&id) else { continue };
+            match process_feed(&self.config, &*self.store, &id, feed, &raw).await? {
+                Ok(part) => step.parts.push(part),
+                Err(problem) => step.blocked.push((id, problem)),
+            }
+        }
+        Ok(step)
+    }
+
+    /// Makes a step durable: first what it emitted, then records and positions of all its feeds in one store
+    /// transaction. After an error the step may have been committed or not; the next restore finds out.
+    pub async fn commit(&mut self, step: Step) -> Result<StepReport, StreamError> {
+        self.torn = true;
+        let Step { first_offset, next_offset, parts, blocked } = step;
+        for part in &parts {
+            self.sink.write(&part.emission).map_err(StreamError::sink(&part.feed.view))?;
+        }
+        let mut moved = Vec::with_capacity(parts.len());
+        let mut commits = Vec::with_capacity(parts.len());
+        for Part { feed, commit, counts, .. } in parts {
+            moved.push((feed, commit.marker.clone(), counts));
+            commits.push(commit);
+        }
+        if !commits.is_empty() {
+            let views: Vec<_> = moved.iter().map(|(feed, ..)| feed.view.as_str()).collect();
+            let failed = |source| StreamError::Store { view: views.join(", "), source };
+            self.store.commit(commits).await.map_err(failed)?;
+        }
+        self.torn = false;
+        self.last = Some(next_offset);
+        let feeds = moved.into_iter().map(|(feed, marker, counts)| self.move_feed(feed, marker, counts)).collect();
+        let problems = blocked.into_iter().map(|(feed, problem)| self.block(&feed, problem)).collect();
+        Ok(StepReport { first_offset, next_offset, feeds, problems })
+    }
+
+    fn move_feed(&mut self, id: FeedId, marker: Marker, counts: Counts) -> (FeedId, Counts) {
+        if let Some(feed) = self.feeds.get_mut(&id) {
+            feed.marker = marker;
+            feed.stored = true;
+        }
+        self.counts.entry(id.clone()).or_default().add(&counts);
+        (id, counts)
+    }
+
+    fn block(&mut self, id: &FeedId, problem: Problem) -> Problem {
+        if let Some(feed) = self.feeds.get_mut(id) {
+            feed.blocked = true;
+        }
+        problem
+    }
+
+    /// How far the worker is; `stop_at` as in [`Worker::poll`].
+    pub fn progress(&self, stop_at: Option<u64>) -> Progress {
+        let partition = self.source.partition();
+        let feeds = self.feeds.iter().map(|(id, feed)| FeedProgress {
+            feed: id.clone(),
+            version: feed.version.version,
+            next: feed.next(partition),
+            blocked: feed.blocked,
+            counts: self.counts.get(id).cloned().unwrap_or_default(),
+        });
+        Progress { rows_known: stop_at.map_or(self.known, |stop| stop.min(self.known)), feeds: feeds.collect() }
+    }
+
+    /// Whether no view is followed.
+    pub fn is_idle(&self) -> bool {
+        self.feeds.is_empty()
+    }
+
+    /// The names of the views that are followed.
+    pub fn views(&self) -> impl Iterator<Item = &ViewName> {
+        self.feeds.keys().map(|id| &id.view)
+    }
+}
+
+fn is_same(left: &LiveVersion, right: &LiveVersion) -> bool {
+    (left.version, left.release, left.digest()) == (right.version, right.release, right.digest())
+}
+
+/// Decodes, admits and folds a batch for one feed; the inner error keeps this feed back and no other.
+async fn process_feed(
+    config: &WorkerConfig,
+    store: &dyn OnlineStore,
+    id: &FeedId,
+    feed: &Feed,
+    raw: &RawBatch,
+) -> Result<Result<Part, Problem>, StreamError> {
+    let (version, view) = (&feed.version, feed.version.view());
+    let arrivals = match arrival_policy(config, version) {
+        Ok(arrivals) => arrivals,
+        Err(problem) => return Ok(Err(Problem::Arrival(problem))),
+    };
+    let mut clock = feed.clock(raw.partition);
+    let events = match decode(raw, &config.source, view, &mut clock) {
+        Ok(events) => events,
+        Err(source) => {
+            let (view, offset) = (id.view.clone(), raw.first_offset);
+            return Ok(Err(Problem::Decode { view, offset, source }));
+        }
+    };
+    let ingest = Ingest::new(view, events)?;
+    let snapshot = store.read(id.state, ingest.entities()).await.map_err(StreamError::store(&id.view))?;
+    if snapshot.marker.as_ref() != feed.expected() {
+        return Err(StreamError::Overtaken { view: id.view.clone(), state: id.state });
+    }
+    let mut ingested = ingest.fold(&snapshot.records, version, &mut Budget::unlimited())?;
+    let puts = std::mem::take(&mut ingested.puts);
+    let marker = feed.advanced(raw.partition, raw.next_offset(), clock);
+    let table = RowTable::of_events(view, arrivals, config.digest);
+    let (emission, counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
+        .map_err(|source| StreamError::Table { view: id.view.clone(), source })?;
+    let commit = Commit { state: id.state, marker, puts };
+    Ok(Ok(Part { feed: id.clone(), emission, commit, counts }))
+}
+
+fn arrival_policy(config: &WorkerConfig, version: &LiveVersion) -> Result<ArrivalPolicy, ArrivalPolicyError> {
+    ArrivalPolicy::new(version.view(), config.source.arrival.is_some(), config.assume_on_time)
+}

@@ -1,0 +1,9 @@
+//! The worker over real files, a real store and real components.
+#![allow(clippy::unwrap_used)] // A test that cannot go on says where.
+
+mod crashes;
+mod flights;
+mod following;
+mod refusals;
+mod releases;
+mod support;

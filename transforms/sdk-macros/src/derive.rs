@@ -1,0 +1,134 @@
+//! The derive macros.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{DeriveInput, Error, Lifetime, Result, Type};
+
+use crate::fields::{Column, Problems, columns, doc, lifetime};
+use crate::types::{Kind, Side};
+
+pub(crate) fn input(item: DeriveInput) -> Result<TokenStream> {
+    let columns = columns(&item, Side::Input)?;
+    check_input(&item, &columns)?;
+    let declared = lifetime(&item)?;
+    let a = declared.clone().unwrap_or_else(|| Lifetime::new("'a", Span::call_site()));
+    let own = declared.map(|a| quote!(<#a>));
+    let name = &item.ident;
+    let fields: Vec<_> = columns.iter().map(|column| &column.ident).collect();
+    let names = columns.iter().map(|column| &column.name);
+    let values: Vec<_> = columns.iter().map(|column| value(&column.ty, quote!(InputValue<#a>))).collect();
+    let described = columns.iter().zip(&values).map(|(column, value)| {
+        let Column { name, doc, is_entity, .. } = column;
+        quote! {
+            ::trifold_sdk::rt::InputField {
+                name: #name, ty: #value::TYPE, nullable: #value::NULLABLE, is_entity: #is_entity, doc: #doc,
+            }
+        }
+    });
+    Ok(quote! {
+        const _: () = {
+            #[doc(hidden)]
+            #[allow(unreachable_pub)]
+            pub struct Columns<#a> {
+                #(#fields: #values::Column,)*
+            }
+
+            #[automatically_derived]
+            impl<#a> ::trifold_sdk::Input<#a> for #name #own {
+                type Columns = Columns<#a>;
+
+                const FIELDS: &'static [::trifold_sdk::rt::InputField] = &[#(#described),*];
+
+                fn read(
+                    reader: &mut ::trifold_sdk::rt::Reader<#a>,
+                ) -> ::core::result::Result<Self::Columns, ::trifold_sdk::rt::SlabError> {
+                    Ok(Columns { #(#fields: #values::read(reader.field(#names))?,)* })
+                }
+
+                fn row(columns: &Self::Columns, row: usize) -> Self {
+                    Self { #(#fields: #values::get(&columns.#fields, row),)* }
+                }
+            }
+        };
+    })
+}
+
+pub(crate) fn output(item: DeriveInput) -> Result<TokenStream> {
+    let columns = columns(&item, Side::Output)?;
+    if !item.generics.params.is_empty() {
+        let message = "an output struct owns its fields: write it without parameters";
+        return Err(Error::new(item.generics.span(), message));
+    }
+    let name = &item.ident;
+    let text = doc(&item.attrs);
+    let fields: Vec<_> = columns.iter().map(|column| &column.ident).collect();
+    let values: Vec<_> = columns.iter().map(|column| value(&column.ty, quote!(OutputValue))).collect();
+    let calls: Vec<_> =
+        columns.iter().map(|Column { ty, .. }| quote!(::trifold_sdk::rt::OutputColumn::<#ty>)).collect();
+    let described = columns.iter().zip(&values).map(|(Column { name, doc, .. }, value)| {
+        quote! {
+            ::trifold_sdk::rt::OutputField { name: #name, ty: #value::TYPE, nullable: #value::NULLABLE, doc: #doc }
+        }
+    });
+    Ok(quote! {
+        const _: () = {
+            #[doc(hidden)]
+            #[allow(unreachable_pub)]
+            pub struct Columns {
+                #(#fields: #values::Column,)*
+            }
+
+            #[automatically_derived]
+            impl ::trifold_sdk::Output for #name {
+                type Columns = Columns;
+
+                const FIELDS: &'static [::trifold_sdk::rt::OutputField] = &[#(#described),*];
+
+                const DOC: &'static str = #text;
+
+                fn columns(rows: usize) -> Columns {
+                    Columns { #(#fields: #calls::with_rows(rows),)* }
+                }
+
+                fn push(self, columns: &mut Columns) {
+                    #(#calls::push(&mut columns.#fields, self.#fields);)*
+                }
+
+                fn push_default(columns: &mut Columns) {
+                    #(#calls::push_default(&mut columns.#fields);)*
+                }
+
+                fn write(columns: &Columns, writer: &mut ::trifold_sdk::rt::Writer) {
+                    #(#calls::write(&columns.#fields, writer);)*
+                }
+            }
+        };
+    })
+}
+
+/// `<T as Trait>`, spanned as the type is, so that what the compiler finds wrong is underlined where it stands.
+fn value(ty: &Type, contract: TokenStream) -> TokenStream {
+    quote_spanned!(ty.span()=> <#ty as ::trifold_sdk::rt::#contract>)
+}
+
+fn check_input(item: &DeriveInput, columns: &[Column]) -> Result<()> {
+    let mut problems = Problems::default();
+    if !columns.iter().any(|column| column.is_entity) {
+        let message = "the input struct has no key: write `#[entity]` above each field that names the entity";
+        problems.push(Error::new(item.ident.span(), message));
+    }
+    for column in columns {
+        let is_right = match column.name.as_str() {
+            "event_time" => column.kind == Kind::Timestamp,
+            "event_id" => column.kind == Kind::Utf8,
+            _ => true,
+        };
+        if !is_right {
+            let message = "`event_time` and `event_id` are the event's own and always there: write `event_time: \
+                           Timestamp`, `event_id: &'a str` or `event_id: String`, or choose another name";
+            problems.push(Error::new_spanned(&column.ty, message));
+        }
+    }
+    problems.finish(())
+}

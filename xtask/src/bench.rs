@@ -1,0 +1,12 @@
+//! `cargo xtask bench`.
+
+use crate::error::Error;
+use crate::needs;
+use crate::workspace::{Workspace, run as run_command};
+
+/// Runs the benchmarks in release mode.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Error> {
+    needs::tools(&[&needs::C_COMPILER])?;
+    needs::wasm_target(workspace)?;
+    run_command(workspace.cargo().args(["run", "--release", "-p", "trifold-bench", "--"]).args(arguments))
+}

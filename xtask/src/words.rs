@@ -1,0 +1,153 @@
+//! The words and their help.
+
+use crate::check::Stage;
+use crate::error::Error;
+
+/// What was asked for.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Request {
+    /// A text to print.
+    Help(String),
+    /// A word to carry out.
+    Run(Word),
+}
+
+/// A word with what followed it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Word {
+    /// Run the demo; the arguments are its own.
+    Demo { arguments: Vec<String> },
+    /// Check everything, or one stage; the arguments are those of `cargo test`.
+    Test { only: Option<Stage>, arguments: Vec<String> },
+    /// Run the benchmarks; the arguments are their own.
+    Bench { arguments: Vec<String> },
+}
+
+const HELP: &str = "\
+cargo xtask WORD
+
+  demo    stream, look up, backfill and audit 51,955 real departures, and swap a version under load
+  test    check everything, as continuous integration does
+  bench   measure against baselines, in release mode
+  help    this text
+
+`cargo xtask WORD --help` tells more. What a word needs and does not find, it installs or names.
+
+Exit codes: 0 success, 1 a check failed, 64 wrong command line, 69 something is not installed.";
+
+const DEMO: &str = "\
+cargo xtask demo [-- ARGUMENTS]
+
+Builds `trifold` and the demo in the dev profile and runs it: it builds the components of examples/flights, pushes
+and releases them, streams every departure, looks every entity up over gRPC, backfills the same departures, compares
+the three digest by digest, and releases a second version while lookups run.
+
+Everything goes to target/demo; target/demo/report.json has the figures. Exit code 1 if anything differs or failed.
+ARGUMENTS go to the demo: `cargo xtask demo -- --help`.";
+
+const BENCH: &str = "\
+cargo xtask bench [ARGUMENTS]
+
+Builds the benchmarks in release mode, runs them and writes target/bench/report.json. ARGUMENTS go to the benchmarks.";
+
+/// Understands a command line.
+pub(crate) fn parse(arguments: &[String]) -> Result<Request, Error> {
+    let Some((word, rest)) = arguments.split_first() else {
+        return Err(Error::Usage(format!("say a word\n\n{HELP}")));
+    };
+    let asks_for_help = rest.first().is_some_and(|first| ["--help", "-h"].contains(&first.as_str()));
+    match word.as_str() {
+        "help" | "--help" | "-h" => Ok(Request::Help(HELP.to_owned())),
+        "demo" if asks_for_help => Ok(Request::Help(DEMO.to_owned())),
+        "test" if asks_for_help => Ok(Request::Help(test_help())),
+        "bench" if asks_for_help => Ok(Request::Help(BENCH.to_owned())),
+        "demo" => Ok(Request::Run(Word::Demo { arguments: passed_through(rest).to_vec() })),
+        "bench" => Ok(Request::Run(Word::Bench { arguments: passed_through(rest).to_vec() })),
+        "test" => test(rest).map(Request::Run),
+        other => Err(Error::Usage(format!("`{other}` is no word\n\n{HELP}"))),
+    }
+}
+
+fn passed_through(arguments: &[String]) -> &[String] {
+    match arguments.split_first() {
+        Some((first, rest)) if first == "--" => rest,
+        _ => arguments,
+    }
+}
+
+fn test(arguments: &[String]) -> Result<Word, Error> {
+    let mut only = None;
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--" => return Ok(Word::Test { only, arguments: rest.cloned().collect() }),
+            "--only" => {
+                let name = rest.next().map_or("", String::as_str);
+                let stage = Stage::ALL.into_iter().find(|stage| stage.name() == name);
+                let names = Stage::ALL.map(Stage::name).join(", ");
+                let unknown = || Error::Usage(format!("`--only {name}` names no stage; the stages are {names}"));
+                only = Some(stage.ok_or_else(unknown)?);
+            }
+            other => {
+                let message =
+                    format!("`{other}` is no flag of `cargo xtask test`; flags for cargo test go after `--`");
+                return Err(Error::Usage(format!("{message}\n\n{}", test_help())));
+            }
+        }
+    }
+    Ok(Word::Test { only, arguments: Vec::new() })
+}
+
+fn test_help() -> String {
+    let stages = Stage::ALL.map(|stage| format!("  {:<8}{}\n", stage.name(), stage.about()));
+    format!(
+        "cargo xtask test [--only STAGE] [-- ARGUMENTS OF CARGO TEST]\n\n\
+         Checks everything in stages, stops at the first that fails, and prints the minutes of each:\n\n{}\n\
+         One package: cargo xtask test --only test -- -p trifold-model",
+        stages.concat()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Request, Error> {
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn words_take_what_follows_them() {
+        let run = |word| Request::Run(word);
+        assert_eq!(parsed("demo").unwrap(), run(Word::Demo { arguments: vec![] }));
+        assert_eq!(parsed("bench -- --quick").unwrap(), run(Word::Bench { arguments: words("--quick") }));
+        assert_eq!(parsed("bench online").unwrap(), run(Word::Bench { arguments: words("online") }));
+        let only = run(Word::Test { only: Some(Stage::Test), arguments: words("-p trifold-model keys") });
+        assert_eq!(parsed("test --only test -- -p trifold-model keys").unwrap(), only);
+    }
+
+    #[test]
+    fn help_is_no_error() {
+        for line in ["help", "--help", "demo --help", "test -h", "bench --help"] {
+            assert!(matches!(parsed(line).unwrap(), Request::Help(_)), "{line}");
+        }
+        for stage in Stage::ALL {
+            assert!(test_help().contains(stage.name()));
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        for (line, named) in
+            [("tset", "tset"), ("test -p x", "-p"), ("test --only", "--only"), ("test --only all", "all")]
+        {
+            let error = parsed(line).unwrap_err();
+            assert!(matches!(&error, Error::Usage(message) if message.contains(named)), "{line}: {error}");
+        }
+        assert!(matches!(parsed(""), Err(Error::Usage(_))));
+    }
+}
