@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use prost::Message;
 
 #[expect(clippy::disallowed_methods, reason = "cargo tells a build script where to write by the environment")]
-#[expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     let file = root.join("trifold/online/v1/online.proto");

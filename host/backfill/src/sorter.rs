@@ -89,13 +89,12 @@ impl Sort {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .map_err(|error| failed(DataFusionError::IoError(error)))?;
-        runtime.block_on(async {
-            let mut rows = self.start(limits).map_err(failed)?;
-            while let Some(batch) = rows.next().await {
-                each(batch.map_err(failed)?)?;
-            }
-            Ok(())
-        })
+        let mut rows = runtime.block_on(async { self.start(limits) }).map_err(failed)?;
+        // Outside of the runtime whoever takes the rows may block.
+        while let Some(batch) = runtime.block_on(rows.next()) {
+            each(batch.map_err(failed)?)?;
+        }
+        Ok(())
     }
 
     fn start(self, limits: &SortLimits) -> Result<SendableRecordBatchStream, DataFusionError> {

@@ -339,6 +339,10 @@ pub struct Audit {
     /// Audit a running server: look up every entity of the log
     #[arg(long)]
     pub online: bool,
+    /// With `--online`: the time that is asked for, RFC 3339 or microseconds since 1970. For an old log choose one
+    /// at which its values are alive [default: the server's clock]
+    #[arg(long, value_name = "TIME", requires = "online")]
+    pub as_of: Option<String>,
     /// The server
     #[command(flatten)]
     pub server: Server,

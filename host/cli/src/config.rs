@@ -236,7 +236,8 @@ impl Reader<'_> {
             })
         });
         let stream = self.section("stream", |r| {
-            let parts = (r.get("step-rows"), r.one_of("rows-format", &["parquet", "jsonl"]), r.get("poll-interval-ms"));
+            let parts =
+                (r.get("step-rows"), r.one_of("rows-format", &["parquet", "jsonl"]), r.get("poll-interval-ms"));
             Some(StreamSection { step_rows: parts.0?, rows_format: parts.1?, poll_interval_ms: parts.2? })
         });
         let backfill = self.section("backfill", |r| {
@@ -280,7 +281,11 @@ mod tests {
     use super::*;
 
     fn load_text(text: &str) -> Result<Config, String> {
-        let dir = std::env::temp_dir().join(format!("trifold-config-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let dir = std::env::temp_dir().join(format!(
+            "trifold-config-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         std::fs::create_dir_all(&dir).unwrap();
         let file = dir.join("c.toml");
         std::fs::write(&file, text).unwrap();
@@ -305,7 +310,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_shown_at_once() {
-        let error = load_text("dat-dir = 1\n[server]\nrows-max = \"many\"\nport = 1\n[log]\nformat = \"xml\"").unwrap_err();
+        let error = load_text("dat-dir = 1\n[server]\nrows-max = \"many\"\nport = 1\n[log]\nformat = \"xml\"")
+            .unwrap_err();
         for part in ["dat-dir: unknown key", "server.rows-max", "server.port: unknown key", "log.format: `xml`"] {
             assert!(error.contains(part), "{part} is missing in {error}");
         }

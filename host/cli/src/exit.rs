@@ -24,15 +24,8 @@ pub enum Exit {
 
 impl Exit {
     /// Every failure, for the help text.
-    pub const ALL: [Exit; 7] = [
-        Exit::Refused,
-        Exit::Usage,
-        Exit::Data,
-        Exit::NotFound,
-        Exit::Unavailable,
-        Exit::Internal,
-        Exit::Io,
-    ];
+    pub const ALL: [Exit; 7] =
+        [Exit::Refused, Exit::Usage, Exit::Data, Exit::NotFound, Exit::Unavailable, Exit::Internal, Exit::Io];
 
     /// The process's exit code.
     pub fn code(self) -> u8 {

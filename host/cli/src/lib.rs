@@ -1,10 +1,10 @@
 //! The `trifold` command: wiring, configuration and telemetry. What it does is done in the crates below.
 //!
-//! Reading order: [`args`], [`config`], [`exit`], [`world`] for what commands open, then `commands`.
+//! Reading order: [`args`], [`config`], [`exit`], [`world`] for what commands open, then [`commands`].
 
 pub mod args;
 pub mod clock;
-mod commands;
+pub mod commands;
 pub mod config;
 pub mod exit;
 pub mod output;

@@ -104,7 +104,8 @@ impl World {
             let dir = self.config.data_dir.display();
             Failure::new(Exit::Io, format!("cannot make the data directory {dir}: {error}"))
         })?;
-        let holder = Holder { pid: std::process::id(), command: format!("trifold {command}"), since: clock::now() };
+        let holder =
+            Holder { pid: std::process::id(), command: format!("trifold {command}"), since: clock::now() };
         EmbeddedStore::open(&self.data("store.redb"), &holder).map(Arc::new).map_err(|error| {
             let exit = match error {
                 StoreError::Held { .. } => Exit::Unavailable,
@@ -203,7 +204,8 @@ pub fn admission_failure(error: AdmissionError) -> Failure {
 /// Completes at the first interrupt or termination signal; never where signals cannot be had.
 async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };

@@ -19,11 +19,13 @@ pub enum AsideReason {
     Early,
     /// It differs from an event of the same entity, time and id that came first.
     Conflict,
+    /// It is larger than any store holds.
+    TooLarge,
 }
 
 impl AsideReason {
     /// Every reason.
-    pub const ALL: [AsideReason; 7] = [
+    pub const ALL: [AsideReason; 8] = [
         AsideReason::NullKey,
         AsideReason::NullInput,
         AsideReason::Decode,
@@ -31,6 +33,7 @@ impl AsideReason {
         AsideReason::Late,
         AsideReason::Early,
         AsideReason::Conflict,
+        AsideReason::TooLarge,
     ];
 
     /// The word for reports, files and counters.
@@ -43,6 +46,7 @@ impl AsideReason {
             AsideReason::Late => "late",
             AsideReason::Early => "early",
             AsideReason::Conflict => "conflict",
+            AsideReason::TooLarge => "too-large",
         }
     }
 }

@@ -12,7 +12,7 @@ use trifold_model::{ArrivalTime, EventTime, FeatureView, FieldType};
 
 use crate::arrival::{self, ArrivalClock};
 use crate::convert::Converted;
-use crate::table::{Table, row_json};
+use crate::table::{Table, event_json};
 use crate::time::YEARS_1_TO_9999;
 use crate::{Aside, AsideReason, LogError, RawBatch, SourceConfig};
 
@@ -228,7 +228,7 @@ fn aside(raw: &RawBatch, table: &Table<'_>, verdicts: Verdicts) -> Vec<Aside> {
         offset: raw.first_offset + row as u64,
         reason,
         detail,
-        event: row_json(raw, row, is_object(row)),
+        event: event_json(raw, row, is_object(row)),
     };
     verdicts.0.into_iter().map(aside).collect()
 }

@@ -85,7 +85,7 @@ impl<'a> Table<'a> {
 }
 
 /// A row as JSON text: an object, or a string that holds a line that is none.
-pub(crate) fn row_json(raw: &RawBatch, row: usize, is_object: bool) -> String {
+pub(crate) fn event_json(raw: &RawBatch, row: usize, is_object: bool) -> String {
     /// What is shown of a line that is no object.
     const LINE_BYTES_SHOWN: usize = 4096;
     match &raw.rows {

@@ -21,3 +21,27 @@ pub fn row_json(batch: &RecordBatch, row: usize) -> String {
 pub fn parse_time(text: &str) -> Option<EventTime> {
     text.parse().ok().or_else(|| time::parse(text).ok()).map(EventTime)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Float64Array;
+
+    use super::*;
+
+    #[test]
+    fn values_keep_their_bits_on_the_way_through_json() {
+        let hard = [0.1, 123_456_789.012_345_68, 8.41e21, 2.225_073_858_507_201e-308, f64::MAX, -0.0];
+        let array = Float64Array::from(hard.to_vec());
+        for (row, value) in hard.iter().enumerate() {
+            let json = value_json(&array, row).unwrap();
+            assert_eq!(json.as_f64().map(f64::to_bits), Some(value.to_bits()), "{json}");
+        }
+    }
+
+    #[test]
+    fn times_are_text_or_microseconds() {
+        assert_eq!(parse_time("1970-01-01T00:00:01Z"), Some(EventTime(1_000_000)));
+        assert_eq!(parse_time("-5"), Some(EventTime(-5)));
+        assert_eq!(parse_time("yesterday"), None);
+    }
+}

@@ -1,10 +1,15 @@
 //! Which events count: lateness and earliness are judged per event, alike in every runner.
 
+use std::collections::BTreeMap;
+
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::ArrowError;
 use arrow_select::take::{take, take_record_batch};
 use trifold_eventlog::{Aside, AsideReason, Events, row_json};
+use trifold_model::canonical::ForeignType;
 use trifold_model::{ArrivalTime, EventTime, FeatureView, Span};
+
+use crate::size::oversized;
 
 /// Where the time of arrival comes from, checked against what the view needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,21 +67,18 @@ fn refusal(view: &FeatureView, time: EventTime, arrival: ArrivalTime) -> Option<
 }
 
 /// Sets the events aside that do not count and keeps the others in order.
-pub(crate) fn admit(view: &FeatureView, events: Events) -> Result<Events, ArrowError> {
-    let Some(arrivals) = &events.arrivals else { return Ok(events) };
-    let mut kept = Vec::with_capacity(events.times.len());
-    let mut refused = Vec::new();
-    for (row, (&time, &arrival)) in events.times.iter().zip(arrivals).enumerate() {
-        match refusal(view, time, arrival) {
-            None => kept.push(row as u32),
-            Some((reason, detail)) => refused.push((row, reason, detail)),
-        }
-    }
+pub(crate) fn admit<E>(view: &FeatureView, events: Events) -> Result<Events, E>
+where
+    E: From<ArrowError> + From<ForeignType>,
+{
+    let refused = refused(view, &events)?;
     if refused.is_empty() {
         return Ok(events);
     }
+    let kept: Vec<u32> =
+        (0..events.times.len()).filter(|row| !refused.contains_key(row)).map(|row| row as u32).collect();
     let mut admitted = select(&events, &kept)?;
-    for (row, reason, detail) in refused {
+    for (row, (reason, detail)) in refused {
         admitted.aside.push(Aside {
             partition: events.partition,
             offset: events.offsets[row],
@@ -87,6 +89,19 @@ pub(crate) fn admit(view: &FeatureView, events: Events) -> Result<Events, ArrowE
     }
     admitted.aside.sort_by_key(|aside| aside.offset);
     Ok(admitted)
+}
+
+/// The events that do not count, by row.
+fn refused(view: &FeatureView, events: &Events) -> Result<BTreeMap<usize, (AsideReason, String)>, ForeignType> {
+    let too_large =
+        oversized(view, events)?.into_iter().map(|(row, detail)| (row, (AsideReason::TooLarge, detail)));
+    let mut refused: BTreeMap<_, _> = too_large.collect();
+    for (row, &arrival) in events.arrivals.iter().flatten().enumerate() {
+        if let Some(reason) = refusal(view, events.times[row], arrival) {
+            refused.insert(row, reason);
+        }
+    }
+    Ok(refused)
 }
 
 fn select(events: &Events, rows: &[u32]) -> Result<Events, ArrowError> {

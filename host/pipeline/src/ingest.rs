@@ -8,7 +8,7 @@ use arrow_schema::ArrowError;
 use arrow_select::concat::concat_batches;
 use trifold_eventlog::{Aside, AsideReason, Events, row_json};
 use trifold_model::canonical::ForeignType;
-use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, FeatureView, decode_rows};
+use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, FeatureView, StateId, decode_rows};
 use trifold_sandbox::Budget;
 use trifold_store::Record;
 
@@ -21,10 +21,17 @@ use crate::version::LiveVersion;
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// A stored record does not decode as the view's inputs.
-    #[error("view {view}: a stored record is damaged: {source}; clear the view's state and replay the log")]
+    #[error(
+        "view {view}: the stored record of entity {entity} in state {state} is damaged: {source}; clear the state \
+         and replay the log"
+    )]
     Record {
         /// The view's name.
         view: String,
+        /// The state.
+        state: StateId,
+        /// The entity; empty if only all records together do not decode.
+        entity: EntityKey,
         /// What is wrong with it.
         source: DecodeError,
     },
@@ -75,7 +82,7 @@ struct Winner {
 impl Ingest {
     /// Sets aside what does not count and computes the entity key of every other event.
     pub fn new(view: &FeatureView, events: Events) -> Result<Self, IngestError> {
-        let events = admit(view, events)?;
+        let events = admit::<IngestError>(view, events)?;
         let count = events.times.len();
         let mut places = BTreeMap::new();
         let mut entities = Vec::new();
@@ -135,8 +142,7 @@ impl Ingest {
     /// The inputs of the prior records, and the winner of each entity before the batch.
     fn prior(&self, records: &[Option<Record>]) -> Result<(RecordBatch, Vec<Option<Winner>>), IngestError> {
         let fields = records.iter().flatten().map(|record| record.fields.as_slice());
-        let inputs = decode_rows(&self.view.inputs, fields)
-            .map_err(|source| IngestError::Record { view: self.view.name.to_string(), source })?;
+        let inputs = decode_rows(&self.view.inputs, fields).map_err(|source| self.damaged(records, source))?;
         let mut row = 0;
         let winners = records
             .iter()
@@ -148,6 +154,18 @@ impl Ingest {
             })
             .collect();
         Ok((inputs, winners))
+    }
+
+    /// Names the entity of the record that does not decode.
+    fn damaged(&self, records: &[Option<Record>], source: DecodeError) -> IngestError {
+        let (view, state) = (self.view.name.to_string(), self.view.state_id());
+        for (entity, record) in self.entities.iter().zip(records) {
+            let fields = record.iter().map(|record| record.fields.as_slice());
+            if let Err(source) = decode_rows(&self.view.inputs, fields) {
+                return IngestError::Record { view, state, entity: entity.clone(), source };
+            }
+        }
+        IngestError::Record { view, state, entity: EntityKey(Box::default()), source }
     }
 
     /// Walks the events in the order of the log; for each, which row is the entity's latest after it.

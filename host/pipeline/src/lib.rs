@@ -15,6 +15,7 @@ pub mod lookup;
 pub mod row_table;
 pub mod rows;
 pub mod samples;
+pub mod size;
 pub mod timeline;
 pub mod values;
 pub mod version;

@@ -1,5 +1,7 @@
 //! Reading the values of entities from an online store.
 
+use std::collections::BTreeMap;
+
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use trifold_model::{DecodeError, EntityKey, EventTime, decode_rows};
@@ -43,8 +45,10 @@ pub enum LookupError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A stored record does not decode as the view's inputs.
-    #[error("view {view}: a stored record is damaged: {source}; clear the view's state and replay the log")]
+    /// Records that decode one by one do not decode together.
+    #[error(
+        "view {view}: the records of a lookup are damaged: {source}; clear the view's state and replay the log"
+    )]
     Record {
         /// The view's name.
         view: String,
@@ -66,30 +70,66 @@ pub async fn lookup(
 ) -> Result<Answer, LookupError> {
     let mut read = Vec::with_capacity(views.len());
     for view in views {
-        let snapshot = store.read(view.version.state_id(), &view.keys).await?;
-        read.push((view, snapshot));
+        let known = read_each(store, &view).await?;
+        read.push((view, known));
     }
     let row_count = read.first().map_or(0, |(view, _)| view.keys.len());
     let mut as_of = vec![request_time; row_count];
-    for (_, snapshot) in &read {
-        for (at, record) in as_of.iter_mut().zip(&snapshot.records) {
+    for (_, read) in &read {
+        for (at, record) in as_of.iter_mut().zip(&read.snapshot.records) {
             *at = record.as_ref().map_or(*at, |record| record.event_time.max(*at));
         }
     }
     let views = read
         .into_iter()
-        .map(|(view, snapshot)| answer(view.version, snapshot, &as_of, budget))
+        .map(|(view, read)| answer(view.version, read, &as_of, budget))
         .collect::<Result<_, _>>()?;
     Ok(Answer { as_of, views })
 }
 
+/// Records as they were read, and the rows whose records are damaged, with the reason.
+struct Read {
+    snapshot: Snapshot,
+    damaged: BTreeMap<usize, String>,
+}
+
+/// Reads the records of all keys; where one is damaged, key by key, so that it takes no neighbour with it.
+async fn read_each(store: &dyn OnlineStore, view: &ViewKeys) -> Result<Read, LookupError> {
+    let state = view.version.state_id();
+    match store.read(state, &view.keys).await {
+        Ok(snapshot) => Ok(Read { snapshot, damaged: BTreeMap::new() }),
+        Err(error) if error.is_damage() => one_by_one(store, view, error).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn one_by_one(store: &dyn OnlineStore, view: &ViewKeys, error: StoreError) -> Result<Read, LookupError> {
+    let state = view.version.state_id();
+    let marker = store.marker(state).await?;
+    let mut read = Read { snapshot: Snapshot { marker, records: Vec::new() }, damaged: BTreeMap::new() };
+    for (row, key) in view.keys.iter().enumerate() {
+        let record = match store.read(state, std::slice::from_ref(key)).await {
+            // The records must belong to one moment; if the state moved on meanwhile, asking again may help.
+            Ok(snapshot) if snapshot.marker != read.snapshot.marker => return Err(error.into()),
+            Ok(snapshot) => snapshot.records.into_iter().next().flatten(),
+            Err(error) if error.is_damage() => {
+                read.damaged.insert(row, error.to_string());
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        read.snapshot.records.push(record);
+    }
+    Ok(read)
+}
+
 fn answer(
     version: LiveVersion,
-    snapshot: Snapshot,
+    mut read: Read,
     as_of: &[EventTime],
     budget: &mut Budget,
 ) -> Result<ViewAnswer, LookupError> {
-    let Some(marker) = snapshot.marker else {
+    let Some(marker) = read.snapshot.marker.take() else {
         let reason = format!(
             "no events of view {} have been applied to this store for state {}: run `trifold stream`",
             version.view().name,
@@ -99,22 +139,46 @@ fn answer(
         let rows = Rows::unavailable(&outputs, as_of.len(), reason)?;
         return Ok(ViewAnswer { version, rows, marker: None });
     };
-    let latest = latest(&version, &snapshot.records)?;
-    let rows = values(&version, &latest, as_of, budget)?;
+    let latest = latest(&version, &mut read)?;
+    let rows = values(&version, &latest, as_of, budget)?.without(read.damaged);
     Ok(ViewAnswer { version, rows, marker: Some(marker) })
 }
 
-fn latest(version: &LiveVersion, records: &[Option<Record>]) -> Result<Latest, LookupError> {
-    let view = version.view();
-    let found = || records.iter().flatten();
-    let inputs = decode_rows(&view.inputs, found().map(|record| record.fields.as_slice()))
-        .map_err(|source| LookupError::Record { view: view.name.to_string(), source })?;
+/// The inputs of the records; a record that does not decode as the view's inputs joins the damaged ones.
+fn latest(version: &LiveVersion, read: &mut Read) -> Result<Latest, LookupError> {
+    let inputs = match decode_records(version, &read.snapshot.records) {
+        Ok(inputs) => inputs,
+        Err(_) => {
+            for (row, record) in read.snapshot.records.iter_mut().enumerate() {
+                if let Err(error) = decode_records(version, std::slice::from_ref(record)) {
+                    *record = None;
+                    read.damaged
+                        .insert(row, format!("its record is damaged: {error}; clear the state and replay"));
+                }
+            }
+            decode_records(version, &read.snapshot.records)
+                .map_err(|source| LookupError::Record { view: version.view().name.to_string(), source })?
+        }
+    };
+    let records = &read.snapshot.records;
     let mut next = 0..;
     let choice = records.iter().map(|record| record.as_ref().and_then(|_| next.next())).collect();
-    Ok(Latest { inputs, times: found().map(|record| record.event_time).collect(), choice })
+    Ok(Latest { inputs, times: records.iter().flatten().map(|record| record.event_time).collect(), choice })
+}
+
+fn decode_records(version: &LiveVersion, records: &[Option<Record>]) -> Result<RecordBatch, DecodeError> {
+    decode_rows(&version.view().inputs, records.iter().flatten().map(|record| record.fields.as_slice()))
 }
 
 impl Rows {
+    /// The same rows with some of them unavailable.
+    fn without(mut self, damaged: BTreeMap<usize, String>) -> Rows {
+        for (row, reason) in damaged {
+            self.outcomes[row] = Outcome::Unavailable(reason);
+        }
+        self
+    }
+
     /// Rows that are all unavailable for one reason.
     fn unavailable(empty: &RecordBatch, count: usize, reason: String) -> Result<Rows, ArrowError> {
         let nothing = arrow_array::UInt32Array::new_null(count);

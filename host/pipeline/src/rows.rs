@@ -19,7 +19,7 @@ pub enum Outcome {
 #[derive(Debug, Clone)]
 pub struct Rows {
     outputs: RecordBatch,
-    outcomes: Vec<Outcome>,
+    pub(crate) outcomes: Vec<Outcome>,
     messages: BTreeMap<usize, String>,
 }
 

@@ -111,7 +111,7 @@ impl Timeline {
 
     /// The rows of a batch of events, and the events that do not count.
     pub fn events(&self, events: Events) -> Result<(RecordBatch, Vec<Aside>), TimelineError> {
-        let mut events = admit(&self.view, events)?;
+        let mut events = admit::<TimelineError>(&self.view, events)?;
         let aside = std::mem::take(&mut events.aside);
         let keys = CanonicalRows::of_columns(&events.inputs, self.view.key_columns().iter().copied())?;
         let times: Vec<i64> = events.times.iter().map(|time| time.0).collect();

@@ -30,7 +30,7 @@ pub(crate) fn check(wasm: &[u8], bytes_max: usize) -> Result<(), AdmissionError>
         return Err(AdmissionError::CoreModule);
     }
     let names = Names::read(wasm).map_err(|error| AdmissionError::Invalid {
-        offset: usize::try_from(error.offset()).unwrap_or(usize::MAX),
+        offset: error.offset(),
         message: error.message().to_owned(),
     })?;
     check_world(&names)?;

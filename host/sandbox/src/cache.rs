@@ -99,7 +99,8 @@ impl CompileCache {
 
         let io = |source| CacheError::Io { path: self.directory.clone(), source };
         let directory = fs::metadata(&self.directory).map_err(io)?;
-        let not_private = || CacheError::NotPrivate { path: self.directory.clone(), mode: directory.mode() & 0o7777 };
+        let not_private =
+            || CacheError::NotPrivate { path: self.directory.clone(), mode: directory.mode() & 0o7777 };
         if !directory.is_dir() || directory.mode() & 0o022 != 0 {
             return Err(not_private());
         }

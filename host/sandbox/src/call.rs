@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use trifold_model::ErrorCode;
-use wasmtime::component::{
-    ComponentExportIndex, ComponentType, Func, InstancePre, Lift, Lower, TypedFunc,
-};
+use wasmtime::component::{ComponentExportIndex, ComponentType, Func, InstancePre, Lift, Lower, TypedFunc};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 
 use crate::applied::{Cause, Verdict};

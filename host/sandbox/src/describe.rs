@@ -216,7 +216,10 @@ mod tests {
     #[test]
     fn lies_are_named() {
         check_refused(|d| d["contract"] = json!(2), &["follows contract 2", "reads contract 1"]);
-        check_refused(|d| d["kind"] = json!("on-demand"), &["on-demand", "lacks the evaluation of on-demand views"]);
+        check_refused(
+            |d| d["kind"] = json!("on-demand"),
+            &["on-demand", "lacks the evaluation of on-demand views"],
+        );
         check_refused(|d| d["kind"] = json!("window"), &["lacks sliding windows"]);
         check_refused(|d| d["kind"] = json!("column"), &["unknown kind `column`"]);
         check_refused(|d| d["windows"] = json!([{"seconds": 60}]), &["a row view has no windows"]);

@@ -124,10 +124,10 @@ impl Shared {
 /// The engine validates too, but its error has no place.
 fn validate(wasm: &[u8]) -> Result<(), AdmissionError> {
     let mut validator = wasmparser::Validator::new();
-    validator.validate_all(wasm).map(drop).map_err(|error| AdmissionError::Invalid {
-        offset: usize::try_from(error.offset()).unwrap_or(usize::MAX),
-        message: error.message().to_owned(),
-    })
+    validator
+        .validate_all(wasm)
+        .map(drop)
+        .map_err(|error| AdmissionError::Invalid { offset: error.offset(), message: error.message().to_owned() })
 }
 
 fn with_limit(stop: Stop) -> String {
@@ -146,7 +146,9 @@ fn check_memory(view: &FeatureView, initial: u64) -> Result<(), AdmissionError> 
     }
     if initial > limit / 2 {
         tracing::warn!(
-            view = view.name.as_str(), initial, limit,
+            view = view.name.as_str(),
+            initial,
+            limit,
             "the component starts with more than half of its memory limit, so its rows are called one by one"
         );
     }

@@ -9,7 +9,11 @@ use crate::api;
 use crate::columns;
 
 /// One view's answer as a message, with the outputs that were asked for.
-pub(crate) fn to_message(answer: &ViewAnswer, outputs: &[usize], digests: bool) -> Result<api::ViewAnswer, Status> {
+pub(crate) fn to_message(
+    answer: &ViewAnswer,
+    outputs: &[usize],
+    digests: bool,
+) -> Result<api::ViewAnswer, Status> {
     let view = answer.version.view();
     Ok(api::ViewAnswer {
         view: view.name.to_string(),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, Schema};
 use tonic::transport::{Channel, Endpoint};
-use trifold_model::{ComponentDigest, ErrorCode, EventTime, Field, FieldType, LogId, Positions, RowDigest, RowStatus};
+use trifold_model::{
+    ComponentDigest, ErrorCode, EventTime, Field, FieldType, LogId, Positions, RowDigest, RowStatus,
+};
 use trifold_pipeline::{Outcome, Rows};
 
 use crate::api::online_service_client::OnlineServiceClient;
@@ -139,7 +141,11 @@ fn key_columns(keys: &RecordBatch) -> Result<Vec<api::Column>, ColumnError> {
 
 fn view_rows(answer: api::ViewAnswer) -> Result<ViewRows, ClientError> {
     let shape = |problem: &str| ClientError::Shape { view: answer.view.clone(), problem: problem.to_owned() };
-    let digest = answer.component_digest.as_slice().try_into().map_err(|_| shape("the component's digest is no SHA-256"))?;
+    let digest = answer
+        .component_digest
+        .as_slice()
+        .try_into()
+        .map_err(|_| shape("the component's digest is no SHA-256"))?;
     let mut problems: BTreeMap<usize, _> =
         answer.problems.iter().map(|problem| (problem.row as usize, problem)).collect();
     let mut messages = BTreeMap::new();
@@ -160,7 +166,8 @@ fn view_rows(answer: api::ViewAnswer) -> Result<ViewRows, ClientError> {
             api::RowStatus::Unspecified => return Err(shape("a row has no status")),
         });
     }
-    let digests = answer.row_digests.iter().map(|digest| digest.as_slice().try_into().ok().map(RowDigest)).collect();
+    let digests =
+        answer.row_digests.iter().map(|digest| digest.as_slice().try_into().ok().map(RowDigest)).collect();
     let position = answer.position.as_ref().map(|position| {
         let next = position.next_offsets.iter().map(|(&partition, &next)| (partition, next)).collect();
         (LogId(position.log.as_str().into()), Positions(next))

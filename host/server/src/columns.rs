@@ -81,12 +81,14 @@ fn list_to_message(list: &ListArray, item: ItemType) -> Values {
     let (first, last) = (offsets[0] as usize, offsets[list.len()] as usize);
     let items = list.values().slice(first, last - first);
     match item {
-        ItemType::Float32 => {
-            Values::Float32Lists(Float32Lists { lengths, items: items.as_primitive::<Float32Type>().values().to_vec() })
-        }
-        ItemType::Float64 => {
-            Values::Float64Lists(Float64Lists { lengths, items: items.as_primitive::<Float64Type>().values().to_vec() })
-        }
+        ItemType::Float32 => Values::Float32Lists(Float32Lists {
+            lengths,
+            items: items.as_primitive::<Float32Type>().values().to_vec(),
+        }),
+        ItemType::Float64 => Values::Float64Lists(Float64Lists {
+            lengths,
+            items: items.as_primitive::<Float64Type>().values().to_vec(),
+        }),
         ItemType::Int64 => {
             Values::Int64Lists(Int64Lists { lengths, items: items.as_primitive::<Int64Type>().values().to_vec() })
         }
@@ -153,10 +155,26 @@ pub fn from_message(column: &Column) -> Result<ArrayRef, ColumnError> {
         Values::Float32s(v) => Arc::new(options!(v.values).map(|value| value.copied()).collect::<Float32Array>()),
         Values::Texts(v) => Arc::new(options!(v.values).collect::<StringArray>()),
         Values::Binaries(v) => Arc::new(options!(v.values).collect::<BinaryArray>()),
-        Values::Float32Lists(v) => lists(column, &present, &v.lengths, &v.items, ItemType::Float32, |b: &mut Float32Builder, v| b.append_value(*v))?,
-        Values::Float64Lists(v) => lists(column, &present, &v.lengths, &v.items, ItemType::Float64, |b: &mut Float64Builder, v| b.append_value(*v))?,
-        Values::Int64Lists(v) => lists(column, &present, &v.lengths, &v.items, ItemType::Int64, |b: &mut Int64Builder, v| b.append_value(*v))?,
-        Values::TextLists(v) => lists(column, &present, &v.lengths, &v.items, ItemType::Utf8, |b: &mut StringBuilder, v| b.append_value(v))?,
+        Values::Float32Lists(v) => {
+            lists(column, &present, &v.lengths, &v.items, ItemType::Float32, |b: &mut Float32Builder, v| {
+                b.append_value(*v)
+            })?
+        }
+        Values::Float64Lists(v) => {
+            lists(column, &present, &v.lengths, &v.items, ItemType::Float64, |b: &mut Float64Builder, v| {
+                b.append_value(*v)
+            })?
+        }
+        Values::Int64Lists(v) => {
+            lists(column, &present, &v.lengths, &v.items, ItemType::Int64, |b: &mut Int64Builder, v| {
+                b.append_value(*v)
+            })?
+        }
+        Values::TextLists(v) => {
+            lists(column, &present, &v.lengths, &v.items, ItemType::Utf8, |b: &mut StringBuilder, v| {
+                b.append_value(v)
+            })?
+        }
     };
     Ok(array)
 }

@@ -7,8 +7,8 @@
 //! Reading order: [`api`] is the generated contract; [`server`] listens; [`service`] answers; `request` and
 //! `answer` convert at the edge; [`columns`] carries Arrow arrays in messages. [`client`] asks.
 
-pub mod api;
 mod answer;
+pub mod api;
 pub mod client;
 pub mod columns;
 mod request;

@@ -129,7 +129,10 @@ fn keys(
     for field in view.key_fields() {
         let column = entities.iter().find(|column| field.name == *column.name.as_str()).ok_or_else(|| {
             let keys = view.entity.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
-            Status::invalid_argument(format!("view {} needs the entity columns {keys}; `{}` is missing", view.name, field.name))
+            Status::invalid_argument(format!(
+                "view {} needs the entity columns {keys}; `{}` is missing",
+                view.name, field.name
+            ))
         })?;
         arrays.push(key_column(column, field).map_err(|error| Status::invalid_argument(error.to_string()))?);
         fields.push(arrow_schema::Field::new(field.name.as_str(), field.ty.to_arrow(), false));
@@ -150,7 +153,10 @@ fn key_column(column: &Column, field: &Field) -> Result<ArrayRef, ColumnError> {
         Some(_) => {
             let array = columns::from_message(column)?;
             match (0..array.len()).find(|&row| array.is_null(row)) {
-                Some(row) => Err(ColumnError::Shape { column: name(), problem: format!("row {row} is null, and a key field may not be") }),
+                Some(row) => Err(ColumnError::Shape {
+                    column: name(),
+                    problem: format!("row {row} is null, and a key field may not be"),
+                }),
                 None => Ok(array),
             }
         }

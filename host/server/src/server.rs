@@ -62,8 +62,9 @@ impl Server {
         let bytes_max = self.online.config.request_bytes_max;
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<OnlineServiceServer<Online>>().await;
-        let reflection =
-            tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS).build_v1()?;
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .build_v1()?;
         let service = OnlineServiceServer::new(self.online).max_decoding_message_size(bytes_max);
         let (stopping, mut stopped) = watch::channel(false);
         let signal = async move {

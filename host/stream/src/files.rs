@@ -111,15 +111,8 @@ fn aside_schema() -> SchemaRef {
     ]))
 }
 
-fn extension(format: RowFormat) -> &'static str {
-    match format {
-        RowFormat::Parquet => "parquet",
-        RowFormat::JsonLines => "jsonl",
-    }
-}
-
 fn file_path(root: &Path, emission: &Emission, format: RowFormat) -> PathBuf {
-    let name = format!("{}-{:0OFFSET_DIGITS$}.{}", emission.partition, emission.first_offset, extension(format));
+    let name = format!("{}-{:0OFFSET_DIGITS$}.{}", emission.partition, emission.first_offset, format.extension());
     feed_dir(root, &emission.feed).join(name)
 }
 
@@ -158,8 +151,44 @@ fn discard_in(dir: &Path, partition: u32, next: u64) -> Result<u64, LogError> {
 fn parse_name(name: &str) -> Option<(u32, u64)> {
     let (place, extension) = name.split_once('.')?;
     let (partition, offset) = place.split_once('-')?;
-    let ours = ["parquet", "jsonl"].iter().any(|ours| extension.starts_with(ours));
+    let ours =
+        [RowFormat::Parquet, RowFormat::JsonLines].iter().any(|format| extension.starts_with(format.extension()));
     let digits = offset.len() == OFFSET_DIGITS && offset.bytes().all(|byte| byte.is_ascii_digit());
     (ours && digits).then_some(())?;
     Some((partition.parse().ok()?, offset.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_ours_say_where_a_file_begins() {
+        assert_eq!(parse_name("0-000000000000008192.parquet"), Some((0, 8192)));
+        assert_eq!(parse_name("12-000000000000000000.jsonl.unfinished"), Some((12, 0)));
+        for foreign in ["0-8192.parquet", "0-00000000000000819x.jsonl", "notes.jsonl", "0-000000000000008192.csv"]
+        {
+            assert_eq!(parse_name(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn only_what_begins_later_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept =
+            ["0-000000000000000000.parquet", "0-000000000000000009.jsonl", "1-000000000000000010.jsonl", "mine"];
+        let removed = ["0-000000000000000010.parquet", "0-000000000000000011.jsonl"];
+        let unfinished = ".0-000000000000000003.parquet.unfinished";
+        for name in kept.iter().chain(&removed).chain([&unfinished]) {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        assert_eq!(discard_in(dir.path(), 0, 10).unwrap(), 2);
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, kept);
+        assert_eq!(discard_in(&dir.path().join("none"), 0, 0).unwrap(), 0);
+    }
 }

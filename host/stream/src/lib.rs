@@ -7,7 +7,7 @@
 //! store transaction. A crash in between leaves files that begin at the committed position; [`Worker::restore`]
 //! removes them, and the step is taken again. So each event counts once and each row is there once.
 //!
-//! Reading order: [`source`], [`sink`] and [`releases`] are the worker's ports; [`feed`] and [`worker`] are the
+//! Reading order: [`source`], [`sink`] and [`releases`] are the worker's ports; [`feed`], [`step`] and [`worker`] are the
 //! state machine over them; [`files`] is the sink of row files; [`driver`] runs a worker and says when; [`notice`]
 //! is what it reports, [`error`] what stops it.
 
@@ -20,6 +20,7 @@ pub mod notice;
 pub mod releases;
 pub mod sink;
 pub mod source;
+pub mod step;
 pub mod worker;
 
 pub use driver::{Driver, RunReport, Until};
@@ -30,4 +31,5 @@ pub use notice::{Counts, FeedProgress, Notice, Progress};
 pub use releases::{Fixed, ReleaseFeed};
 pub use sink::{AsideKind, AsideLine, Discard, Emission, NoSink, Sink};
 pub use source::Source;
-pub use worker::{DEFAULT_ROWS_MAX, Polled, Restored, Step, StepReport, Switch, Worker, WorkerConfig};
+pub use step::{Polled, Step, StepReport};
+pub use worker::{DEFAULT_ROWS_MAX, Restored, Switch, Worker, WorkerConfig};

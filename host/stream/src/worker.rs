@@ -10,19 +10,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use trifold_eventlog::{RawBatch, SourceConfig, decode};
+use trifold_eventlog::{RawBatch, SourceConfig};
 use trifold_model::{LogId, Positions, ViewKind, ViewName};
-use trifold_pipeline::row_table::RowTable;
-use trifold_pipeline::{ArrivalPolicy, ArrivalPolicyError, Ingest, LiveVersion, LiveViews};
-use trifold_sandbox::Budget;
-use trifold_store::{Commit, Marker, OnlineStore};
+use trifold_pipeline::{LiveVersion, LiveViews};
+use trifold_store::{Marker, OnlineStore};
 
-use crate::emission::emit;
 use crate::error::{Problem, StreamError};
 use crate::feed::{Feed, FeedId};
 use crate::notice::{Counts, FeedProgress, Progress};
-use crate::sink::{Emission, Sink};
+use crate::sink::Sink;
 use crate::source::Source;
+use crate::step::{Part, Polled, Step, StepReport, arrival_policy, process_feed};
 
 /// The most events of a step by default: two calls of a component, so that the store's transaction, which waits
 /// for the disk, is a small part of a step.
@@ -70,41 +68,6 @@ pub struct Worker<S, K> {
     known: u64,
     /// A commit was begun and its end is unknown.
     torn: bool,
-}
-
-/// A batch of the log, and the feeds that stand at its beginning.
-pub struct Polled {
-    raw: RawBatch,
-    feeds: Vec<FeedId>,
-}
-
-/// A batch taken through its feeds, not yet committed.
-pub struct Step {
-    first_offset: u64,
-    next_offset: u64,
-    parts: Vec<Part>,
-    blocked: Vec<(FeedId, Problem)>,
-}
-
-/// A step's result for one feed.
-struct Part {
-    feed: FeedId,
-    emission: Emission,
-    commit: Commit,
-    counts: Counts,
-}
-
-/// A step that was committed.
-#[derive(Debug)]
-pub struct StepReport {
-    /// The first offset of the step.
-    pub first_offset: u64,
-    /// The offset after its last event.
-    pub next_offset: u64,
-    /// The feeds that it moved, and what it came to for each.
-    pub feeds: Vec<(FeedId, Counts)>,
-    /// Views that could not follow and stand still from now on.
-    pub problems: Vec<Problem>,
 }
 
 /// What a restore changed.
@@ -360,44 +323,4 @@ impl<S: Source, K: Sink> Worker<S, K> {
 
 fn is_same(left: &LiveVersion, right: &LiveVersion) -> bool {
     (left.version, left.release, left.digest()) == (right.version, right.release, right.digest())
-}
-
-/// Decodes, admits and folds a batch for one feed; the inner error keeps this feed back and no other.
-async fn process_feed(
-    config: &WorkerConfig,
-    store: &dyn OnlineStore,
-    id: &FeedId,
-    feed: &Feed,
-    raw: &RawBatch,
-) -> Result<Result<Part, Problem>, StreamError> {
-    let (version, view) = (&feed.version, feed.version.view());
-    let arrivals = match arrival_policy(config, version) {
-        Ok(arrivals) => arrivals,
-        Err(problem) => return Ok(Err(Problem::Arrival(problem))),
-    };
-    let mut clock = feed.clock(raw.partition);
-    let events = match decode(raw, &config.source, view, &mut clock) {
-        Ok(events) => events,
-        Err(source) => {
-            let (view, offset) = (id.view.clone(), raw.first_offset);
-            return Ok(Err(Problem::Decode { view, offset, source }));
-        }
-    };
-    let ingest = Ingest::new(view, events)?;
-    let snapshot = store.read(id.state, ingest.entities()).await.map_err(StreamError::store(&id.view))?;
-    if snapshot.marker.as_ref() != feed.expected() {
-        return Err(StreamError::Overtaken { view: id.view.clone(), state: id.state });
-    }
-    let mut ingested = ingest.fold(&snapshot.records, version, &mut Budget::unlimited())?;
-    let puts = std::mem::take(&mut ingested.puts);
-    let marker = feed.advanced(raw.partition, raw.next_offset(), clock);
-    let table = RowTable::of_events(view, arrivals, config.digest);
-    let (emission, counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
-        .map_err(|source| StreamError::Table { view: id.view.clone(), source })?;
-    let commit = Commit { state: id.state, marker, puts };
-    Ok(Ok(Part { feed: id.clone(), emission, commit, counts }))
-}
-
-fn arrival_policy(config: &WorkerConfig, version: &LiveVersion) -> Result<ArrivalPolicy, ArrivalPolicyError> {
-    ArrivalPolicy::new(version.view(), config.source.arrival.is_some(), config.assume_on_time)
 }

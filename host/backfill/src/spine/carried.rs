@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, StringArray};
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field, FieldRef};
 use serde_json::Value;
 use trifold_eventlog::{RawBatch, RawRows, decode_columns};
@@ -44,8 +45,8 @@ impl Carried {
     /// Looks at a batch. Whether the file's further batches can tell more.
     pub(crate) fn look(&mut self, raw: &RawBatch, taken: &[String]) -> Result<bool, BackfillError> {
         match &raw.rows {
-            RawRows::Columns { batch, .. } => {
-                for field in batch.schema().fields().iter().filter(|field| !taken.contains(field.name())) {
+            RawRows::Columns { file_schema, .. } => {
+                for field in file_schema.fields().iter().filter(|field| !taken.contains(field.name())) {
                     let kind = Kind::Arrow(field.data_type().clone());
                     self.see(field.name(), kind, raw)?;
                 }
@@ -78,10 +79,7 @@ impl Carried {
             (Kind::Json(FieldType::Int64), Kind::Json(FieldType::Float64))
             | (Kind::Json(FieldType::Float64), Kind::Json(FieldType::Int64)) => Kind::Json(FieldType::Float64),
             (Kind::Json(_) | Kind::Mixed, Kind::Json(_) | Kind::Mixed) => Kind::Mixed,
-            _ => {
-                let problem = format!("column {name} has another type than in the files before it");
-                return Err(BackfillError::SpineFile { file: raw.file.to_path_buf(), problem });
-            }
+            _ => return Err(mixed(raw, name)),
         };
         Ok(())
     }
@@ -94,15 +92,10 @@ impl Carried {
     /// The columns of a batch.
     pub(crate) fn columns(&self, raw: &RawBatch) -> Result<Vec<ArrayRef>, BackfillError> {
         let column = |column: &Column| match (&raw.rows, &column.kind) {
-            (RawRows::Columns { batch, .. }, _) => match batch.column_by_name(&column.name) {
-                Some(array) => Ok(array.clone()),
-                None => {
-                    let problem = format!("it has no column {}, as other files of the spine have", column.name);
-                    Err(BackfillError::SpineFile { file: raw.file.to_path_buf(), problem })
-                }
-            },
+            (RawRows::Columns { batch, .. }, Kind::Arrow(ty)) => as_written(raw, batch, &column.name, ty),
             (RawRows::Lines(_), Kind::Json(ty)) => typed(raw, &column.name, *ty),
             (RawRows::Lines(lines), _) => Ok(Arc::new(texts(lines.iter(), &column.name)) as ArrayRef),
+            (RawRows::Columns { .. }, _) => Err(mixed(raw, &column.name)),
         };
         self.columns.iter().map(column).collect()
     }
@@ -127,6 +120,22 @@ fn kind(value: &Value) -> Kind {
         Value::String(_) => Kind::Json(FieldType::Utf8),
         _ => Kind::Mixed,
     }
+}
+
+fn mixed(raw: &RawBatch, name: &str) -> BackfillError {
+    let problem = format!("column {name} has another type than in other files of the spine");
+    BackfillError::SpineFile { file: raw.file.to_path_buf(), problem }
+}
+
+/// A column of a Parquet file with the type that the file gives it: text is read as bytes.
+fn as_written(raw: &RawBatch, batch: &RecordBatch, name: &str, ty: &DataType) -> Result<ArrayRef, BackfillError> {
+    let failed = |problem| BackfillError::SpineFile { file: raw.file.to_path_buf(), problem };
+    let column = batch.column_by_name(name).ok_or_else(|| failed(format!("it has no column {name}")))?;
+    if column.data_type() == ty {
+        return Ok(column.clone());
+    }
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(column, ty, &options).map_err(|error| failed(format!("column {name}: {error}")))
 }
 
 fn typed(raw: &RawBatch, name: &str, ty: FieldType) -> Result<ArrayRef, BackfillError> {

@@ -12,7 +12,10 @@ use crate::world::World;
 /// Audits emitted rows or a server.
 pub fn run(world: &World, args: Audit) -> Outcome {
     if args.online && args.rows.is_some() {
-        return Err(Failure::new(Exit::Usage, "`--rows` and `--online` are two audits: run them one after the other"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "`--rows` and `--online` are two audits: run them one after the other",
+        ));
     }
     let report = if args.online { online::audit(world, &args)? } else { rows::audit(world, &args)? };
     output::print(world.format, &report, report::text)?;

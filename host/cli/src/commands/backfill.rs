@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use trifold_backfill::{Backfill as Run, BackfillError, Job, Output, Phase, Progress, Report, Resources, Spine, Watch};
+use trifold_backfill::{
+    Backfill as Run, BackfillError, Job, Output, Phase, Progress, Report, Resources, Spine, Watch,
+};
 use trifold_eventlog::RowFormat;
 use trifold_model::{Cut, Positions};
 use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
@@ -44,7 +46,10 @@ fn ask(args: &Backfill) -> Outcome<Ask> {
             return Err(Failure::new(Exit::Usage, message));
         }
         (_, Some(_)) => {
-            return Err(Failure::new(Exit::Usage, "`--position` goes with `--cut position`: add that, or leave it out"));
+            return Err(Failure::new(
+                Exit::Usage,
+                "`--position` goes with `--cut position`: add that, or leave it out",
+            ));
         }
         (CutName::All, None) => Cut::All,
         (CutName::Arrival, None) => Cut::Arrival,
@@ -159,7 +164,10 @@ fn text(summary: &Summary) -> String {
     let aside = summary.aside.iter().map(|(reason, count)| vec![format!("  aside: {reason}"), count.to_string()]);
     text.push_str(&output::table(&counts.chain(aside).collect::<Vec<_>>()));
     for (code, error) in &summary.errors {
-        text.push_str(&format!("  error {code} in {} rows, as in row {}: {}\n", error.rows, error.number, error.message));
+        text.push_str(&format!(
+            "  error {code} in {} rows, as in row {}: {}\n",
+            error.rows, error.number, error.message
+        ));
     }
     if summary.resumed_files > 0 {
         text.push_str(&format!("  {} files were there already\n", summary.resumed_files));

@@ -68,9 +68,10 @@ pub fn gate(world: &World, transform: &Transform, samples: &Samples, source: &So
         let source = world.source(source);
         let columns = Some(source.columns([view]));
         let mut log = FileLog::open(path, LogOptions { columns, ..LogOptions::default() }).or_exit(Exit::Data)?;
-        let raw = log.read(0, samples.sample_rows).or_exit(Exit::Data)?.ok_or_else(|| {
-            Failure::new(Exit::Data, format!("the sample {} has no rows", path.display()))
-        })?;
+        let raw = log
+            .read(0, samples.sample_rows)
+            .or_exit(Exit::Data)?
+            .ok_or_else(|| Failure::new(Exit::Data, format!("the sample {} has no rows", path.display())))?;
         let events = decode(&raw, &source, view, &mut ArrivalClock::default()).or_exit(Exit::Data)?;
         if let (true, Some(aside)) = (events.offsets.is_empty(), events.aside.first()) {
             let message = format!("no row of {} fits the view; row 0: {}", path.display(), aside.detail);
@@ -98,7 +99,10 @@ fn sample_report(rows_from: String, report: &GateReport) -> SampleReport {
 fn text(checked: &Checked) -> String {
     let mut text = format!("view {}, component {}\n", checked.view, checked.digest);
     for report in &checked.samples {
-        text.push_str(&format!("\n{}: {} rows, {} of them row errors\n", report.rows_from, report.rows, report.error_rows));
+        text.push_str(&format!(
+            "\n{}: {} rows, {} of them row errors\n",
+            report.rows_from, report.rows, report.error_rows
+        ));
         let rows: Vec<_> = report
             .checks
             .iter()
@@ -114,9 +118,11 @@ fn text(checked: &Checked) -> String {
 
 /// The error of a component that the gate does not let through.
 pub fn refusal(checked: &Checked) -> Failure {
-    let failed = checked.samples.iter().flat_map(|report| &report.checks).find_map(|check| {
-        check.failure.as_ref().map(|failure| format!("{}: {failure}", check.name))
-    });
+    let failed = checked
+        .samples
+        .iter()
+        .flat_map(|report| &report.checks)
+        .find_map(|check| check.failure.as_ref().map(|failure| format!("{}: {failure}", check.name)));
     let message = format!(
         "view {}: the publish gate refuses component {}: {}; a row's value may depend on that row alone, so look \
          for state kept between rows and for maps without a fixed order",

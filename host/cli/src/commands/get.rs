@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use trifold_eventlog::{parse_time, value_json};
@@ -52,9 +54,11 @@ pub fn client_failure(error: ClientError) -> Failure {
     Failure { exit, error: error.into() }
 }
 
-fn time(text: &str) -> Outcome<EventTime> {
+/// A time as people write it.
+pub fn time(text: &str) -> Outcome<EventTime> {
     parse_time(text).ok_or_else(|| {
-        let message = format!("`{text}` is no time: write it as in 2013-01-31T18:00:00Z, or in microseconds since 1970");
+        let message =
+            format!("`{text}` is no time: write it as in 2013-01-31T18:00:00Z, or in microseconds since 1970");
         Failure::new(Exit::Usage, message)
     })
 }
@@ -67,7 +71,10 @@ fn asked_keys(features: &[String], views: &[View]) -> Outcome<Vec<Field>> {
         let Some(view) = views.iter().find(|view| view.name == name) else {
             let known = views.iter().map(|view| view.name.as_str()).collect::<Vec<_>>().join(", ");
             let known = if known.is_empty() { "none".to_owned() } else { known };
-            return Err(Failure::new(Exit::NotFound, format!("no view `{name}` is in force; views in force: {known}")));
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("no view `{name}` is in force; views in force: {known}"),
+            ));
         };
         let keys = key_fields(view).ok_or_else(|| {
             Failure::new(Exit::Data, format!("view {name} has key fields of types that this client does not know"))
@@ -100,7 +107,8 @@ fn key_row<'a>(fields: &[Field], key: &'a str) -> Outcome<Vec<&'a str>> {
             fields.iter().position(|field| field.name == *name).map(|place| (place, value))
         });
         let Some((place, value)) = place else {
-            let message = format!("`{pair}` names no key field: the key fields are {names}, as in `{}=...`", fields[0].name);
+            let message =
+                format!("`{pair}` names no key field: the key fields are {names}, as in `{}=...`", fields[0].name);
             return Err(Failure::new(Exit::Usage, message));
         };
         values[place] = Some(value);
@@ -111,7 +119,10 @@ fn key_row<'a>(fields: &[Field], key: &'a str) -> Outcome<Vec<&'a str>> {
 
 fn key_column<'a>(field: &Field, values: impl Iterator<Item = &'a str>) -> Outcome<ArrayRef> {
     let wrong = |value: &str| {
-        Failure::new(Exit::Usage, format!("key field {} is of type {}, which `{value}` is not", field.name, field.ty))
+        Failure::new(
+            Exit::Usage,
+            format!("key field {} is of type {}, which `{value}` is not", field.name, field.ty),
+        )
     };
     fn parse<'a, T, E>(
         values: impl Iterator<Item = &'a str>,
@@ -124,7 +135,9 @@ fn key_column<'a>(field: &Field, values: impl Iterator<Item = &'a str>) -> Outco
         FieldType::Utf8 => Arc::new(StringArray::from_iter_values(values)),
         FieldType::Int64 => Arc::new(Int64Array::from(parse(values, str::parse::<i64>, wrong)?)),
         FieldType::Bool => Arc::new(BooleanArray::from(parse(values, str::parse::<bool>, wrong)?)),
-        FieldType::Binary => Arc::new(BinaryArray::from_iter_values(parse(values, |value| hex::decode(value), wrong)?)),
+        FieldType::Binary => {
+            Arc::new(BinaryArray::from_iter_values(parse(values, |value| hex::decode(value), wrong)?))
+        }
         FieldType::Timestamp => {
             let times = parse(values, |value| parse_time(value).map(|time| time.0).ok_or(()), wrong)?;
             Arc::new(TimestampMicrosecondArray::from(times).with_timezone(UTC))
@@ -186,7 +199,8 @@ fn view_report(view: &ViewRows, row: usize) -> Outcome<ViewReport> {
         features.insert(field.name().clone(), value_json(column, row).or_exit(Exit::Data)?);
     }
     let position = view.position.as_ref();
-    let next = position.map(|(_, next)| next.0.iter().map(|(partition, next)| (partition.to_string(), (*next).into())));
+    let next =
+        position.map(|(_, next)| next.0.iter().map(|(partition, next)| (partition.to_string(), (*next).into())));
     Ok(ViewReport {
         view: view.view.clone(),
         version: view.version,

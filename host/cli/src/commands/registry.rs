@@ -85,7 +85,10 @@ pub async fn release(world: &World, args: Release) -> Outcome {
         digest: release.digest.to_string(),
     };
     output::print(world.format, &report, |report| {
-        format!("release {}: {}@{} is in force, sha256 {}", report.release, report.view, report.version, report.digest)
+        format!(
+            "release {}: {}@{} is in force, sha256 {}",
+            report.release, report.view, report.version, report.digest
+        )
     })
 }
 

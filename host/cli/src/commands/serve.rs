@@ -50,7 +50,10 @@ pub async fn serve(
     };
     let address = args.listen.as_ref().unwrap_or(&section.listen);
     let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(Exit::Unavailable, format!("cannot listen on {address}: {error}; choose another with --listen"))
+        Failure::new(
+            Exit::Unavailable,
+            format!("cannot listen on {address}: {error}; choose another with --listen"),
+        )
     })?;
     let bound = listener.local_addr().or_exit(Exit::Io)?;
     let views = catalog.live().views.keys().map(ToString::to_string).collect();

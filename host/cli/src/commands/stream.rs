@@ -72,11 +72,7 @@ pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>) -> Outcom
 }
 
 /// Runs the worker to its end, with progress for whoever watches.
-pub async fn drive(
-    driver: &mut FileDriver,
-    until: Until,
-    stop: watch::Receiver<bool>,
-) -> Outcome<RunReport> {
+pub async fn drive(driver: &mut FileDriver, until: Until, stop: watch::Receiver<bool>) -> Outcome<RunReport> {
     let bar = progress::rows("stream", 0);
     let mut notify = |notice: Notice<'_>| match notice {
         Notice::Progress(progress) => {
@@ -145,6 +141,7 @@ fn log_failure_ref(error: &LogError, text: String) -> Failure {
     Failure::new(exit, text)
 }
 
+/// What a run came to, for people and scripts.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Summary {

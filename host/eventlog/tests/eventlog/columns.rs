@@ -1,6 +1,7 @@
 //! The conversions of Arrow columns: every cell of the published table, and the boundaries.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 
 use arrow_array::builder::{FixedSizeListBuilder, Int32Builder, LargeListBuilder, ListBuilder, StringBuilder};
@@ -12,7 +13,8 @@ use arrow_array::types::{
 use arrow_array::*;
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::{DataType, Field, TimeUnit};
-use trifold_eventlog::LogError;
+use parquet::arrow::ArrowWriter;
+use trifold_eventlog::{FileLog, LogError, LogOptions, RawRows};
 use trifold_model::{FieldType, ItemType};
 
 use crate::fixtures::{columns, decoded, field, outcomes, shown, view};
@@ -415,4 +417,39 @@ fn a_column_of_another_type_or_none_is_named() {
     );
     let twice = columns(vec![("x", array(NullArray::new(1))), ("x", array(NullArray::new(1)))]);
     assert!(matches!(decoded(&twice, &view), Err(LogError::AmbiguousColumn { column, .. }) if column == "x"));
+}
+
+#[test]
+fn every_type_converts_from_a_parquet_file_as_it_does_from_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.parquet");
+    let mut texts = ListBuilder::new(StringBuilder::new());
+    texts.append_value([Some("a"), Some("")]);
+    let texts = array(texts.finish());
+    let mut compared = 0;
+    for sample in samples().into_values().flatten().chain([texts]) {
+        let in_memory = columns(vec![("x", sample.clone())]);
+        let RawRows::Columns { batch, .. } = &in_memory.rows else { unreachable!() };
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(batch).unwrap();
+        writer.close().unwrap();
+        let from_file = FileLog::open(&path, LogOptions::default()).unwrap().read(0, 9).unwrap().unwrap();
+        let RawRows::Columns { batch: read, file_schema } = &from_file.rows else { unreachable!() };
+        assert_eq!(*file_schema.field_with_name("x").unwrap().data_type(), *sample.data_type());
+        assert_eq!(*read.column_by_name("k").unwrap().data_type(), DataType::Binary, "{}", sample.data_type());
+        for ty in FieldType::ALL {
+            match (outcomes(&in_memory, ty), outcomes(&from_file, ty)) {
+                (Ok(memory), Ok(file)) => assert_eq!(memory, file, "{} to {ty}", sample.data_type()),
+                (
+                    Err(LogError::ColumnType { found: memory, .. }),
+                    Err(LogError::ColumnType { found: file, .. }),
+                ) => {
+                    assert_eq!(memory, file);
+                }
+                (memory, file) => panic!("{} to {ty}: {memory:?}, {file:?}", sample.data_type()),
+            }
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, (30 + 5 + 1) * FieldType::ALL.len());
 }

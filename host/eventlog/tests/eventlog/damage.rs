@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use trifold_eventlog::{FileLog, LogError, LogOptions};
@@ -105,12 +106,13 @@ fn pages_that_are_gone_are_named_with_their_row() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.parquet");
     write_parquet(&path, 0..20_000, 2_000);
+    let file = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+    let (start, length) = file.metadata().row_group(6).column(3).byte_range();
     let mut bytes = fs::read(&path).unwrap();
-    let late = bytes.len() * 6 / 10;
-    bytes[late..late + 500].fill(0xff);
+    bytes[start as usize..(start + length) as usize].fill(0xff);
     fs::write(&path, &bytes).unwrap();
     let error = read(&path).unwrap_err();
-    assert!(matches!(&error, LogError::Damaged { file, row: 1.., .. } if *file == path), "{error}");
+    assert!(matches!(&error, LogError::Damaged { file, row: 11_000..=12_000, .. } if *file == path), "{error}");
 }
 
 /// Writes a column that claims to be text, and is not in one row.

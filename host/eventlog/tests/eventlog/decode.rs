@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
 use trifold_eventlog::AsideReason::{Decode, NullInput, NullKey, NullTime};
 use trifold_eventlog::{ArrivalClock, Aside, FileLog, LogError, LogOptions, SourceConfig, decode};
+use trifold_eventlog::{RowFileWriter, RowFormat, read_row_files};
 use trifold_model::{ArrivalTime, EventTime, FieldType};
 
 use crate::fixtures::{columns, decoded, field, lines, view};
@@ -176,4 +177,34 @@ fn the_flights_decode_and_those_without_a_tail_number_are_set_aside() {
     assert_eq!((next, kept, without_tail), (51_955, 51_955 - 601, 601));
     // Of the 1,782 flights without delays, 601 have no tail number either.
     assert_eq!(without_delay, 1_782 - 601);
+}
+
+#[test]
+fn the_same_events_decode_to_the_same_inputs_from_both_formats() {
+    let mut parquet = FileLog::open(&flights(), LogOptions::default()).unwrap();
+    let from_parquet = parquet.read(0, 3_000).unwrap().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("flights.jsonl");
+    let rows = read_row_files(&flights(), None).unwrap().next().unwrap().unwrap().slice(0, 3_000);
+    let mut writer = RowFileWriter::create(&path, rows.schema(), RowFormat::JsonLines).unwrap();
+    writer.write(&rows).unwrap();
+    writer.finish().unwrap();
+    let from_lines = FileLog::open(&path, LogOptions::default()).unwrap().read(0, 3_000).unwrap().unwrap();
+
+    let mut spec = (*view(vec![
+        field("event_time", FieldType::Timestamp, false),
+        field("event_id", FieldType::Utf8, false),
+        field("flight", FieldType::Int64, false),
+        field("distance", FieldType::Float64, true),
+        field("dep_delay", FieldType::Float64, true),
+    ]))
+    .clone();
+    spec.inputs[0].name = "tailnum".parse().unwrap();
+    spec.entity = vec!["tailnum".parse().unwrap()];
+    let view = trifold_model::FeatureView::new(spec).unwrap();
+    let (a, b) = (decoded(&from_parquet, &view).unwrap(), decoded(&from_lines, &view).unwrap());
+    assert_eq!(a.inputs, b.inputs);
+    assert_eq!((a.offsets, a.times, a.ids), (b.offsets, b.times, b.ids));
+    assert!(!a.aside.is_empty());
+    assert_eq!(a.aside, b.aside);
 }

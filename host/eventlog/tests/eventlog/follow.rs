@@ -58,6 +58,9 @@ fn a_later_segment_closes_the_one_before() {
     assert_eq!(numbers(&log.read(2, 10).unwrap().unwrap()), [2]);
     assert_eq!(numbers(&log.read(3, 10).unwrap().unwrap()), [3, 4, 5]);
     assert!(log.read(6, 10).unwrap().is_none());
+    let units = open(directory.path()).units().unwrap();
+    let of_units = units.iter().flat_map(|unit| unit.read(None, 2).unwrap()).map(Result::unwrap);
+    assert_eq!(of_units.flat_map(|raw| numbers(&raw)).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
     write_lines(&c, 6..8);
     assert_eq!(numbers(&log.read(6, 10).unwrap().unwrap()), [6, 7]);
     assert_eq!(numbers(&log.read(1, 10).unwrap().unwrap()), [1, 2]);

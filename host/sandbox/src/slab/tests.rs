@@ -109,6 +109,7 @@ fn read(fields: &[Field], rows: usize, words: &[u64], rejected: &[usize]) -> Res
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a failing test shows its seed")]
 fn what_is_written_is_read_back() {
     let fields = every_field();
     for seed in 0..40 {
@@ -160,6 +161,7 @@ fn rejected_rows_are_null_in_every_column() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a failing test shows its seed")]
 fn no_words_make_the_host_panic() {
     let fields = every_field();
     for seed in 0..400 {
@@ -199,8 +201,14 @@ fn refused(ty: FieldType, rows: usize, words: &[u64]) -> String {
 fn wrong_lengths_are_refused() {
     let short = "it ends inside output c: the values need 16 bytes, 8 are left";
     assert_eq!(refused(FieldType::Int64, 2, &[1]), short);
-    assert_eq!(refused(FieldType::Float32, 1, &[]), "it ends inside output c: the values need 4 bytes, 0 are left");
-    assert_eq!(refused(FieldType::Bool, 65, &[0]), "it ends inside output c: the values need 16 bytes, 8 are left");
+    assert_eq!(
+        refused(FieldType::Float32, 1, &[]),
+        "it ends inside output c: the values need 4 bytes, 0 are left"
+    );
+    assert_eq!(
+        refused(FieldType::Bool, 65, &[0]),
+        "it ends inside output c: the values need 16 bytes, 8 are left"
+    );
     assert_eq!(refused(FieldType::Int64, 1, &[1, 2, 3]), "it goes on for 2 words after its last column");
     let validity = read(&[field(FieldType::Bool, true)], 1, &[], &[]).unwrap_err();
     assert_eq!(validity.to_string(), "it ends inside output c: the validity bits need 8 bytes, 0 are left");

@@ -58,6 +58,7 @@ fn a_component_that_was_cut_short_is_invalid_somewhere() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a failing test shows its seed")]
 fn damaged_components_are_refused_or_work() {
     let wasm = describing(|_| {}).build().unwrap();
     let mut seed = 20_130_101_u64;
@@ -85,7 +86,8 @@ fn a_foreign_import_is_named() {
         interface clock { now: func() -> u64; }
         world foreign { include trifold:feature/row-transform@1.0.0; import clock; }";
     let guest = describing(|_| {}).world("foreign", Some(wit));
-    let wat = guest.wat().replacen("(import", r#"(import "test:foreign/clock" "now" (func (result i64))) (import"#, 1);
+    let wat =
+        guest.wat().replacen("(import", r#"(import "test:foreign/clock" "now" (func (result i64))) (import"#, 1);
     let error = refused(&component(&wat, "foreign", Some(wit)).unwrap());
     assert!(matches!(error, AdmissionError::ForeignImport { .. }), "{error}");
     check(&error, &["`test:foreign/clock`", "only `trifold:feature/diagnostics@1.0.0`"]);

@@ -154,11 +154,19 @@ fn a_description_that_apply_does_not_keep_shows_at_the_first_row() {
 #[test]
 fn texts_and_lists_are_checked() {
     let text = field("city", "utf8");
-    check(&text, &[offsets(0, 4), u64::from(u32::from_le_bytes(*b"Oslo") | 0x80)], "text of row 0 is not valid UTF-8");
+    check(
+        &text,
+        &[offsets(0, 4), u64::from(u32::from_le_bytes(*b"Oslo") | 0x80)],
+        "text of row 0 is not valid UTF-8",
+    );
     check(&text, &[offsets(0, u32::MAX)], "output city: the offsets fall from 0 to -1");
     check(&text, &[offsets(0, 9), 0], "ends inside output city: the bytes need 9 bytes, 8 are left");
     let list = field("path", "list<float64>");
     check(&list, &[offsets(0, 2), 0], "output path: the items need 16 bytes, 8 are left");
     check(&list, &[offsets(2, 0)], "output path: the list offsets begin at 2");
-    check(&field("tags", "list<utf8>"), &[offsets(0, 1), offsets(0, 1), 0xff], "output tags: the text of list item 0");
+    check(
+        &field("tags", "list<utf8>"),
+        &[offsets(0, 1), offsets(0, 1), 0xff],
+        "output tags: the text of list item 0",
+    );
 }

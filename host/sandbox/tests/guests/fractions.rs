@@ -53,8 +53,8 @@ fn fuel() {
     check(&transform, &(0..4096).map(burn).collect::<Vec<_>>(), expected);
     // Each fraction among rows that need next to nothing, and alone.
     for part in 0..4 {
-        let acts = |row: usize| if row % 97 == 0 { burn(part) } else { (Act::Value, 1) };
-        let expected = |row: usize| if row % 97 == 0 { expected(part) } else { Fate::Value(1) };
+        let acts = |row: usize| if row.is_multiple_of(97) { burn(part) } else { (Act::Value, 1) };
+        let expected = |row: usize| if row.is_multiple_of(97) { expected(part) } else { Fate::Value(1) };
         check(&transform, &(0..4096).map(acts).collect::<Vec<_>>(), expected);
     }
 }
@@ -70,8 +70,8 @@ fn memory() {
     };
     check(&transform, &(0..4096).map(grow).collect::<Vec<_>>(), expected);
     for part in 0..4 {
-        let acts = |row: usize| if row % 97 == 0 { grow(part) } else { (Act::Value, 1) };
-        let expected = |row: usize| if row % 97 == 0 { expected(part) } else { Fate::Value(1) };
+        let acts = |row: usize| if row.is_multiple_of(97) { grow(part) } else { (Act::Value, 1) };
+        let expected = |row: usize| if row.is_multiple_of(97) { expected(part) } else { Fate::Value(1) };
         check(&transform, &(0..4096).map(acts).collect::<Vec<_>>(), expected);
     }
 }

@@ -1,8 +1,11 @@
 //! Rows that trap, never end, take memory, recurse or break the contract, each between two good rows.
 
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use trifold_model::ErrorCode;
-use trifold_sandbox::{Budget, Cause, Sandbox, SandboxConfig, Verdict};
-use trifold_wat_guest::{Act, unruly};
+use trifold_sandbox::{Budget, Cause, RowFailure, Sandbox, SandboxConfig, Verdict};
+use trifold_wat_guest::{Act, Guest, field, row_view, unruly};
 
 use crate::rig::{Fate, admit, fates, fates_in_batches, rows, sandbox};
 
@@ -68,7 +71,12 @@ fn broken_answers_are_named() {
     check(Act::RejectBeyond, 0, Fate::Error(ErrorCode::ANSWER), &["names row 1000000 of 1"]);
     check(Act::ExtraRow, 0, Fate::Error(ErrorCode::ANSWER), &["2 rows for 1 rows"]);
     check(Act::ExtraWord, 0, Fate::Error(ErrorCode::ANSWER), &["goes on for 1 words"]);
-    check(Act::MissingWord, 0, Fate::Error(ErrorCode::ANSWER), &["ends inside output y", "need 8 bytes, 0 are left"]);
+    check(
+        Act::MissingWord,
+        0,
+        Fate::Error(ErrorCode::ANSWER),
+        &["ends inside output y", "need 8 bytes, 0 are left"],
+    );
     check(Act::Astray, 0, Fate::Error(ErrorCode::ANSWER), &["out of bounds"]);
 }
 
@@ -164,10 +172,7 @@ fn a_budget_makes_rows_unavailable_and_counts_repeated_calls() {
     let transform = admit(&unruly("frugal", |_| {}));
     let inputs = rows(&transform, &[(Act::Loop, 0), (Act::Value, 1)]);
     let mut unlimited = Budget::unlimited();
-    assert_eq!(
-        fates(&transform.apply(&inputs, &mut unlimited)),
-        [Fate::Error(ErrorCode::FUEL), Fate::Value(1)]
-    );
+    assert_eq!(fates(&transform.apply(&inputs, &mut unlimited)), [Fate::Error(ErrorCode::FUEL), Fate::Value(1)]);
     // Half the limit for both rows together, and the whole of it for the first alone.
     assert!((30_000_000..30_100_000).contains(&unlimited.spent()), "{}", unlimited.spent());
 
@@ -199,17 +204,80 @@ fn a_guests_log_is_bounded_and_names_the_view() {
     let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).with_ansi(false).finish();
     let transform = admit(&unruly("talkative", |_| {}));
     let inputs = rows(&transform, &[(Act::Log, 1000), (Act::Log, 2)]);
-    let applied = tracing::subscriber::with_default(subscriber, || {
-        transform.apply(&inputs, &mut Budget::unlimited())
-    });
+    let applied =
+        tracing::subscriber::with_default(subscriber, || transform.apply(&inputs, &mut Budget::unlimited()));
     assert_eq!(fates(&applied), [Fate::Value(1000), Fate::Value(2)]);
     let text = lines.text();
     assert_eq!(text.matches("hello").count(), 16, "{text}");
     assert!(text.contains("INFO") && text.contains("view=\"talkative\""), "{text}");
 }
 
+/// The failure of the one row of a guest with this body of `apply`.
+#[track_caller]
+fn failure_of(body: &str) -> RowFailure {
+    let view = row_view("rude", &[field("key", "int64")], &[field("y", "int64")]);
+    let transform = admit(&Guest::new(view).apply(body));
+    let column = Arc::new(Int64Array::from(vec![1])) as ArrayRef;
+    let inputs = RecordBatch::try_new(transform.view().input_schema().clone(), vec![column]).unwrap();
+    let applied = transform.apply(&inputs, &mut Budget::unlimited());
+    assert_eq!(applied.failures.len(), 1, "{applied:?}");
+    applied.failures[0].clone()
+}
+
+#[test]
+fn messages_are_shortened() {
+    let rejection = "(memory.fill (i32.const 60000) (i32.const 97) (i32.const 5000))
+        (i32.store (i32.const 512) (i32.const 0)) (i32.store16 (i32.const 516) (i32.const 7))
+        (i32.store (i32.const 520) (i32.const 60000)) (i32.store (i32.const 524) (i32.const 5000))
+        (call $answer (local.get $rows) (local.get $words) (local.get $count) (i32.const 512) (i32.const 1))";
+    let failure = failure_of(rejection);
+    assert_eq!((failure.verdict, failure.message), (Verdict::Error(ErrorCode(7)), "a".repeat(1024)));
+    let panic = "(memory.fill (i32.const 60000) (i32.const 97) (i32.const 5000))
+        (call $panic (i32.const 60000) (i32.const 5000)) (unreachable)";
+    let message = failure_of(panic).message;
+    assert_eq!(message, format!("view rude: the guest panicked: {}", "a".repeat(4096)));
+}
+
+#[test]
+fn what_is_said_to_the_host_is_never_trusted() {
+    let scribble = "(i32.store8 (i32.const 512) (i32.const 255))";
+    let panic = format!("{scribble} (call $panic (i32.const 512) (i32.const 1)) (unreachable)");
+    let failure = failure_of(&panic);
+    assert_eq!(failure.verdict, Verdict::Error(ErrorCode::TRAP));
+    assert!(failure.message.ends_with("(a message that is not UTF-8)"), "{}", failure.message);
+    // A log line that is no text is dropped; the trap is the next instruction's.
+    let log = format!("{scribble} (call $log (i32.const 0) (i32.const 512) (i32.const 1)) (unreachable)");
+    assert_eq!(failure_of(&log).verdict, Verdict::Error(ErrorCode::TRAP));
+    for body in [
+        "(call $log (i32.const 0) (i32.const -1) (i32.const 100)) (unreachable)",
+        "(call $log (i32.const 9) (i32.const 512) (i32.const 1)) (unreachable)",
+        "(i32.const -4)",
+        "(i32.const 33)",
+        "(call $fail (i32.const -1) (i32.const 100))",
+    ] {
+        assert_eq!(failure_of(body).verdict, Verdict::Error(ErrorCode::ANSWER), "{body}");
+    }
+}
+
+#[test]
+fn what_a_guest_says_again_and_again_is_bounded() {
+    // A thousand rejections that name the same forty megabytes.
+    let body = "(local $at i32)
+        (drop (memory.grow (i32.const 700)))
+        (loop $next
+          (i32.store (i32.add (local.get $at) (i32.const 60000)) (i32.shr_u (local.get $at) (i32.const 4)))
+          (i32.store16 (i32.add (local.get $at) (i32.const 60004)) (i32.const 1))
+          (i32.store (i32.add (local.get $at) (i32.const 60008)) (i32.const 131072))
+          (i32.store (i32.add (local.get $at) (i32.const 60012)) (i32.const 40000000))
+          (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 16))) (i32.const 16000))))
+        (call $answer (local.get $rows) (local.get $words) (local.get $count) (i32.const 60000) (i32.const 1000))";
+    let failure = failure_of(body);
+    assert_eq!(failure.verdict, Verdict::Error(ErrorCode::ANSWER));
+    assert!(failure.message.contains("too much data"), "{}", failure.message);
+}
+
 #[derive(Clone, Default)]
-struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
 
 impl Lines {
     fn text(&self) -> String {

@@ -91,7 +91,9 @@ async fn a_damaged_record_stops_the_worker_and_is_named() {
     let error = refusal(Arc::new(Tampered { inner: world.store("run"), flip: true }), world.log(), &live)
         .await
         .to_string();
-    assert!(error.contains("echo") && error.contains("key"), "{error}");
+    let state = feeds(&live)[0].state;
+    assert!(error.contains("view echo: the stored record of entity 01"), "{error}");
+    assert!(error.contains(&format!("in state {state}")) && error.contains("field key"), "{error}");
 }
 
 #[tokio::test]

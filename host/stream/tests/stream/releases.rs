@@ -1,19 +1,21 @@
 //! Versions come and go while a worker runs.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use serde_json::Value;
 use tokio::sync::watch;
-use trifold_eventlog::{FileLog, LogError, RawBatch};
+use trifold_eventlog::{FileLog, LogError, RawBatch, RowFileWriter, RowFormat};
 use trifold_model::{EventTime, LogId};
 use trifold_pipeline::Catalog;
 use trifold_registry::{Registry, Release};
 use trifold_stream::{Driver, FeedId, FileSink, Notice, Problem, Source, Until};
-use trifold_wat_guest::Guest;
+use trifold_wat_guest::{Guest, field, row_view};
 
-use crate::support::{World, config, driver, echo, event, joined, run, strict, unruly_events};
+use crate::support::{World, config, driver, echo, event, joined, run, strict};
 
 /// A log that counts the rows read from it.
 struct Counted {
@@ -184,15 +186,32 @@ async fn a_release_that_cannot_be_loaded_is_reported_and_the_old_one_stays() {
     assert_eq!(stage.rows(&feed).await.len(), 50);
 }
 
+/// A segment whose columns say at once what is not there.
+fn write_parquet(path: &Path, count: i64) {
+    let text = || StringArray::from_iter_values((0..count).map(|number| number.to_string()));
+    let times = TimestampMicrosecondArray::from_iter_values(0..count).with_timezone("UTC");
+    let columns = [
+        ("event_id", Arc::new(text()) as ArrayRef),
+        ("event_time", Arc::new(times)),
+        ("key", Arc::new(text())),
+        ("n", Arc::new(Int64Array::from_iter_values(0..count))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = RowFileWriter::create(path, batch.schema(), RowFormat::Parquet).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+}
+
 #[tokio::test]
 async fn a_view_that_cannot_read_the_log_keeps_no_other_back() {
     let stage = Stage::new(10);
-    let lines: Vec<_> = unruly_events(3, 10);
-    stage.world.write_segment("1.jsonl", &joined(&lines));
+    write_parquet(&stage.world.log_dir().join("1.parquet"), 10);
     let (_, good) = stage.release(&echo("echo", "", 1)).await;
-    let inputs = [trifold_wat_guest::field("key", "utf8"), trifold_wat_guest::field("n", "int64")];
-    let late = trifold_wat_guest::row_view("unlimited", &inputs, &inputs);
+    let inputs = [field("key", "utf8"), field("n", "int64")];
+    let late = row_view("unlimited", &inputs, &inputs);
     stage.release(&Guest::new(late)).await;
+    let absent = [field("key", "utf8"), field("colour", "utf8")];
+    stage.release(&Guest::new(row_view("painted", &absent, &absent))).await;
     // Without arrivals only the view that does not mind lateness can be fed.
     let mut config = config(4);
     config.source.arrival = None;
@@ -200,8 +219,13 @@ async fn a_view_that_cannot_read_the_log_keeps_no_other_back() {
     let store = Arc::new(stage.world.store("run"));
     let mut driver = driver(stage.world.log(), store, stage.world.sink("run"), catalog, config);
     let report = run(&mut driver, Until::End).await.unwrap();
-    assert!(matches!(report.problems[..], [Problem::Arrival(_)]), "{:?}", report.problems);
+    assert!(
+        matches!(&report.problems[..], [Problem::Arrival(_), Problem::Decode { view, offset: 10, .. }] if *view == *"painted"),
+        "{:?}",
+        report.problems
+    );
+    assert!(report.problems.iter().all(Problem::blocks));
     let at: Vec<_> = report.progress.feeds.iter().map(|feed| (feed.next, feed.blocked)).collect();
-    assert_eq!(at, [(0, true), (20, false)]);
+    assert_eq!(at, [(0, true), (10, true), (20, false)]);
     assert_eq!(report.progress.feeds[0].feed, good);
 }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trifold_backfill::{Questions, Replay, ReplayAnswer};
 use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, decode};
-use trifold_model::{CanonicalRows, ComponentDigest, Cut, EntityKey, EventTime, Field, FeatureView, RowDigest, decode_keys};
+use trifold_model::{
+    CanonicalRows, ComponentDigest, Cut, EntityKey, EventTime, FeatureView, Field, RowDigest, decode_keys,
+};
 use trifold_pipeline::{Ask, LiveVersion};
 use trifold_server::client::{Client, ViewRows};
 
 use super::report::{ComponentRows, Place, Report};
 use crate::args::Audit;
 use crate::commands::backfill::{backfill_failure, job, resources, watch};
-use crate::commands::get::{client_failure, connect};
+use crate::commands::get::{client_failure, connect, time};
 use crate::commands::stream::log_failure;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::progress;
@@ -23,7 +25,7 @@ const REQUEST_ROWS: usize = 1000;
 const SCAN_ROWS: usize = 8192;
 
 /// Looks every entity of the log up and replays the answers.
-pub fn audit(world: &World, args: &Audit) -> Outcome<Report> {
+pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
     let version = world.block_on(world.version(&args.view))?;
     let view = version.view().clone();
     let keys = entities(world, args, &view)?;
@@ -55,7 +57,8 @@ fn entities(world: &World, args: &Audit, view: &FeatureView) -> Outcome<BTreeSet
         next = raw.next_offset();
         bar.set_position(next);
         let events = decode(&raw, &source, view, &mut clock).map_err(log_failure)?;
-        let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied()).or_exit(Exit::Internal)?;
+        let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied())
+            .or_exit(Exit::Internal)?;
         let mut scratch = Vec::new();
         entities.extend((0..events.offsets.len()).map(|row| keys.key(row, &mut scratch)));
     }
@@ -81,6 +84,7 @@ async fn look_up(
     view: &FeatureView,
     keys: &BTreeSet<EntityKey>,
 ) -> Outcome<BTreeMap<Cutting, Vec<LookedUp>>> {
+    let as_of = args.as_of.as_deref().map(time).transpose()?;
     let mut client: Client = connect(world, &args.server).await?;
     let fields: Vec<Field> = view.key_fields().cloned().collect();
     let keys: Vec<_> = keys.iter().collect();
@@ -89,13 +93,14 @@ async fn look_up(
     let mut groups: BTreeMap<Cutting, Vec<LookedUp>> = BTreeMap::new();
     for chunk in keys.chunks(REQUEST_ROWS) {
         let batch = decode_keys(&fields, chunk.iter().copied()).or_exit(Exit::Internal)?;
-        let answer = client.get(&features, &batch, None).await.map_err(client_failure)?;
-        let rows: &ViewRows = answer
-            .views
-            .first()
-            .ok_or_else(|| Failure::new(Exit::Data, "the server answered for no view"))?;
+        let answer = client.get(&features, &batch, as_of).await.map_err(client_failure)?;
+        let rows: &ViewRows =
+            answer.views.first().ok_or_else(|| Failure::new(Exit::Data, "the server answered for no view"))?;
         let (_, positions) = rows.position.clone().ok_or_else(|| {
-            Failure::new(Exit::Unavailable, format!("the server has no state of view {}: run `trifold stream`", rows.view))
+            Failure::new(
+                Exit::Unavailable,
+                format!("the server has no state of view {}: run `trifold stream`", rows.view),
+            )
         })?;
         let canonical = rows.rows.canonical().or_exit(Exit::Data)?;
         let looked_up = canonical.into_iter().enumerate().map(|(row, bytes)| LookedUp {
@@ -134,7 +139,9 @@ fn replay(
     let mut answered = 0;
     let mut compare = |answer: ReplayAnswer<'_>| {
         answered += 1;
-        let Some(row) = usize::try_from(answer.number).ok().and_then(|number| looked_up.get(number)) else { return };
+        let Some(row) = usize::try_from(answer.number).ok().and_then(|number| looked_up.get(number)) else {
+            return;
+        };
         let place = Place { number: answer.number, key: &row.key, as_of: row.as_of };
         let (Some((bytes, digest)), Ok(replayed)) = (&row.value, answer.value) else {
             report.unavailable += 1;

@@ -8,7 +8,7 @@ use crate::output;
 /// What an audit found.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Report {
+pub(super) struct Report {
     /// The view.
     pub view: String,
     /// What was audited.
@@ -34,7 +34,7 @@ pub struct Report {
 /// The rows of one component.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct ComponentRows {
+pub(super) struct ComponentRows {
     /// The component.
     pub digest: String,
     /// How many rows it computed.
@@ -44,7 +44,7 @@ pub struct ComponentRows {
 /// One row that does not agree.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Mismatch {
+pub(super) struct Mismatch {
     /// The offset of the event; for a lookup the number of the entity.
     pub number: u64,
     /// The entity.
@@ -61,17 +61,17 @@ pub struct Mismatch {
 
 impl Report {
     /// An empty report that will keep so many mismatches.
-    pub fn new(view: &FeatureView, audited: &'static str, show: usize) -> Self {
+    pub(super) fn new(view: &FeatureView, audited: &'static str, show: usize) -> Self {
         Report { view: view.name.to_string(), audited, show, ..Report::default() }
     }
 
     /// Whether everything agreed.
-    pub fn is_clean(&self) -> bool {
+    pub(super) fn is_clean(&self) -> bool {
         self.differing == 0 && self.missing == 0 && self.extra == 0
     }
 
     /// The verdict in a sentence.
-    pub fn verdict(&self) -> String {
+    pub(super) fn verdict(&self) -> String {
         let first = self.mismatches.first().map_or_else(String::new, |mismatch| {
             format!(
                 "; first {} ({}): field {}: {} against {} in the backfill",
@@ -85,7 +85,13 @@ impl Report {
     }
 
     /// Compares the canonical bytes of one row. Whether they are equal.
-    pub fn compare(&mut self, view: &FeatureView, place: &Place<'_>, audited: &[u8], backfill: &[u8]) -> bool {
+    pub(super) fn compare(
+        &mut self,
+        view: &FeatureView,
+        place: &Place<'_>,
+        audited: &[u8],
+        backfill: &[u8],
+    ) -> bool {
         self.compared += 1;
         let Some(difference) = first_difference(&view.outputs, audited, backfill) else { return true };
         self.differing += 1;
@@ -94,7 +100,14 @@ impl Report {
     }
 
     /// Keeps a mismatch if there is room.
-    pub fn note(&mut self, view: &FeatureView, place: &Place<'_>, field: String, audited: String, backfill: String) {
+    pub(super) fn note(
+        &mut self,
+        view: &FeatureView,
+        place: &Place<'_>,
+        field: String,
+        audited: String,
+        backfill: String,
+    ) {
         if self.mismatches.len() < self.show {
             self.mismatches.push(Mismatch {
                 number: place.number,
@@ -109,7 +122,7 @@ impl Report {
 }
 
 /// Where a row stands.
-pub struct Place<'a> {
+pub(super) struct Place<'a> {
     /// The offset of the event, or the number of the lookup.
     pub number: u64,
     /// The entity.
@@ -133,7 +146,7 @@ fn key_text(view: &FeatureView, key: &EntityKey) -> String {
 }
 
 /// The report as text.
-pub fn text(report: &Report) -> String {
+pub(super) fn text(report: &Report) -> String {
     let rows = [
         ("compared", report.compared),
         ("differing", report.differing),
@@ -149,7 +162,12 @@ pub fn text(report: &Report) -> String {
     for mismatch in &report.mismatches {
         text.push_str(&format!(
             "\n{} {} at {}\n  field {}\n  audited   {}\n  backfill  {}\n",
-            mismatch.number, mismatch.key, mismatch.as_of_micros, mismatch.field, mismatch.audited, mismatch.backfill
+            mismatch.number,
+            mismatch.key,
+            mismatch.as_of_micros,
+            mismatch.field,
+            mismatch.audited,
+            mismatch.backfill
         ));
     }
     text

@@ -17,7 +17,7 @@ use crate::exit::{Failure, Outcome};
 use crate::world::World;
 
 /// Replays every emitted row with the component that it names.
-pub fn audit(world: &World, args: &Audit) -> Outcome<Report> {
+pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
     let version = world.block_on(world.version(&args.view))?;
     let dir = args.rows.clone().unwrap_or_else(|| feed_dir(&world.data("rows"), &FeedId::of(&version)));
     let files = StepFiles::list(&dir)?;

@@ -15,10 +15,10 @@ use crate::commands::stream::log_failure;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 
 /// The steps of a directory, in the order of their offsets.
-pub struct StepFiles(pub Vec<StepFile>);
+pub(super) struct StepFiles(pub Vec<StepFile>);
 
 /// The rows of one step.
-pub struct StepFile {
+pub(super) struct StepFile {
     path: PathBuf,
     /// The first offset of the step.
     pub first_offset: u64,
@@ -27,7 +27,7 @@ pub struct StepFile {
 }
 
 /// One emitted row.
-pub struct Emitted {
+pub(super) struct Emitted {
     /// The offset of its event.
     pub number: u64,
     /// The entity.
@@ -40,8 +40,9 @@ pub struct Emitted {
 
 impl StepFiles {
     /// The files of a directory.
-    pub fn list(dir: &Path) -> Outcome<Self> {
-        let nothing = || Failure::new(Exit::NotFound, format!("{} holds no rows: run `trifold stream`", dir.display()));
+    pub(super) fn list(dir: &Path) -> Outcome<Self> {
+        let nothing =
+            || Failure::new(Exit::NotFound, format!("{} holds no rows: run `trifold stream`", dir.display()));
         let entries = std::fs::read_dir(dir).map_err(|_| nothing())?;
         let mut files = Vec::new();
         for entry in entries {
@@ -56,13 +57,14 @@ impl StepFiles {
     }
 
     /// The components that computed them.
-    pub fn components(&self) -> BTreeSet<ComponentDigest> {
+    pub(super) fn components(&self) -> BTreeSet<ComponentDigest> {
         self.0.iter().map(|file| file.component).collect()
     }
 
     /// The offset after the last row.
-    pub fn end(&self, versions: &BTreeMap<ComponentDigest, LiveVersion>) -> Outcome<u64> {
-        let Some((file, version)) = self.0.last().and_then(|file| Some((file, versions.get(&file.component)?))) else {
+    pub(super) fn end(&self, versions: &BTreeMap<ComponentDigest, LiveVersion>) -> Outcome<u64> {
+        let Some((file, version)) = self.0.last().and_then(|file| Some((file, versions.get(&file.component)?)))
+        else {
             return Ok(0);
         };
         let rows = file.rows(version.view(), ArrivalPolicy::NotNeeded)?;
@@ -97,7 +99,7 @@ fn component(path: &Path) -> Outcome<ComponentDigest> {
 
 impl StepFile {
     /// The rows, which must all be of the step's component and in the order of their offsets.
-    pub fn rows(&self, view: &FeatureView, arrivals: ArrivalPolicy) -> Outcome<Vec<Emitted>> {
+    pub(super) fn rows(&self, view: &FeatureView, arrivals: ArrivalPolicy) -> Outcome<Vec<Emitted>> {
         let is_text = self.path.extension().is_some_and(|extension| extension == "jsonl");
         let schema = is_text.then(|| RowTable::of_events(view, arrivals, true).schema().clone());
         let mut rows: Vec<Emitted> = Vec::new();
@@ -118,7 +120,8 @@ impl StepFile {
         }
         match rows.windows(2).find(|pair| pair[0].number >= pair[1].number) {
             Some(pair) => {
-                let message = format!("{}: offset {} stands twice or out of order", self.path.display(), pair[1].number);
+                let message =
+                    format!("{}: offset {} stands twice or out of order", self.path.display(), pair[1].number);
                 Err(Failure::new(Exit::Data, message))
             }
             None => Ok(rows),

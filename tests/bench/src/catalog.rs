@@ -1,0 +1,122 @@
+//! What is measured, in what unit and against what.
+
+use crate::measure::Effort;
+use crate::report::Entry;
+
+/// Measures a group of entries; those that are not wanted may be left out.
+pub(crate) type Run = fn(Effort, &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>>;
+
+/// What a ratio should be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// One entry of the report.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) goal: Option<Goal>,
+    pub(crate) value: &'static str,
+    pub(crate) baseline: &'static str,
+}
+
+pub(crate) const CATALOG: &[Measured] = &[
+    Measured {
+        name: "sandbox.apply.numeric.4096",
+        unit: "ns/row",
+        goal: None,
+        value: "4,096 rows through a component: an integer and 3 floats in, 3 floats out, one logarithm",
+        baseline: "the same Rust function over the same Arrow batch, native",
+    },
+    Measured {
+        name: "sandbox.apply.text.4096",
+        unit: "ns/row",
+        goal: None,
+        value: "4,096 rows through a component: 3 texts in, 2 texts and a hash out",
+        baseline: "the same Rust function over the same Arrow batch, native",
+    },
+    Measured {
+        name: "sandbox.call.one_row",
+        unit: "us",
+        goal: None,
+        value: "one row of the numeric component, in a fresh instance as every lookup has it",
+        baseline: "the same call in an instance that is kept",
+    },
+    Measured {
+        name: "sandbox.instantiate",
+        unit: "us",
+        goal: None,
+        value: "what the fresh instance costs: the difference of the two calls of sandbox.call.one_row",
+        baseline: "the whole call in a fresh instance",
+    },
+    Measured {
+        name: "online.lookup",
+        unit: "requests/s",
+        goal: Some(Goal::AtLeast(0.6)),
+        value: "1 entity x 10 features over gRPC on loopback, 16 clients that wait for each answer",
+        baseline: "a bare tonic server that sends the same bytes from memory, to the same clients",
+    },
+    Measured {
+        name: "online.lookup.p99",
+        unit: "us",
+        goal: None,
+        value: "the slowest hundredth of the same requests, as the clients see them",
+        baseline: "the same of the bare server",
+    },
+    Measured {
+        name: "backfill.rows",
+        unit: "rows/s",
+        goal: Some(Goal::AtLeast(0.5)),
+        value: "every event of a Parquet log in the order of event time, to Parquet",
+        baseline: "a scan of the same columns and a write of the same rows, same settings, files and threads",
+    },
+    Measured {
+        name: "backfill.rows.sorted",
+        unit: "rows/s",
+        goal: None,
+        value: "the same events in another order, which have to be sorted by entity and time",
+        baseline: "as above: no sorting",
+    },
+    Measured {
+        name: "backfill.memory",
+        unit: "MiB",
+        goal: Some(Goal::AtMost(1.2)),
+        value: "most resident memory of a backfill over ten times the rows, sorting within 64 MiB",
+        baseline: "the same over the rows once",
+    },
+];
+
+/// The catalog's line for a name.
+pub(crate) fn find(name: &str) -> Option<&'static Measured> {
+    CATALOG.iter().find(|measured| measured.name == name)
+}
+
+/// The whole catalog as text.
+pub(crate) fn list() -> String {
+    let lines = CATALOG.iter().map(|Measured { name, unit, value, baseline, goal }| {
+        let goal = goal.map_or_else(String::new, |goal| format!("\n    goal: ratio {goal}"));
+        format!("{name} ({unit})\n    {value}\n    against {baseline}{goal}\n")
+    });
+    lines.collect()
+}
+
+impl Goal {
+    pub(crate) fn is_met(self, ratio: f64) -> bool {
+        match self {
+            Goal::AtLeast(least) => ratio >= least,
+            Goal::AtMost(most) => ratio <= most,
+        }
+    }
+}
+
+impl std::fmt::Display for Goal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Goal::AtLeast(least) => write!(f, ">= {least}"),
+            Goal::AtMost(most) => write!(f, "<= {most}"),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The components that are measured, built from their crates like any author's.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use trifold_author::{BuildOptions, build};
+use trifold_sandbox::{Sandbox, SandboxConfig, Transform};
+
+/// The workspace's root.
+pub(crate) fn workspace() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).unwrap_or(manifest).to_owned()
+}
+
+/// A transform crate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Guest {
+    path: &'static str,
+    features: &'static [&'static str],
+}
+
+impl Guest {
+    /// Three floats in, three out.
+    pub(crate) const NUMERIC: Guest = Guest { path: "tests/bench/guests/numeric", features: &[] };
+    /// Three texts in, two and a hash out.
+    pub(crate) const TEXT: Guest = Guest { path: "tests/bench/guests/text", features: &[] };
+    /// The example's view of flights, whose second version has ten features.
+    pub(crate) const FLIGHT_PROFILE: Guest = Guest { path: "examples/flights/flight-profile", features: &["v2"] };
+}
+
+/// The component of a crate.
+pub(crate) fn component(guest: Guest) -> anyhow::Result<Vec<u8>> {
+    let mut options = BuildOptions::new(workspace().join(guest.path));
+    options.features = guest.features.iter().map(|feature| (*feature).to_owned()).collect();
+    // The examples' own components stay as they are.
+    options.out = Some(workspace().join("target/bench/guests"));
+    let mut said = Vec::new();
+    let built = build(&options, &mut |line| said.push(line.to_owned()));
+    Ok(built.with_context(|| format!("building {}:\n{}", guest.path, said.join("\n")))?.component)
+}
+
+/// The component of a crate, admitted by a sandbox with the default settings.
+pub(crate) fn transform(guest: Guest) -> anyhow::Result<Transform> {
+    let sandbox = Sandbox::new(SandboxConfig::default())?;
+    Ok(sandbox.admit(&component(guest)?)?)
+}

@@ -1,0 +1,73 @@
+//! The benchmarks behind `cargo xtask bench`: what the sandbox, the backfill and the online server cost beside
+//! the same work without them.
+//!
+//! Reading order: `catalog` (what is measured against what), `measure` (medians in turns), then `sandbox`,
+//! `backfill` and `online`; `guests` builds the components and `random` makes the data from a seed.
+
+mod backfill;
+mod catalog;
+mod guests;
+mod measure;
+mod online;
+mod random;
+mod report;
+mod sandbox;
+
+use std::io::Write;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::catalog::CATALOG;
+use crate::measure::Effort;
+
+/// Measures Trifold against baselines in the same run and writes target/bench/report.json.
+#[derive(Parser)]
+#[command(name = "trifold-bench", bin_name = "cargo xtask bench")]
+struct Arguments {
+    /// Measure only entries whose names begin with this; may be repeated.
+    #[arg(long, value_name = "NAME_PREFIX")]
+    only: Vec<String>,
+    /// Fewer and shorter measurements over less data, to see that everything runs.
+    #[arg(long)]
+    quick: bool,
+    /// Say what there is to measure, and stop.
+    #[arg(long)]
+    list: bool,
+    /// One backfill in a process of its own, whose memory is measured.
+    #[arg(long, hide = true, value_name = "JSON")]
+    backfill_child: Option<String>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(job) = &arguments.backfill_child {
+        return backfill::memory::child(job);
+    }
+    if arguments.list {
+        return say(&catalog::list());
+    }
+    let effort = if arguments.quick { Effort::Quick } else { Effort::Full };
+    let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.starts_with(only));
+    if !CATALOG.iter().any(|measured| wanted(measured.name)) {
+        anyhow::bail!("nothing to measure has a name like that; `--list` names everything");
+    }
+    let mut entries = Vec::new();
+    for (names, run) in [
+        (sandbox::NAMES, sandbox::run as catalog::Run),
+        (online::NAMES, online::run),
+        (backfill::NAMES, backfill::run),
+    ] {
+        if names.iter().any(|name| wanted(name)) {
+            entries.extend(run(effort, &wanted).with_context(|| format!("measuring {}", names.join(", ")))?);
+        }
+    }
+    entries.retain(|entry| wanted(entry.name));
+    let path = report::write(&entries)?;
+    say(&report::table(&entries))?;
+    say(&format!("written to {}\n", path.display()))
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}

@@ -1,0 +1,60 @@
+//! The gate as the command runs it: `check` and `push`.
+
+use std::fs;
+
+use serde_json::Value;
+use trifold_cli::exit::Exit;
+use trifold_tests::command::{Ran, Trifold};
+use trifold_tests::flights;
+use trifold_tests::guests::{component, refused_component};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_trifold-under-test");
+
+fn run(trifold: &Trifold, command: &str, wasm: &[u8], arguments: &[&str]) -> Ran {
+    let path = trifold.path("component.wasm");
+    fs::write(&path, wasm).unwrap();
+    let arguments = [command, path.to_str().unwrap()].into_iter().chain(arguments.iter().copied());
+    trifold.run(arguments)
+}
+
+#[test]
+fn a_good_component_passes_over_generated_and_real_rows() {
+    let trifold = Trifold::new(PROGRAM);
+    let flights = flights();
+    let sample = ["--sample", flights.to_str().unwrap(), "--sample-rows", "300", "--format", "json"];
+    let checked = run(&trifold, "check", &component("flight-profile", &[]).component, &sample).succeeded().json();
+    assert_eq!(checked["view"], "flight_profile");
+    assert_eq!(checked["passed"], Value::Bool(true));
+    let rows: Vec<_> = checked["samples"].as_array().unwrap().iter().map(|sample| &sample["rows"]).collect();
+    assert_eq!(rows, [256, 300]);
+    for sample in checked["samples"].as_array().unwrap() {
+        assert_eq!(sample["checks"].as_array().unwrap().len(), 5);
+    }
+}
+
+#[test]
+fn components_that_the_gate_refuses_end_with_1_and_the_check_that_failed() {
+    let trifold = Trifold::new(PROGRAM);
+    let cases = [
+        ("static_counter", component("static-counter", &[]).component.clone(), "sample row 1: seen: 1 against 2"),
+        ("random_order", refused_component("random-order"), "numbers: "),
+    ];
+    for (view, wasm, difference) in cases {
+        let view = format!("view {view}: the publish gate refuses component");
+        let parts = [view.as_str(), "all rows in one batch: ", difference];
+        run(&trifold, "check", &wasm, &[]).refused(Exit::Refused, &parts);
+        run(&trifold, "push", &wasm, &["--release"]).refused(Exit::Refused, &parts);
+    }
+    assert!(!trifold.data("registry").exists(), "nothing was pushed");
+}
+
+#[test]
+fn a_refused_sample_is_not_the_components_fault() {
+    let trifold = Trifold::new(PROGRAM);
+    let sample = trifold.path("sample.jsonl");
+    fs::write(&sample, "{\"event_time\": 0, \"event_id\": \"a\", \"key\": null}\n").unwrap();
+    let wasm = component("static-counter", &[]);
+    let arguments = ["--sample", sample.to_str().unwrap()];
+    let parts = ["no row of", "sample.jsonl", "row 0: input key is null"];
+    run(&trifold, "check", &wasm.component, &arguments).refused(Exit::Data, &parts);
+}

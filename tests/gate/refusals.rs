@@ -1,0 +1,70 @@
+//! Components whose rows depend on more than themselves.
+
+use trifold_author::BuildError;
+use trifold_pipeline::{GateReport, publish_gate, synthetic_samples};
+use trifold_sandbox::Transform;
+use trifold_tests::guests::{refusal, refused_component};
+use trifold_tests::live::{admit, transform};
+use trifold_wat_guest::unruly;
+
+const SEED: u64 = 7;
+
+fn gate(transform: &Transform) -> GateReport {
+    publish_gate(transform, &synthetic_samples(transform.view(), SEED, 64).unwrap(), SEED).unwrap()
+}
+
+/// The names of the checks that failed.
+fn failed(report: &GateReport) -> Vec<&'static str> {
+    report.checks.iter().filter(|check| check.failure.is_some()).map(|check| check.name).collect()
+}
+
+#[test]
+fn a_static_counter_is_caught_in_batches_and_in_used_instances() {
+    let report = gate(&transform("static-counter", &[]));
+    assert_eq!(
+        failed(&report),
+        [
+            "all rows in one batch",
+            "all rows in one batch, shuffled",
+            "each row in a used instance",
+            "all rows, shuffled, in a used instance"
+        ]
+    );
+    let failure = report.checks[1].failure.as_ref().unwrap();
+    assert_eq!(failure, "sample row 1: seen: 1 against 2 (alone against here)");
+}
+
+#[test]
+fn a_randomly_ordered_map_is_refused_when_it_is_built() {
+    let error = refusal("random-order");
+    assert!(matches!(error, BuildError::RandomState { .. }), "{error}");
+    let text = error.to_string();
+    for part in ["package random-order", "RandomState", "random_order::random_order", "FixedMap"] {
+        assert!(text.contains(part), "`{part}` is missing: {text}");
+    }
+}
+
+#[test]
+fn a_randomly_ordered_map_that_was_built_all_the_same_is_caught() {
+    let report = gate(&admit(&refused_component("random-order")));
+    let failed = failed(&report);
+    assert!(failed.contains(&"all rows in one batch"), "{report:?}");
+    assert!(failed.contains(&"each row in a used instance"), "{report:?}");
+    let failure = report.checks[1].failure.as_ref().unwrap();
+    assert!(failure.contains("numbers: "), "{failure}");
+}
+
+#[test]
+fn a_component_whose_rows_are_unavailable_has_shown_nothing() {
+    let report = gate(&transform("deep-recursion", &[]));
+    assert!(!report.passed());
+    let failure = report.checks[0].failure.as_ref().unwrap();
+    assert!(failure.contains("unavailable: view deep_recursion: the guest recursed"), "{failure}");
+}
+
+/// Act 14 answers how many rows the instance has seen, and generated rows hardly ever ask for it.
+#[test]
+fn what_samples_do_not_touch_is_not_caught() {
+    let counter = admit(&unruly("unruly", |_| {}).build().unwrap());
+    assert!(gate(&counter).passed());
+}

@@ -1,0 +1,19 @@
+//! The same events through every runner: equal bytes.
+//!
+//! [`case`] is what is run and what must come out, [`runner`] are the runners; [`golden`] and [`random`] are small
+//! logs, [`flights`] and [`killed`] the real one, [`fractions`] rows at their limits, [`points`] questions at
+//! other times than the events', [`audit`] what happens when a stored byte changes.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
+
+mod audit;
+mod case;
+mod flights;
+mod fractions;
+mod golden;
+mod killed;
+mod points;
+mod random;
+mod runner;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_trifold-under-test");

@@ -1,0 +1,168 @@
+//! The runners, each from a case to the rows that its events emit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use trifold_backfill::{Backfill, Job, Output, Resources, Watch};
+use trifold_eventlog::{FileLog, LogOptions, RowFormat};
+use trifold_model::{EventTime, first_difference};
+use trifold_pipeline::Ask;
+use trifold_store::{EmbeddedStore, Holder};
+use trifold_stream::{FeedId, FileSink, NoSink, Sink, Worker, WorkerConfig, feed_dir};
+use trifold_tests::live::views;
+use trifold_tests::online::{Online, runtime};
+use trifold_tests::random::SplitMix64;
+use trifold_tests::rows::{self, Row};
+
+use crate::case::Case;
+
+/// A way from events to rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Runner {
+    /// The worker, step by step, into row files.
+    Stream,
+    /// The same, dropped and begun again between and within steps.
+    StreamWithRestart,
+    /// Every event at its own position, from row files.
+    Backfill,
+    /// A lookup over gRPC after each event, at the event's time.
+    OnlineLookup,
+}
+
+pub(crate) const RUNNERS: [Runner; 4] =
+    [Runner::Stream, Runner::StreamWithRestart, Runner::Backfill, Runner::OnlineLookup];
+
+/// Runs a case through every runner.
+#[track_caller]
+pub(crate) fn check(case: &Case) {
+    let expected = case.expected();
+    for runner in RUNNERS {
+        check_rows(case, &format!("{runner:?}"), &expected, &runner.run(case));
+    }
+}
+
+/// Compares rows and names the first that differs.
+#[track_caller]
+pub(crate) fn check_rows(case: &Case, what: &str, expected: &BTreeMap<u64, Row>, found: &BTreeMap<u64, Row>) {
+    let name = &case.name;
+    let offsets = |rows: &BTreeMap<u64, Row>| rows.keys().copied().collect::<Vec<_>>();
+    assert_eq!(offsets(found), offsets(expected), "{name}: {what} has rows for other events");
+    for (offset, row) in expected {
+        let difference = match (row, &found[offset]) {
+            (Ok(expected), Ok(found)) => {
+                first_difference(&case.view().outputs, expected, found).map(|difference| difference.to_string())
+            }
+            (expected, found) => (expected.is_ok() || found.is_ok()).then(|| format!("{expected:?} against {found:?}")),
+        };
+        if let Some(difference) = difference {
+            panic!("{name}: {what} differs at offset {offset}: {difference} (expected against found)");
+        }
+    }
+}
+
+impl Runner {
+    pub(crate) fn run(self, case: &Case) -> BTreeMap<u64, Row> {
+        match self {
+            Runner::Stream => stream(case, None),
+            Runner::StreamWithRestart => stream(case, Some(SplitMix64(0x5eed))),
+            Runner::Backfill => backfill(case),
+            Runner::OnlineLookup => online(case),
+        }
+    }
+}
+
+pub(crate) fn store(dir: &Path) -> EmbeddedStore {
+    let holder = Holder { pid: std::process::id(), command: "a test".to_owned(), since: EventTime(0) };
+    EmbeddedStore::open(&dir.join("store.redb"), &holder).unwrap()
+}
+
+/// A worker over the case's log. It has restored what a store and a sink hold.
+pub(crate) async fn worker<K: Sink>(
+    case: &Case,
+    rows_max: usize,
+    store: EmbeddedStore,
+    sink: K,
+) -> Worker<FileLog, K> {
+    let log = FileLog::open(&case.log(), LogOptions::default()).unwrap();
+    let config = WorkerConfig { source: case.source.clone(), rows_max, ..WorkerConfig::new(1) };
+    let mut worker = Worker::new(log, Arc::new(store), sink, config);
+    let restored = worker.restore(&views([case.version.clone()])).await.unwrap();
+    assert!(restored.problems.is_empty(), "{:?}", restored.problems);
+    worker
+}
+
+/// Streams to the end. With numbers, about half of the steps end with the worker's life: after a commit, or with
+/// a step that was computed and never committed.
+fn stream(case: &Case, mut deaths: Option<SplitMix64>) -> BTreeMap<u64, Row> {
+    let dir = case.scratch();
+    let sink = FileSink::new().with_rows(dir.path().join("rows"), RowFormat::Parquet);
+    runtime().block_on(async {
+        loop {
+            let mut worker = worker(case, case.step_rows, store(dir.path()), sink.clone()).await;
+            loop {
+                let Some(polled) = worker.poll(None).unwrap() else { return };
+                let step = worker.process(polled).await.unwrap();
+                let fate = deaths.as_mut().map_or(0, |deaths| deaths.between(0, 4));
+                if fate == 1 {
+                    break;
+                }
+                worker.commit(step).await.unwrap();
+                if fate == 2 {
+                    break;
+                }
+            }
+        }
+    });
+    rows::files(&feed_dir(&dir.path().join("rows"), &FeedId::of(&case.version)), case.view())
+}
+
+pub(crate) fn job(case: &Case, ask: Ask) -> Job {
+    Job {
+        version: case.version.clone(),
+        log: case.log(),
+        log_name: None,
+        source: case.source.clone(),
+        ask,
+        before: false,
+        arrivals: case.arrivals(),
+        until: None,
+    }
+}
+
+fn backfill(case: &Case) -> BTreeMap<u64, Row> {
+    let dir = case.scratch();
+    let out = dir.path().join("out");
+    let backfill = Backfill {
+        job: job(case, Ask::OwnPosition),
+        spine: None,
+        output: Output { dir: out.clone(), format: RowFormat::Parquet, digest: true, overwrite: false },
+        resources: Resources { shards: 3, ..Resources::default() },
+        watch: Watch::default(),
+    };
+    backfill.run().unwrap();
+    rows::files(&out, case.view())
+}
+
+fn online(case: &Case) -> BTreeMap<u64, Row> {
+    let events = case.decoded();
+    let mut admitted = case.admitted(&events).into_iter().peekable();
+    let dir = case.scratch();
+    let store = store(dir.path());
+    let server = Online::fixed(Arc::new(store.clone()), views([case.version.clone()]));
+    let runtime = runtime();
+    let mut worker = runtime.block_on(worker(case, 1, store, NoSink));
+    let mut found = BTreeMap::new();
+    while let Some(polled) = worker.poll(None).unwrap() {
+        let step = runtime.block_on(worker.process(polled)).unwrap();
+        let report = runtime.block_on(worker.commit(step)).unwrap();
+        if let Some(event) = admitted.next_if(|event| event.offset == report.first_offset) {
+            let answer = server.look_up(case.view(), &[event.key], event.time);
+            let (_, positions) = answer.position.as_ref().unwrap();
+            assert_eq!(positions.next(0), report.next_offset);
+            found.insert(event.offset, rows::answered(&answer.rows).remove(0));
+        }
+    }
+    assert!(admitted.next().is_none(), "an event was never streamed");
+    found
+}
