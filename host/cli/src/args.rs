@@ -20,23 +20,26 @@ pub struct Cli {
     pub command: Command,
 }
 
+const GLOBAL: &str = "Options of every command";
+const EVENTS: &str = "Events";
+
 /// What holds for every command.
 #[derive(Debug, Args)]
 pub struct Global {
     /// The configuration file [default: trifold.toml, if there is one]
-    #[arg(long, global = true, env = "TRIFOLD_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "TRIFOLD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The directory of registry, store, emitted rows and caches [default: .trifold]
-    #[arg(long, global = true, env = "TRIFOLD_DATA_DIR", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "TRIFOLD_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// What commands print: text for people, json for scripts
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Which log lines go to standard error, such as `info` [default: warn]
-    #[arg(long, global = true, env = "TRIFOLD_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "TRIFOLD_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// The form of log lines: text or json [default: text]
-    #[arg(long, global = true, env = "TRIFOLD_LOG_FORMAT", value_parser = ["text", "json"])]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "TRIFOLD_LOG_FORMAT", value_parser = ["text", "json"])]
     pub log_format: Option<String>,
 }
 
@@ -53,30 +56,58 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a transform crate that builds, with a row view to start from
+    #[command(after_help = "Example:\n  trifold new card_activity")]
     New(New),
     /// Build a transform crate to a component and print its digest
+    #[command(
+        after_help = "Examples:\n  trifold build\n  trifold build examples/flights/flight-profile --features v2 --out build/"
+    )]
     Build(Build),
     /// Show what a component says of itself: view, fields, documentation, limits
+    #[command(after_help = "Example:\n  trifold inspect target/trifold/card_activity.wasm")]
     Inspect(Inspect),
     /// Admit a component and run the publish gate over sample rows
+    #[command(after_help = "Example:\n  trifold check target/trifold/card_activity.wasm --sample events.jsonl")]
     Check(Check),
     /// Check a component and put it into the registry as the next version of its view
+    #[command(
+        after_help = "Example:\n  trifold push target/trifold/card_activity.wasm --sample events.jsonl --release"
+    )]
     Push(Push),
     /// Put a version of a view into force, as in `trifold release flight_profile@2`
+    #[command(
+        after_help = "Examples:\n  trifold release card_activity@2\n  trifold release card_activity@1    # and back again"
+    )]
     Release(Release),
     /// List the views of the registry with their versions and releases
     Views,
     /// Apply a log of events to the online store and emit one row per event and view
+    #[command(
+        after_help = "Examples:\n  trifold stream --events events/\n  trifold stream --events events/ --follow --rows-format jsonl\n\nEmitted rows are in DATA_DIR/rows, events that do not count in DATA_DIR/aside. Interrupted at any point, it goes on where it was, and each event counts once."
+    )]
     Stream(Stream),
     /// Compute a view over recorded events, at every event or at the rows of a spine
+    #[command(
+        after_help = "Examples:\n  trifold backfill card_activity --events events/ --out rows/\n  trifold backfill card_activity@2 --events events/ --spine labels.parquet --cut arrival --arrival arrived_at --out training/\n\nRun again with the same parameters, an interrupted backfill goes on with the files that it had not finished."
+    )]
     Backfill(Backfill),
     /// Serve features over gRPC from the store
+    #[command(
+        after_help = "Example:\n  trifold serve --listen 0.0.0.0:7411\n\nNew releases are served without a restart. SIGTERM finishes the requests in flight."
+    )]
     Serve(Serve),
     /// Stream and serve in one process over the embedded store
+    #[command(after_help = "Example:\n  trifold up --events events/")]
     Up(Up),
     /// Look features up over gRPC
+    #[command(
+        after_help = "Examples:\n  trifold get card_activity --key card=c-17\n  trifold get flight_profile.route flight_profile.lateness_risk --key carrier=UA,flight=1545 --key carrier=AA,flight=1141"
+    )]
     Get(Get),
     /// Replay what the stream emitted or the server answers through a backfill and compare bytes
+    #[command(
+        after_help = "Examples:\n  trifold audit card_activity --events events/\n  trifold audit card_activity --events events/ --online --server http://127.0.0.1:7411\n\nExits with 1 and names the first differing field if anything differs."
+    )]
     Audit(Audit),
     /// Print the configuration in force
     Config,
@@ -173,16 +204,16 @@ pub struct Release {
 #[derive(Debug, Args, Default)]
 pub struct Source {
     /// The column of the event time [default: event_time]
-    #[arg(long, env = "TRIFOLD_EVENT_TIME", value_name = "COLUMN")]
+    #[arg(long, help_heading = EVENTS, env = "TRIFOLD_EVENT_TIME", value_name = "COLUMN")]
     pub event_time: Option<String>,
     /// The column of the event id [default: event_id]
-    #[arg(long, env = "TRIFOLD_EVENT_ID", value_name = "COLUMN")]
+    #[arg(long, help_heading = EVENTS, env = "TRIFOLD_EVENT_ID", value_name = "COLUMN")]
     pub event_id: Option<String>,
     /// The column of the arrival time, where arrivals are recorded
-    #[arg(long, env = "TRIFOLD_ARRIVAL", value_name = "COLUMN")]
+    #[arg(long, help_heading = EVENTS, env = "TRIFOLD_ARRIVAL", value_name = "COLUMN")]
     pub arrival: Option<String>,
     /// Vouch that events without a recorded arrival are on time; recorded in the output
-    #[arg(long)]
+    #[arg(long, help_heading = EVENTS)]
     pub assume_on_time: bool,
 }
 
@@ -190,10 +221,10 @@ pub struct Source {
 #[derive(Debug, Args)]
 pub struct Log {
     /// The log: a directory of Parquet or JSON-lines segments in name order, or one such file
-    #[arg(long, env = "TRIFOLD_EVENTS", value_name = "PATH")]
+    #[arg(long, help_heading = EVENTS, env = "TRIFOLD_EVENTS", value_name = "PATH")]
     pub events: PathBuf,
     /// The log's name, which positions carry [default: the path's last part]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = EVENTS, value_name = "NAME")]
     pub log_id: Option<String>,
     /// The columns of the events
     #[command(flatten)]

@@ -17,7 +17,8 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 
-const THREAD_STACK_BYTES: usize = 4 << 20;
+/// The stack of every thread that may run guests.
+pub const THREAD_STACK_BYTES: usize = 4 << 20;
 
 /// The configuration in force and the runtime that commands share.
 pub struct World {

@@ -4,9 +4,9 @@ use trifold_stream::Until;
 
 use super::{serve, stream};
 use crate::args::Up;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::output;
-use crate::world::World;
+use crate::world::{THREAD_STACK_BYTES, World};
 
 /// Streams on a thread of its own and serves until told to stop. Without `--stop-at` the log is followed; with
 /// it, the worker stops there and the server goes on.
@@ -20,7 +20,8 @@ pub fn run(world: &World, args: Up) -> Outcome {
     let (stop, stopped) = world.stop_channel();
     let handle = world.handle();
     std::thread::scope(|scope| {
-        let worker = scope.spawn({
+        let thread = std::thread::Builder::new().name("stream".to_owned()).stack_size(THREAD_STACK_BYTES);
+        let worker = thread.spawn_scoped(scope, {
             let (stop, stopped) = (stop.clone(), stopped.clone());
             move || {
                 let report = handle.block_on(stream::drive(&mut driver, until, stopped));
@@ -31,6 +32,7 @@ pub fn run(world: &World, args: Up) -> Outcome {
                 report
             }
         });
+        let worker = worker.or_exit(Exit::Internal)?;
         let served = world.block_on(serve::serve(world, &args.serve, store, stopped));
         // The server is gone, by a signal or by an error; the worker finishes its step.
         let _ = stop.send(true);

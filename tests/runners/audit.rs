@@ -1,0 +1,149 @@
+//! An audit that finds nothing must be able to find something: one byte of the store, or of an emitted row,
+//! changes, and the audit ends with 1 and names the field.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use trifold_cli::exit::Exit;
+use trifold_eventlog::{RowFileWriter, RowFormat, read_row_files};
+use trifold_model::EntityKey;
+use trifold_store::{Commit, OnlineStore, Record};
+use trifold_stream::{FeedId, feed_dir};
+use trifold_tests::command::{Ran, Trifold};
+use trifold_tests::flights;
+use trifold_tests::guests::component;
+use trifold_tests::live::{transform, version};
+use trifold_tests::online::runtime;
+
+use crate::PROGRAM;
+use crate::runner::store;
+
+const EVENTS: u64 = 1_000;
+
+/// A data directory whose store and row files hold the first events.
+fn streamed() -> Trifold {
+    let trifold = Trifold::new(PROGRAM);
+    let component = component("flight-profile", &[]);
+    trifold.run(["push", component.path.to_str().unwrap(), "--release"]).succeeded();
+    let (flights, stop) = (flights(), EVENTS.to_string());
+    trifold.run(["stream", "--events", flights.to_str().unwrap(), "--stop-at", &stop]).succeeded();
+    trifold
+}
+
+fn audit(trifold: &Trifold, arguments: &[&str]) -> Ran {
+    let flights = flights();
+    let audit = ["audit", "flight_profile", "--events", flights.to_str().unwrap()];
+    trifold.run(audit.iter().chain(arguments))
+}
+
+/// Audits what a server answers at the end of the first day.
+fn audit_online(trifold: &Trifold) -> Ran {
+    let flights = flights();
+    let stop = EVENTS.to_string();
+    let running = trifold.start(["up", "--events", flights.to_str().unwrap(), "--stop-at", &stop]);
+    audit(trifold, &["--online", "--server", &running.url, "--as-of", "2013-01-03T00:00:00Z", "--format", "json"])
+}
+
+fn feed() -> FeedId {
+    FeedId::of(&version(1, transform("flight-profile", &[])))
+}
+
+/// Changes the last letter of an airport in one stored record.
+fn flip(record: &mut Record) {
+    let at = record.fields.windows(3).position(|letters| ["EWR", "JFK", "LGA"].map(str::as_bytes).contains(&letters));
+    record.fields[at.unwrap() + 2] ^= 1;
+}
+
+/// Changes one record of the store, and puts it back.
+fn change_record(trifold: &Trifold, change: impl FnOnce(&mut Record)) -> (EntityKey, Record) {
+    let store = store(&trifold.data(""));
+    let state = feed().state;
+    runtime().block_on(async {
+        let page = store.scan(state, None, 1).await.unwrap();
+        let (key, original) = page.entries.into_iter().next().unwrap();
+        let mut record = original.clone();
+        change(&mut record);
+        let (marker, puts) = (page.marker.unwrap(), vec![(key.clone(), record)]);
+        store.commit(vec![Commit { state, marker, puts }]).await.unwrap();
+        (key, original)
+    })
+}
+
+#[test]
+fn a_flipped_byte_in_the_store_is_found_online() {
+    let trifold = streamed();
+    let report = audit_online(&trifold).succeeded().json();
+    let entities = report["compared"].as_u64().unwrap();
+    assert_eq!(report["differing"], 0);
+    let (_, original) = change_record(&trifold, flip);
+    let ran = audit_online(&trifold).refused(Exit::Refused, &["1 of", "rows differ", "field route: "]);
+    let report = ran.json();
+    assert_eq!((report["compared"].as_u64(), report["differing"].as_u64()), (Some(entities), Some(1)));
+    assert_eq!(report["mismatches"][0]["field"], "route");
+    change_record(&trifold, |record| *record = original);
+    audit_online(&trifold).succeeded();
+}
+
+#[test]
+fn a_record_that_does_not_decode_is_named_and_nothing_is_answered_for_it() {
+    let trifold = streamed();
+    change_record(&trifold, |record| record.fields.truncate(9));
+    let parts = ["view flight_profile", "a stored record is damaged", "DataLoss"];
+    audit_online(&trifold).refused(Exit::Data, &parts);
+}
+
+/// The file of the first step.
+fn row_file(trifold: &Trifold) -> PathBuf {
+    let dir = feed_dir(&trifold.data("rows"), &feed());
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.remove(0)
+}
+
+/// Rewrites the first row file with another batch.
+fn rewrite(trifold: &Trifold, change: impl FnOnce(RecordBatch) -> RecordBatch) {
+    let path = row_file(trifold);
+    let batch = read_row_files(&path, None).unwrap().next().unwrap().unwrap();
+    assert_eq!(batch.num_rows() as u64, EVENTS);
+    let batch = change(batch);
+    let mut writer = RowFileWriter::create(&path, batch.schema(), RowFormat::Parquet).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+}
+
+/// Replaces a column of text, cell by cell.
+fn with_text(batch: &RecordBatch, name: &str, change: impl Fn(usize, &str) -> String) -> RecordBatch {
+    let index = batch.schema().index_of(name).unwrap();
+    let cells = batch.column(index).as_string::<i32>().iter().enumerate();
+    let cells = cells.map(|(row, cell)| cell.map(|cell| change(row, cell)));
+    let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+    columns[index] = Arc::new(StringArray::from_iter(cells));
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+#[test]
+fn a_changed_cell_of_an_emitted_row_is_found() {
+    let trifold = streamed();
+    let report = audit(&trifold, &["--format", "json"]).succeeded().json();
+    assert_eq!((report["compared"].as_u64(), report["differing"].as_u64()), (Some(EVENTS), Some(0)));
+    rewrite(&trifold, |batch| {
+        with_text(&batch, "route", |row, route| if row == 123 { route.to_lowercase() } else { route.to_owned() })
+    });
+    let ran = audit(&trifold, &["--format", "json"]).refused(Exit::Refused, &["1 of 1000 rows differ", "first 123 ", "field route: "]);
+    assert_eq!(ran.json()["mismatches"][0]["number"], 123);
+}
+
+#[test]
+fn missing_rows_are_counted() {
+    let trifold = streamed();
+    rewrite(&trifold, |batch| {
+        let keep: arrow_array::BooleanArray = (0..batch.num_rows()).map(|row| Some(row != 7)).collect();
+        arrow_select::filter::filter_record_batch(&batch, &keep).unwrap()
+    });
+    let ran = audit(&trifold, &["--format", "json"]).refused(Exit::Refused, &["1 are missing"]);
+    let report = ran.json();
+    assert_eq!((report["compared"].as_u64(), report["missing"].as_u64()), (Some(EVENTS - 1), Some(1)));
+}
