@@ -28,7 +28,7 @@ fn a_good_component_passes_over_generated_and_real_rows() {
     let rows: Vec<_> = checked["samples"].as_array().unwrap().iter().map(|sample| &sample["rows"]).collect();
     assert_eq!(rows, [256, 300]);
     for sample in checked["samples"].as_array().unwrap() {
-        assert_eq!(sample["checks"].as_array().unwrap().len(), 5);
+        assert_eq!(sample["checks"].as_array().unwrap().len(), 6);
     }
 }
 

@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 use serde_json::json;
 use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, SourceConfig, decode};
-use trifold_pipeline::{publish_gate, synthetic_samples};
+use trifold_pipeline::{GateReport, publish_gate, synthetic_samples};
 use trifold_sandbox::{Budget, Transform, WarmInstance};
 use trifold_tests::live::{admit, transform};
 use trifold_tests::random::SplitMix64;
@@ -45,9 +45,14 @@ fn check(transform: &Transform, samples: &RecordBatch, seed: u64) -> usize {
 #[track_caller]
 fn check_gate(transform: &Transform, samples: &RecordBatch, error_rows: usize) {
     let report = publish_gate(transform, samples, SEED).unwrap();
+    check_report(&report, samples, error_rows);
     assert!(report.passed(), "{}: {report:?}", transform.view().name);
+}
+
+#[track_caller]
+fn check_report(report: &GateReport, samples: &RecordBatch, error_rows: usize) {
     assert_eq!((report.sample_rows, report.error_rows), (samples.num_rows(), error_rows));
-    assert_eq!(report.checks.len(), 5);
+    assert_eq!(report.checks.len(), 6);
     assert!(report.checks.iter().all(|check| check.rows == samples.num_rows()), "{report:?}");
 }
 
@@ -114,7 +119,13 @@ fn components_whose_rows_fail() {
     let unruly = admit(&unruly("unruly", |view| view["limits"] = limits).build().unwrap());
     let samples = RecordBatch::try_new(unruly.view().input_schema().clone(), unruly_rows()).unwrap();
     let error_rows = check(&unruly, &samples, SEED);
-    check_gate(&unruly, &samples, error_rows);
+    let report = publish_gate(&unruly, &samples, SEED).unwrap();
+    check_report(&report, &samples, error_rows);
+    // Some acts break the contract, and do so alike in every batch.
+    let failed: Vec<_> = report.checks.iter().filter(|check| check.failure.is_some()).collect();
+    assert_eq!(failed.len(), 1, "{report:?}");
+    assert_eq!(failed[0].name, "answers as described");
+    assert!(failed[0].failure.as_ref().unwrap().contains("2 rows for 1 rows"), "{report:?}");
     // Only values, burning, growing and logging end well.
     assert_eq!(error_rows, 14 * 20);
 }

@@ -30,7 +30,7 @@ fn a_static_counter_is_caught_in_batches_and_in_used_instances() {
             "all rows, shuffled, in a used instance"
         ]
     );
-    let failure = report.checks[1].failure.as_ref().unwrap();
+    let failure = report.checks[2].failure.as_ref().unwrap();
     assert_eq!(failure, "sample row 1: seen: 1 against 2 (alone against here)");
 }
 
@@ -50,7 +50,7 @@ fn a_randomly_ordered_map_that_was_built_all_the_same_is_caught() {
     let failed = failed(&report);
     assert!(failed.contains(&"all rows in one batch"), "{report:?}");
     assert!(failed.contains(&"each row in a used instance"), "{report:?}");
-    let failure = report.checks[1].failure.as_ref().unwrap();
+    let failure = report.checks[2].failure.as_ref().unwrap();
     assert!(failure.contains("numbers: "), "{failure}");
 }
 
@@ -58,7 +58,7 @@ fn a_randomly_ordered_map_that_was_built_all_the_same_is_caught() {
 fn a_component_whose_rows_are_unavailable_has_shown_nothing() {
     let report = gate(&transform("deep-recursion", &[]));
     assert!(!report.passed());
-    let failure = report.checks[0].failure.as_ref().unwrap();
+    let failure = report.checks[1].failure.as_ref().unwrap();
     assert!(failure.contains("unavailable: view deep_recursion: the guest recursed"), "{failure}");
 }
 

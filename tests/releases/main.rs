@@ -1,1 +1,9 @@
-//! To be written.
+//! A server that runs while versions are released: [`swap`] under load, [`damage`] in the registry, [`snapshot`]
+//! within a request.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
+
+mod damage;
+mod rig;
+mod snapshot;
+mod swap;

@@ -14,9 +14,10 @@ use trifold_tests::guests::component;
 use trifold_tests::live::{sandbox, views};
 use trifold_tests::online::{Online, runtime, server_config};
 use trifold_tests::rows::{self, Row};
+use trifold_tests::stores;
 
 use crate::case::Case;
-use crate::runner::{Runner, check_rows, store, worker};
+use crate::runner::{Runner, check_rows, worker};
 
 const FRACTIONS: [f64; 4] = [0.45, 0.55, 0.9, 1.1];
 const BATCHES: [usize; 3] = [1, 7, 4096];
@@ -83,16 +84,14 @@ fn orders(transform: &Transform) -> Vec<(i64, i64, Option<ErrorCode>)> {
 
 /// One event per entity, so that each is looked up by its key.
 fn events(orders: &[(i64, i64, Option<ErrorCode>)]) -> Vec<Value> {
-    let event = |(row, (turns, bytes, _)): (usize, &(i64, i64, Option<ErrorCode>))| {
-        json!({"event_time": row, "event_id": "e", "key": row, "turns": turns, "bytes": bytes})
-    };
+    let event = |(row, (turns, bytes, _)): (usize, &(i64, i64, Option<ErrorCode>))| json!({"event_time": row, "event_id": "e", "key": row, "turns": turns, "bytes": bytes});
     orders.iter().enumerate().map(event).collect()
 }
 
 /// Streams everything in and looks every entity up, so many in one request.
 fn online(case: &Case, batch: usize) -> BTreeMap<u64, Row> {
     let dir = case.scratch();
-    let store = store(dir.path());
+    let store = stores::open(dir.path());
     let runtime = runtime();
     let mut worker = runtime.block_on(worker(case, ROWS, store.clone(), NoSink));
     while let Some(polled) = worker.poll(None).unwrap() {
@@ -104,9 +103,8 @@ fn online(case: &Case, batch: usize) -> BTreeMap<u64, Row> {
     let server = Online::start(Arc::new(store), live, config);
     let key = |row: usize| EntityKey([&[1][..], &(row as i64).to_le_bytes()].concat().into());
     let keys: Vec<_> = (0..ROWS).map(key).collect();
-    let answers = keys.chunks(batch).flat_map(|keys| {
-        rows::answered(&server.look_up(case.view(), keys, EventTime(0)).rows)
-    });
+    let answers =
+        keys.chunks(batch).flat_map(|keys| rows::answered(&server.look_up(case.view(), keys, EventTime(0)).rows));
     (0..).zip(answers).collect()
 }
 

@@ -71,7 +71,8 @@ fn unruly_rows_with_arrivals() {
         let mut random = SplitMix64(seed);
         let event = |random: &mut SplitMix64, number: u64| {
             // All acts but 5 and 14, which have no verdict: native stack, and what the instance has seen.
-            let act = [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19][random.between(0, 18) as usize];
+            let act =
+                [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19][random.between(0, 18) as usize];
             let arrival = number * 200_000;
             json!({
                 "event_time": arrival as i64 - 6_000_000 + random.between(0, 9_000_000) as i64,

@@ -1,19 +1,19 @@
 //! The runners, each from a case to the rows that its events emit.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use trifold_backfill::{Backfill, Job, Output, Resources, Watch};
 use trifold_eventlog::{FileLog, LogOptions, RowFormat};
-use trifold_model::{EventTime, first_difference};
+use trifold_model::first_difference;
 use trifold_pipeline::Ask;
-use trifold_store::{EmbeddedStore, Holder};
+use trifold_store::EmbeddedStore;
 use trifold_stream::{FeedId, FileSink, NoSink, Sink, Worker, WorkerConfig, feed_dir};
 use trifold_tests::live::views;
 use trifold_tests::online::{Online, runtime};
 use trifold_tests::random::SplitMix64;
 use trifold_tests::rows::{self, Row};
+use trifold_tests::stores;
 
 use crate::case::Case;
 
@@ -53,7 +53,9 @@ pub(crate) fn check_rows(case: &Case, what: &str, expected: &BTreeMap<u64, Row>,
             (Ok(expected), Ok(found)) => {
                 first_difference(&case.view().outputs, expected, found).map(|difference| difference.to_string())
             }
-            (expected, found) => (expected.is_ok() || found.is_ok()).then(|| format!("{expected:?} against {found:?}")),
+            (expected, found) => {
+                (expected.is_ok() || found.is_ok()).then(|| format!("{expected:?} against {found:?}"))
+            }
         };
         if let Some(difference) = difference {
             panic!("{name}: {what} differs at offset {offset}: {difference} (expected against found)");
@@ -70,11 +72,6 @@ impl Runner {
             Runner::OnlineLookup => online(case),
         }
     }
-}
-
-pub(crate) fn store(dir: &Path) -> EmbeddedStore {
-    let holder = Holder { pid: std::process::id(), command: "a test".to_owned(), since: EventTime(0) };
-    EmbeddedStore::open(&dir.join("store.redb"), &holder).unwrap()
 }
 
 /// A worker over the case's log. It has restored what a store and a sink hold.
@@ -99,7 +96,7 @@ fn stream(case: &Case, mut deaths: Option<SplitMix64>) -> BTreeMap<u64, Row> {
     let sink = FileSink::new().with_rows(dir.path().join("rows"), RowFormat::Parquet);
     runtime().block_on(async {
         loop {
-            let mut worker = worker(case, case.step_rows, store(dir.path()), sink.clone()).await;
+            let mut worker = worker(case, case.step_rows, stores::open(dir.path()), sink.clone()).await;
             loop {
                 let Some(polled) = worker.poll(None).unwrap() else { return };
                 let step = worker.process(polled).await.unwrap();
@@ -148,7 +145,7 @@ fn online(case: &Case) -> BTreeMap<u64, Row> {
     let events = case.decoded();
     let mut admitted = case.admitted(&events).into_iter().peekable();
     let dir = case.scratch();
-    let store = store(dir.path());
+    let store = stores::open(dir.path());
     let server = Online::fixed(Arc::new(store.clone()), views([case.version.clone()]));
     let runtime = runtime();
     let mut worker = runtime.block_on(worker(case, 1, store, NoSink));

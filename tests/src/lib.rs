@@ -11,6 +11,7 @@ pub mod live;
 pub mod online;
 pub mod random;
 pub mod rows;
+pub mod stores;
 
 use std::path::PathBuf;
 

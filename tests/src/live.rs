@@ -14,9 +14,9 @@ use crate::guests::component;
 pub fn sandbox(batch_rows_max: usize) -> Sandbox {
     static SANDBOXES: Mutex<BTreeMap<usize, Sandbox>> = Mutex::new(BTreeMap::new());
     let mut sandboxes = SANDBOXES.lock().unwrap_or_else(PoisonError::into_inner);
-    let sandbox = sandboxes.entry(batch_rows_max).or_insert_with(|| {
-        Sandbox::new(SandboxConfig { batch_rows_max, ..SandboxConfig::default() }).unwrap()
-    });
+    let sandbox = sandboxes
+        .entry(batch_rows_max)
+        .or_insert_with(|| Sandbox::new(SandboxConfig { batch_rows_max, ..SandboxConfig::default() }).unwrap());
     sandbox.clone()
 }
 

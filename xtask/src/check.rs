@@ -80,10 +80,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Stage>, arguments: &[Strin
         let outcome = stage.run(workspace, arguments);
         let word = if outcome.is_ok() { "passed" } else { "FAILED" };
         say(format!("=== {} {word} after {} min", stage.name(), minutes(begun.elapsed())));
-        if outcome.is_err() {
-            say(table(&passed));
-            return outcome;
-        }
+        outcome?;
         passed.push((stage.name(), begun.elapsed()));
     }
     say(format!("{}\n{} stages passed", table(&passed), passed.len()));
@@ -108,7 +105,7 @@ fn guests(workspace: &Workspace) -> Result<(), Error> {
         found.extend(components_in(&workspace.root.join(folder))?);
     }
     for path in found {
-        run_command(workspace.command(workspace.program("trifold")).arg("build").arg(path))?;
+        run_command(workspace.program("trifold").arg("build").arg(path))?;
     }
     Ok(())
 }

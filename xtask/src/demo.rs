@@ -8,8 +8,8 @@ use crate::workspace::{self, Workspace, say};
 
 /// Builds and runs the demo.
 pub(crate) fn start(workspace: &Workspace, arguments: &[String]) -> Result<(), Error> {
-    let mut demo = workspace.command(workspace.program("flights-demo"));
-    demo.arg("--trifold").arg(workspace.program("trifold"));
+    let mut demo = workspace.program("flights-demo");
+    demo.arg("--trifold").arg(workspace.path_of("trifold"));
     demo.arg("--examples").arg(workspace.root.join("examples/flights"));
     demo.arg("--out").arg(out(workspace));
     workspace::run(demo.args(arguments))

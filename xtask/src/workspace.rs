@@ -46,9 +46,17 @@ impl Workspace {
         command
     }
 
-    /// A program of the workspace.
-    pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.programs.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    /// The path of a program of the workspace.
+    pub(crate) fn path_of(&self, program: &str) -> PathBuf {
+        self.programs.join(format!("{program}{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    /// A program of the workspace, to run in its root. What it compiles goes below the root, where the tests
+    /// compile the same components, even if cargo's target directory is elsewhere.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = self.command(self.path_of(name));
+        command.env("CARGO_TARGET_DIR", self.root.join("target"));
+        command
     }
 
     /// Builds the programs that the demo consists of. The selection is that of a plain `cargo build`, because

@@ -145,3 +145,23 @@ impl Waiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_the_same_everywhere() {
+        // BLAKE3 of the empty input begins with af 13 49 b9 f5 f9 a1 a6.
+        let head = u64::from_le_bytes([0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6]);
+        for shards in [1, 2, 7, 1000] {
+            assert_eq!(u64::from(shard_of(&[], shards)), head % u64::from(shards));
+        }
+    }
+
+    #[test]
+    fn lanes_get_equal_parts_of_the_shards_in_order() {
+        assert_eq!(lane_parts(&[1, 4, 5, 8, 9], 2), [&[1, 4][..], &[5, 8, 9]]);
+        assert_eq!(lane_parts(&[3], 1), [&[3]]);
+    }
+}

@@ -47,9 +47,14 @@ impl Spine {
 }
 
 /// Where the rows go.
+///
+/// The directory will hold the rows as `part-00000.parquet` (or `.jsonl`) and so on, with the columns of
+/// [`trifold_pipeline::row_table`]; the events that do not count in `_aside/`, JSON lines whose files are in the
+/// order of the log; the parameters in `_backfill.json`; and in `_done/` a record of each finished file. Whoever
+/// reads such a directory skips names that begin with an underscore.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// The directory; it is made if it is missing.
+    /// The directory; it is made if it is missing. It must be empty or hold a backfill.
     pub dir: PathBuf,
     /// The format of the files.
     pub format: RowFormat,
@@ -62,7 +67,8 @@ pub struct Output {
 /// What a backfill may use.
 #[derive(Debug, Clone)]
 pub struct Resources {
-    /// Into how many files the rows are split.
+    /// Into how many files the rows are split. The streamed plan ([`crate::Plan`]) may make fewer, as it never
+    /// splits a row group of the log or the events of one time.
     pub shards: u32,
     /// How many threads compute.
     pub threads: usize,

@@ -110,3 +110,22 @@ fn shown(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_named_by_its_path() {
+        let then = json!({"a": 1, "sources": {"x": {"rows": 3}}, "z": null});
+        let difference = |now: Value| first_difference(&then, &now);
+        assert_eq!(difference(then.clone()), None);
+        let rows = json!({"a": 1, "sources": {"x": {"rows": 4}}, "z": 9});
+        assert_eq!(difference(rows), Some(("sources x rows".to_owned(), "3".to_owned(), "4".to_owned())));
+        let gone = json!({"a": 1, "sources": {}, "z": null});
+        let expected = ("sources x".to_owned(), r#"{"rows":3}"#.to_owned(), "not set".to_owned());
+        assert_eq!(difference(gone), Some(expected));
+        let set = json!({"a": 1, "sources": {"x": {"rows": 3}}, "z": "now"});
+        assert_eq!(difference(set), Some(("z".to_owned(), "not set".to_owned(), "now".to_owned())));
+    }
+}

@@ -173,3 +173,30 @@ fn parts(recording: &Recording, seen: &[Seen], parts_max: u32) -> Vec<Range<usiz
     parts.push(first..recording.units.len());
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(times: &[i64]) -> Option<Times> {
+        times.iter().try_fold(Times::default(), |seen, &time| seen.then(Some(Times::one(time))))
+    }
+
+    #[test]
+    fn the_longest_run_counts_across_units() {
+        let cases: [(&[&[i64]], Option<u64>); 6] = [
+            (&[&[], &[]], Some(0)),
+            (&[&[1, 2, 2], &[2, 2, 3]], Some(4)),
+            (&[&[5], &[], &[5, 5], &[5], &[6]], Some(4)),
+            (&[&[1, 1, 1], &[2], &[2]], Some(3)),
+            (&[&[1, 2], &[1]], None),
+            (&[&[2, 1], &[3]], None),
+        ];
+        for (units, longest) in cases {
+            let joined = units.iter().try_fold(Times::default(), |seen, unit| seen.then(times(unit)));
+            assert_eq!(joined.map(|times| times.longest), longest, "{units:?}");
+            let all: Vec<_> = units.concat();
+            assert_eq!(joined, times(&all), "{units:?}: units or not");
+        }
+    }
+}

@@ -23,6 +23,15 @@ pub struct Cli {
 const GLOBAL: &str = "Options of every command";
 const EVENTS: &str = "Events";
 
+/// A count that may not be zero.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(error) => Err(format!("it is no count: {error}")),
+    }
+}
+
 /// What holds for every command.
 #[derive(Debug, Args)]
 pub struct Global {
@@ -99,6 +108,8 @@ pub enum Command {
     /// Stream and serve in one process over the embedded store
     #[command(after_help = "Example:\n  trifold up --events events/")]
     Up(Up),
+    /// Remove a view's state from the store, so that the next `stream` replays the log for it
+    Clear(Clear),
     /// Look features up over gRPC
     #[command(
         after_help = "Examples:\n  trifold get card_activity --key card=c-17\n  trifold get flight_profile.route flight_profile.lateness_risk --key carrier=UA,flight=1545 --key carrier=AA,flight=1141"
@@ -173,7 +184,7 @@ pub struct Samples {
     #[arg(long, value_name = "ROWS")]
     pub sample: Option<PathBuf>,
     /// The most rows to take from the sample
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = at_least_one)]
     pub sample_rows: usize,
 }
 
@@ -247,7 +258,7 @@ pub struct Stream {
     #[arg(long, value_name = "OFFSET", conflicts_with = "follow")]
     pub stop_at: Option<u64>,
     /// The most events of one step: one transaction and one file of rows per view [default: 8192]
-    #[arg(long, env = "TRIFOLD_STEP_ROWS", value_name = "N")]
+    #[arg(long, env = "TRIFOLD_STEP_ROWS", value_name = "N", value_parser = at_least_one)]
     pub step_rows: Option<usize>,
     /// The format of emitted rows [default: parquet]
     #[arg(long, value_parser = ["parquet", "jsonl"])]
@@ -271,9 +282,9 @@ pub struct Backfill {
     /// The spine's column of as-of times
     #[arg(long, default_value = "as_of", value_name = "COLUMN")]
     pub as_of_column: String,
-    /// What was known when a value was asked for
-    #[arg(long, value_enum, default_value_t = CutName::All)]
-    pub cut: CutName,
+    /// What was known when a value was asked for [default: arrival where arrivals are recorded, else all]
+    #[arg(long, value_enum)]
+    pub cut: Option<CutName>,
     /// With `--cut position`: only events before this offset; each event's own position if not given
     #[arg(long, value_name = "OFFSET")]
     pub position: Option<u64>,
@@ -287,7 +298,7 @@ pub struct Backfill {
     #[arg(long, default_value = "parquet", value_parser = ["parquet", "jsonl"])]
     pub rows_format: String,
     /// How many files to split the output into, by hash of the entity key
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub shards: u32,
     /// The memory that sorting may use before it spills to disk, in mebibytes [default: 512]
     #[arg(long, env = "TRIFOLD_MEMORY_MIB", value_name = "MIB")]
@@ -328,6 +339,13 @@ pub struct Up {
     /// How to serve
     #[command(flatten)]
     pub serve: Serve,
+}
+
+/// `trifold clear`.
+#[derive(Debug, Args)]
+pub struct Clear {
+    /// The view and the version, as in `flight_profile@2`; without `@` the version in force
+    pub version: String,
 }
 
 /// The server that is asked.

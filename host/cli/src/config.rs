@@ -200,6 +200,16 @@ impl Reader<'_> {
         }
     }
 
+    /// A number that may not be zero.
+    fn positive<T: DeserializeOwned + Default + PartialEq>(&mut self, key: &str) -> Option<T> {
+        let value: T = self.get(key)?;
+        if value == T::default() {
+            self.problems.0.push(format!("{}{key}: it must be at least 1", self.prefix));
+            return None;
+        }
+        Some(value)
+    }
+
     fn one_of(&mut self, key: &str, words: &[&str]) -> Option<String> {
         let value: String = self.get(key)?;
         if words.contains(&value.as_str()) {
@@ -236,17 +246,20 @@ impl Reader<'_> {
             })
         });
         let stream = self.section("stream", |r| {
-            let parts =
-                (r.get("step-rows"), r.one_of("rows-format", &["parquet", "jsonl"]), r.get("poll-interval-ms"));
+            let parts = (
+                r.positive("step-rows"),
+                r.one_of("rows-format", &["parquet", "jsonl"]),
+                r.positive("poll-interval-ms"),
+            );
             Some(StreamSection { step_rows: parts.0?, rows_format: parts.1?, poll_interval_ms: parts.2? })
         });
         let backfill = self.section("backfill", |r| {
-            let parts = (r.get("memory-mib"), r.get("threads"));
+            let parts = (r.positive("memory-mib"), r.get("threads"));
             Some(BackfillSection { memory_mib: parts.0?, threads: parts.1? })
         });
         let server = self.section("server", |r| {
-            let listen = (r.get("listen"), r.get("poll-interval-ms"), r.get("drain-ms"));
-            let limits = (r.get("rows-max"), r.get("request-bytes-max"), r.get("request-fuel"));
+            let listen = (r.get("listen"), r.positive("poll-interval-ms"), r.get("drain-ms"));
+            let limits = (r.positive("rows-max"), r.positive("request-bytes-max"), r.positive("request-fuel"));
             Some(ServerSection {
                 listen: listen.0?,
                 poll_interval_ms: listen.1?,
@@ -257,7 +270,7 @@ impl Reader<'_> {
             })
         });
         let sandbox = self.section("sandbox", |r| {
-            let parts = (r.get("instances-max"), r.get("component-bytes-max"));
+            let parts = (r.positive("instances-max"), r.positive("component-bytes-max"));
             Some(SandboxSection { instances_max: parts.0?, component_bytes_max: parts.1? })
         });
         let log = self.section("log", |r| {

@@ -32,6 +32,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Backfill(args) => commands::backfill::run(&world, args),
         Command::Serve(args) => commands::serve::run(&world, args),
         Command::Up(args) => commands::up::run(&world, args),
+        Command::Clear(args) => commands::clear::run(&world, args),
         Command::Get(args) => world.block_on(commands::get::run(&world, args)),
         Command::Audit(args) => commands::audit::run(&world, args),
         Command::Config => commands::show_config(&world),

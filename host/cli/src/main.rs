@@ -6,8 +6,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use trifold_cli::args::Cli;
 use trifold_cli::exit::Exit;
+use trifold_cli::world::THREAD_STACK_BYTES;
 
 fn main() -> ExitCode {
+    // Guests may run on this thread, and the system may give the first one less stack than they need.
+    let main = std::thread::Builder::new().name("main".to_owned()).stack_size(THREAD_STACK_BYTES).spawn(command);
+    main.ok().and_then(|main| main.join().ok()).unwrap_or_else(|| Exit::Internal.into())
+}
+
+fn command() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

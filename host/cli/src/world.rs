@@ -187,7 +187,7 @@ pub fn read_file(path: &Path) -> Outcome<Vec<u8>> {
 
 /// The exit code of a registry's error.
 pub fn registry_failure(error: RegistryError) -> Failure {
-    let exit = if error.is_unknown() {
+    let exit = if error.is_unknown() || matches!(error, RegistryError::Missing { .. }) {
         Exit::NotFound
     } else if error.is_damage() {
         Exit::Data

@@ -1,10 +1,10 @@
 //! The versions in force, admitted and ready: registry snapshots turned into runnable views.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use trifold_model::{ComponentDigest, ViewName};
-use trifold_registry::{Registry, RegistryError, Release, Watcher};
+use trifold_registry::{Registry, RegistryError, Release, Releases, Watcher};
 use trifold_sandbox::{AdmissionError, Sandbox, Transform};
 
 use crate::version::LiveVersion;
@@ -14,6 +14,16 @@ use crate::version::LiveVersion;
 pub struct LiveViews {
     /// The version in force of each view.
     pub views: BTreeMap<ViewName, LiveVersion>,
+}
+
+impl LiveViews {
+    /// Whether the same releases of the same versions are in force.
+    pub fn same_versions(&self, other: &LiveViews) -> bool {
+        let numbers = |live: &LiveViews| -> Vec<_> {
+            live.views.iter().map(|(name, version)| (name.clone(), version.release, version.digest())).collect()
+        };
+        numbers(self) == numbers(other)
+    }
 }
 
 /// A release that could not be put into force. The version before it stays in force.
@@ -56,16 +66,28 @@ pub struct Catalog {
     registry: Registry,
     watcher: Watcher,
     sandbox: Sandbox,
+    /// What the registry said last.
+    releases: Arc<Releases>,
     live: Arc<LiveViews>,
-    /// Releases that failed are tried again at the next poll.
-    incomplete: bool,
+    /// Whether a component could not be read, which may succeed at the next poll.
+    unread: bool,
+    /// Releases whose components will never run here; each was reported once.
+    refused: BTreeSet<(ViewName, u64)>,
 }
 
 impl Catalog {
     /// A catalog with nothing in force yet.
     pub fn new(registry: Registry, sandbox: Sandbox) -> Self {
         let watcher = registry.watcher();
-        Catalog { registry, watcher, sandbox, live: Arc::default(), incomplete: false }
+        Catalog {
+            registry,
+            watcher,
+            sandbox,
+            releases: Arc::default(),
+            live: Arc::default(),
+            unread: false,
+            refused: BTreeSet::new(),
+        }
     }
 
     /// The views in force as of the last poll.
@@ -76,30 +98,37 @@ impl Catalog {
     /// Looks for new releases and puts them into force. One view's trouble does not keep the others back: it is
     /// reported, and that view stays as it was.
     pub async fn poll(&mut self) -> Result<Vec<CatalogProblem>, RegistryError> {
-        let releases = match self.watcher.poll().await? {
-            Some(releases) => releases,
-            None if self.incomplete => self.registry.releases().await?,
+        match self.watcher.poll().await? {
+            Some(releases) => self.releases = releases,
+            None if self.unread => {}
             None => return Ok(Vec::new()),
-        };
-        let mut problems = Vec::new();
-        let mut views = BTreeMap::new();
-        for (name, release) in &releases.views {
-            let version = match self.load(name, release).await {
-                Ok(version) => Some(version),
-                Err(problem) => {
-                    problems.push(problem);
-                    self.live.views.get(name).cloned()
-                }
-            };
-            views.extend(version.map(|version| (name.clone(), version)));
         }
-        for (name, problem) in &releases.problems {
-            problems.push(CatalogProblem::Registry { view: name.clone(), message: problem.to_string() });
-            if let Some(version) = self.live.views.get(name) {
-                views.entry(name.clone()).or_insert_with(|| version.clone());
+        self.unread = false;
+        let releases = self.releases.clone();
+        let mut problems: Vec<_> = releases
+            .problems
+            .iter()
+            .map(|(view, problem)| CatalogProblem::Registry { view: view.clone(), message: problem.to_string() })
+            .collect();
+        let mut views = self.live.views.clone();
+        views.retain(|name, _| releases.views.contains_key(name) || releases.problems.contains_key(name));
+        for (name, release) in &releases.views {
+            if self.refused.contains(&(name.clone(), release.seq)) {
+                continue;
+            }
+            match self.load(name, release).await {
+                Ok(version) => {
+                    views.insert(name.clone(), version);
+                }
+                Err(problem) => {
+                    match problem {
+                        CatalogProblem::Registry { .. } => self.unread = true,
+                        _ => drop(self.refused.insert((name.clone(), release.seq))),
+                    }
+                    problems.push(problem);
+                }
             }
         }
-        self.incomplete = !problems.is_empty();
         self.live = Arc::new(LiveViews { views });
         Ok(problems)
     }

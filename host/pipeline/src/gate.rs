@@ -9,10 +9,12 @@ use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::ArrowError;
 use arrow_select::take::take_record_batch;
 use trifold_model::canonical::ForeignType;
-use trifold_model::{CanonicalRows, RowStatus, first_difference};
+use trifold_model::{CanonicalRows, ErrorCode, RowStatus, first_difference};
 use trifold_sandbox::{Applied, Budget, Transform, Unavailable, Verdict};
 
 use crate::samples::SplitMix64;
+
+const ANSWERS: &str = "answers as described";
 
 /// The gate could not be run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +33,24 @@ pub enum GateError {
 /// One thing that the gate tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GateCheck {
-    /// What was compared with computing every row alone in a fresh instance.
+    /// What was asked: in most checks, what was compared with computing every row alone in a fresh instance.
     pub name: &'static str,
     /// How many rows were compared.
     pub rows: usize,
-    /// The first row that differed, in words; `None` when none did.
+    /// The first row that differed or was wrong, in words; `None` when none did.
     pub failure: Option<String>,
+}
+
+impl GateCheck {
+    /// What the author of a component that failed here may do.
+    pub fn advice(&self) -> &'static str {
+        if self.name == ANSWERS {
+            "its answers are not of the outputs that its describe declares, so build it with trifold-sdk"
+        } else {
+            "a row's value may depend on that row alone, so look for state kept between rows and for maps without \
+             a fixed order"
+        }
+    }
 }
 
 /// What the gate found.
@@ -66,6 +80,7 @@ pub fn publish_gate(transform: &Transform, samples: &RecordBatch, seed: u64) -> 
     let gate = Gate { transform, alone: &alone };
     let mut warm = transform.warm()?;
     let mut checks = vec![
+        gate.answers(samples),
         gate.check(
             "each row alone, again",
             &in_order,
@@ -99,6 +114,20 @@ struct Gate<'a> {
 }
 
 impl Gate<'_> {
+    /// An answer that is not of the described outputs is an error row like any other, and the same in every
+    /// batch; but no row of such a component is worth publishing.
+    fn answers(&self, samples: &RecordBatch) -> GateCheck {
+        let mut invalid = vec![RowStatus::Error(ErrorCode::ANSWER).byte()];
+        invalid.extend(ErrorCode::ANSWER.0.to_le_bytes());
+        let first = self.alone.iter().position(|row| matches!(row, Row::Known(bytes) if *bytes == invalid));
+        let failure = first.map(|row| {
+            let applied = self.transform.apply(&samples.slice(row, 1), &mut Budget::unlimited());
+            let message = applied.failures.first().map_or("", |failure| failure.message.as_str());
+            format!("sample row {row}: {message}")
+        });
+        GateCheck { name: ANSWERS, rows: self.alone.len(), failure }
+    }
+
     /// Compares rows, the `i`-th being that of sample `order[i]`, with the rows computed alone.
     fn check(&self, name: &'static str, order: &[u32], rows: Vec<Row>) -> GateCheck {
         let failure = order.iter().zip(&rows).find_map(|(&sample, row)| {

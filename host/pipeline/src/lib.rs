@@ -4,7 +4,7 @@
 //! Reading order: [`version`] is what runs; [`rows`] is what comes out; [`values`] turns the latest inputs of
 //! entities into rows. [`admission`] decides which events count; [`ingest`] folds a batch of them into records;
 //! [`lookup`] reads records; [`timeline`] answers points in time over recorded events; [`row_table`] puts rows
-//! into the columns of files. [`catalog`] follows the releases, [`gate`] guards the registry and [`samples`]
+//! into the columns of files. [`catalog`] follows the releases, [`takeover`] says when one may answer, [`gate`] guards the registry and [`samples`]
 //! makes rows for it.
 
 pub mod admission;
@@ -16,6 +16,7 @@ pub mod row_table;
 pub mod rows;
 pub mod samples;
 pub mod size;
+pub mod takeover;
 pub mod timeline;
 pub mod values;
 pub mod version;
@@ -28,6 +29,7 @@ pub use lookup::{Answer, LookupError, ViewAnswer, ViewKeys, lookup};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
 pub use rows::{Outcome, Rows};
 pub use samples::synthetic_samples;
+pub use takeover::take_over;
 pub use timeline::{Answered, Ask, PointInTime, Timeline, TimelineError};
 pub use values::{Latest, values};
 pub use version::LiveVersion;

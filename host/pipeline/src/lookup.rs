@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use trifold_model::{DecodeError, EntityKey, EventTime, decode_rows};
+use trifold_model::{DecodeError, EntityKey, EventTime, StateId, decode_rows};
 use trifold_sandbox::Budget;
 use trifold_store::{Marker, OnlineStore, Record, Snapshot, StoreError};
 
@@ -47,7 +47,7 @@ pub enum LookupError {
     Store(#[from] StoreError),
     /// Records that decode one by one do not decode together.
     #[error(
-        "view {view}: the records of a lookup are damaged: {source}; clear the view's state and replay the log"
+        "view {view}: the records of a lookup are damaged: {source}; run `trifold clear {view}` and replay the log"
     )]
     Record {
         /// The view's name.
@@ -76,8 +76,8 @@ pub async fn lookup(
     let row_count = read.first().map_or(0, |(view, _)| view.keys.len());
     let mut as_of = vec![request_time; row_count];
     for (_, read) in &read {
-        for (at, record) in as_of.iter_mut().zip(&read.snapshot.records) {
-            *at = record.as_ref().map_or(*at, |record| record.event_time.max(*at));
+        for (at, &entity) in as_of.iter_mut().zip(&read.entity) {
+            *at = read.snapshot.records[entity].as_ref().map_or(*at, |record| record.event_time.max(*at));
         }
     }
     let views = read
@@ -87,33 +87,54 @@ pub async fn lookup(
     Ok(Answer { as_of, views })
 }
 
-/// Records as they were read, and the rows whose records are damaged, with the reason.
+/// The records of the entities of a lookup, each read once, however often it is asked for.
 struct Read {
+    /// The entity of each row, as an index into the records.
+    entity: Vec<usize>,
     snapshot: Snapshot,
+    /// The entities whose records are damaged, with the reason.
     damaged: BTreeMap<usize, String>,
 }
 
 /// Reads the records of all keys; where one is damaged, key by key, so that it takes no neighbour with it.
 async fn read_each(store: &dyn OnlineStore, view: &ViewKeys) -> Result<Read, LookupError> {
-    let state = view.version.state_id();
-    match store.read(state, &view.keys).await {
-        Ok(snapshot) => Ok(Read { snapshot, damaged: BTreeMap::new() }),
-        Err(error) if error.is_damage() => one_by_one(store, view, error).await,
+    let mut places = BTreeMap::new();
+    let mut entities = Vec::with_capacity(view.keys.len());
+    let entity = view
+        .keys
+        .iter()
+        .map(|key| {
+            *places.entry(key).or_insert_with(|| {
+                entities.push(key.clone());
+                entities.len() - 1
+            })
+        })
+        .collect();
+    match store.read(view.version.state_id(), &entities).await {
+        Ok(snapshot) => Ok(Read { entity, snapshot, damaged: BTreeMap::new() }),
+        Err(error) if error.is_damage() => {
+            one_by_one(store, view.version.state_id(), entity, &entities, error).await
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-async fn one_by_one(store: &dyn OnlineStore, view: &ViewKeys, error: StoreError) -> Result<Read, LookupError> {
-    let state = view.version.state_id();
+async fn one_by_one(
+    store: &dyn OnlineStore,
+    state: StateId,
+    entity: Vec<usize>,
+    entities: &[EntityKey],
+    error: StoreError,
+) -> Result<Read, LookupError> {
     let marker = store.marker(state).await?;
-    let mut read = Read { snapshot: Snapshot { marker, records: Vec::new() }, damaged: BTreeMap::new() };
-    for (row, key) in view.keys.iter().enumerate() {
+    let mut read = Read { entity, snapshot: Snapshot { marker, records: Vec::new() }, damaged: BTreeMap::new() };
+    for (place, key) in entities.iter().enumerate() {
         let record = match store.read(state, std::slice::from_ref(key)).await {
             // The records must belong to one moment; if the state moved on meanwhile, asking again may help.
             Ok(snapshot) if snapshot.marker != read.snapshot.marker => return Err(error.into()),
             Ok(snapshot) => snapshot.records.into_iter().next().flatten(),
             Err(error) if error.is_damage() => {
-                read.damaged.insert(row, error.to_string());
+                read.damaged.insert(place, error.to_string());
                 None
             }
             Err(error) => return Err(error.into()),
@@ -140,7 +161,12 @@ fn answer(
         return Ok(ViewAnswer { version, rows, marker: None });
     };
     let latest = latest(&version, &mut read)?;
-    let rows = values(&version, &latest, as_of, budget)?.without(read.damaged);
+    let mut rows = values(&version, &latest, as_of, budget)?;
+    for (row, entity) in read.entity.iter().enumerate() {
+        if let Some(reason) = read.damaged.get(entity) {
+            rows.outcomes[row] = Outcome::Unavailable(reason.clone());
+        }
+    }
     Ok(ViewAnswer { version, rows, marker: Some(marker) })
 }
 
@@ -149,11 +175,13 @@ fn latest(version: &LiveVersion, read: &mut Read) -> Result<Latest, LookupError>
     let inputs = match decode_records(version, &read.snapshot.records) {
         Ok(inputs) => inputs,
         Err(_) => {
-            for (row, record) in read.snapshot.records.iter_mut().enumerate() {
+            for (entity, record) in read.snapshot.records.iter_mut().enumerate() {
                 if let Err(error) = decode_records(version, std::slice::from_ref(record)) {
                     *record = None;
-                    read.damaged
-                        .insert(row, format!("its record is damaged: {error}; clear the state and replay"));
+                    read.damaged.insert(
+                        entity,
+                        format!("its record is damaged: {error}; clear the state with `trifold clear` and replay"),
+                    );
                 }
             }
             decode_records(version, &read.snapshot.records)
@@ -162,7 +190,9 @@ fn latest(version: &LiveVersion, read: &mut Read) -> Result<Latest, LookupError>
     };
     let records = &read.snapshot.records;
     let mut next = 0..;
-    let choice = records.iter().map(|record| record.as_ref().and_then(|_| next.next())).collect();
+    let places: Vec<Option<u32>> =
+        records.iter().map(|record| record.as_ref().and_then(|_| next.next())).collect();
+    let choice = read.entity.iter().map(|&entity| places[entity]).collect();
     Ok(Latest { inputs, times: records.iter().flatten().map(|record| record.event_time).collect(), choice })
 }
 
@@ -171,14 +201,6 @@ fn decode_records(version: &LiveVersion, records: &[Option<Record>]) -> Result<R
 }
 
 impl Rows {
-    /// The same rows with some of them unavailable.
-    fn without(mut self, damaged: BTreeMap<usize, String>) -> Rows {
-        for (row, reason) in damaged {
-            self.outcomes[row] = Outcome::Unavailable(reason);
-        }
-        self
-    }
-
     /// Rows that are all unavailable for one reason.
     fn unavailable(empty: &RecordBatch, count: usize, reason: String) -> Result<Rows, ArrowError> {
         let nothing = arrow_array::UInt32Array::new_null(count);

@@ -19,7 +19,7 @@ use arrow_array::builder::{BinaryBuilder, StringBuilder, UInt16Builder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{
-    ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array, new_null_array,
+    Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array, new_null_array,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
@@ -237,8 +237,7 @@ impl RowTable {
         answered: &Answered,
     ) -> Result<RecordBatch, RowTableError> {
         let columns = answered.questions.columns();
-        let key_fields: Vec<_> = self.view.key_fields().cloned().collect();
-        let keys = decode_rows(&key_fields, answered.keys().iter().flatten())?;
+        let keys = self.keys(answered)?;
         let numbers = answered.numbers().clone();
         let asked = if self.schema.field(0).name() == column::SPINE_ROW {
             Asked::Spine { numbers, carried: &columns[LEAD + self.view.inputs.len()..] }
@@ -251,7 +250,18 @@ impl RowTable {
                 ids: columns[5].as_string(),
             }
         };
-        self.batch(version, asked, keys.columns(), &answered.as_of, &answered.rows)
+        self.batch(version, asked, &keys, &answered.as_of, &answered.rows)
+    }
+
+    /// The key fields of questions. Events bring theirs along, other questions have only the key's bytes.
+    fn keys(&self, answered: &Answered) -> Result<Vec<ArrayRef>, RowTableError> {
+        let inputs = self.view.key_columns().iter().map(|&column| answered.questions.column(LEAD + column));
+        let inputs: Vec<_> = inputs.cloned().collect();
+        if inputs.iter().all(|input| input.null_count() == 0) {
+            return Ok(inputs);
+        }
+        let fields: Vec<_> = self.view.key_fields().cloned().collect();
+        Ok(decode_rows(&fields, answered.keys().iter().flatten())?.columns().to_vec())
     }
 
     /// Rows of the table. `keys` are the key fields in declared order.

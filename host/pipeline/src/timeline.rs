@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::BinaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt8Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt8Array, UInt32Array};
@@ -58,9 +59,17 @@ pub enum TimelineError {
     Type(#[from] ForeignType),
 }
 
-const EVENT: u8 = 0;
-const QUESTION: u8 = 1;
-const BOTH: u8 = 2;
+/// The kinds of rows, in the order in which the rows of one moment are sorted: questions come after the events that
+/// they may see, or with `before` ahead of them.
+const QUESTION_BEFORE: u8 = 0;
+const EVENT: u8 = 1;
+const QUESTION: u8 = 2;
+/// An event that is asked at its own moment, which other events may share.
+const BOTH: u8 = 3;
+
+fn is_question(kind: u8) -> bool {
+    kind == QUESTION || kind == QUESTION_BEFORE
+}
 
 /// The columns before the view's inputs.
 pub(crate) const LEAD: usize = 7;
@@ -79,7 +88,7 @@ pub struct Timeline {
 
 impl Timeline {
     /// Sorting by these columns, ascending, puts the rows in the order that [`PointInTime`] needs.
-    pub const SORT_COLUMNS: [&'static str; 3] = ["key", "moment", "number"];
+    pub const SORT_COLUMNS: [&'static str; 4] = ["key", "moment", "kind", "number"];
 
     /// A timeline of a view. With `before`, events at exactly T do not count. `extra` names further columns that
     /// questions bring along, such as the labels of a spine; they must be nullable.
@@ -144,7 +153,7 @@ impl Timeline {
             keys: encode_keys(&keys, count),
             moments: times.clone(),
             numbers: events.offsets.clone(),
-            kind: QUESTION,
+            kind: self.question(),
             as_of: Some(times.clone()),
         };
         let questions = self.batch(questions, Some((times, events.ids.clone())), &[])?;
@@ -164,12 +173,16 @@ impl Timeline {
             keys: BinaryArray::from_iter_values(keys.iter().map(|key| &key.0)),
             moments: times.clone(),
             numbers: (first..).take(keys.len()).collect(),
-            kind: QUESTION,
+            kind: self.question(),
             as_of: Some(times),
         };
         let nothing: Vec<_> =
             self.input_fields().map(|field| new_null_array(field.data_type(), keys.len())).collect();
         Ok(self.batch(rows, None, &[&nothing, extra].concat())?)
+    }
+
+    fn question(&self) -> u8 {
+        if self.before { QUESTION_BEFORE } else { QUESTION }
     }
 
     fn arrival_moments(&self, events: &Events) -> Result<Vec<i64>, TimelineError> {
@@ -231,11 +244,13 @@ struct RowSet {
 
 fn encode_keys(keys: &CanonicalRows<'_>, count: usize) -> BinaryArray {
     let mut scratch = Vec::new();
-    BinaryArray::from_iter_values((0..count).map(|row| {
+    let mut builder = BinaryBuilder::with_capacity(count, 0);
+    for row in 0..count {
         scratch.clear();
         keys.write_fields(row, &mut scratch);
-        scratch.clone()
-    }))
+        builder.append_value(&scratch);
+    }
+    builder.finish()
 }
 
 /// Answers to questions, in the order of the sorted timeline.
@@ -265,7 +280,7 @@ impl Answered {
 pub struct PointInTime {
     timeline: Timeline,
     version: LiveVersion,
-    /// Rows of the last (key, moment), which the next batch may continue.
+    /// Events of the last (key, moment) that are asked at it; the next batch may bring more of them.
     unfinished: Option<RecordBatch>,
     latest: Option<Carried>,
 }
@@ -300,7 +315,7 @@ impl PointInTime {
             Some(unfinished) => concat_batches(&self.timeline.schema, [&unfinished, &rows])?,
             None => rows,
         };
-        let complete = last_group_start(&rows);
+        let complete = complete_rows(&rows);
         if complete < rows.num_rows() {
             self.unfinished = Some(rows.slice(complete, rows.num_rows() - complete));
         }
@@ -342,7 +357,7 @@ impl PointInTime {
             if asks_first {
                 walk.ask(&columns, start..end, &winner);
             }
-            for row in (start..end).filter(|&row| columns.kinds[row] != QUESTION) {
+            for row in (start..end).filter(|&row| !is_question(columns.kinds[row])) {
                 if columns.beats(row, &winner) {
                     winner = Some(columns.winner(row));
                 }
@@ -359,12 +374,12 @@ impl PointInTime {
     /// The inputs that were chosen and each question's as-of time.
     fn latest_of(&self, rows: &RecordBatch, walk: &Walk) -> Result<(Latest, Vec<EventTime>), TimelineError> {
         let columns = Columns::new(rows);
-        let is_event = columns.kinds.iter().map(|&kind| Some(kind != QUESTION)).collect();
+        let is_event = columns.kinds.iter().map(|&kind| Some(!is_question(kind))).collect();
         let mut place = Vec::with_capacity(rows.num_rows());
         let mut times = Vec::new();
         for row in 0..rows.num_rows() {
             place.push(times.len() as u32);
-            if columns.kinds[row] != QUESTION {
+            if !is_question(columns.kinds[row]) {
                 times.push(EventTime(columns.times.value(row)));
             }
         }
@@ -423,10 +438,14 @@ fn filter_all(rows: &RecordBatch, keep: &arrow_array::BooleanArray) -> Result<Re
     if keep.true_count() == rows.num_rows() { Ok(rows.clone()) } else { filter_record_batch(rows, keep) }
 }
 
-/// Where the last (key, moment) of sorted rows begins.
-fn last_group_start(rows: &RecordBatch) -> usize {
+/// How many sorted rows can be answered without those that follow: all of them where events and questions are
+/// sorted apart, else those before the last (key, moment).
+fn complete_rows(rows: &RecordBatch) -> usize {
     let columns = Columns::new(rows);
     let Some(last) = rows.num_rows().checked_sub(1) else { return 0 };
+    if columns.kinds[last] != BOTH {
+        return rows.num_rows();
+    }
     (0..last).rev().find(|&row| !columns.same_moment(row, last)).map_or(0, |row| row + 1)
 }
 

@@ -132,11 +132,12 @@ fn log(mut store: StoreContextMut<'_, Host>, (level, message): (Level, WasmStr))
     if host.log_lines >= LOG_LINES_MAX || host.log_bytes >= LOG_BYTES_MAX {
         return Ok(());
     }
+    // Counted before it is read: to find that a message is not UTF-8 costs as much as to log it.
+    store.data_mut().log_lines += 1;
     let Ok(message) = message.to_str(&store) else { return Ok(()) };
     let bytes = message.len();
-    emit(level, &host.view, truncated(&message, LINE_BYTES_MAX));
+    emit(level, &store.data().view, truncated(&message, LINE_BYTES_MAX));
     let host = store.data_mut();
-    host.log_lines += 1;
     host.log_bytes = host.log_bytes.saturating_add(bytes);
     Ok(())
 }

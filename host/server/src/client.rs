@@ -19,15 +19,15 @@ use crate::columns::{self, ColumnError};
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The address is not a URL.
-    #[error("`{url}` is not the URL of a server: {source}; write it as in `http://127.0.0.1:7411`")]
+    #[error("`{url}` is not the URL of a server: write it as in `http://127.0.0.1:7411`")]
     Url {
         /// The address as given.
         url: String,
-        /// What is wrong with it.
-        source: tonic::transport::Error,
+        /// What is wrong with it, if it can be told.
+        source: Option<tonic::transport::Error>,
     },
     /// Nobody answers there.
-    #[error("no server answers at {url}: {source}; start one with `trifold serve` or `trifold up`")]
+    #[error("no server answers at {url}: start one with `trifold serve` or `trifold up`")]
     Connect {
         /// The address.
         url: String,
@@ -51,6 +51,31 @@ pub enum ClientError {
     /// Arrow refused the columns.
     #[error("the server's answer is malformed: {0}")]
     Arrow(#[from] ArrowError),
+}
+
+impl ClientError {
+    fn code(&self) -> Option<tonic::Code> {
+        match self {
+            ClientError::Refused(status) => Some(status.code()),
+            _ => None,
+        }
+    }
+
+    /// Whether something that was asked for does not exist: a view or a feature.
+    pub fn is_unknown(&self) -> bool {
+        self.code() == Some(tonic::Code::NotFound)
+    }
+
+    /// Whether the request was wrong or too large, so that asking it again does not help.
+    pub fn is_request(&self) -> bool {
+        use tonic::Code::{InvalidArgument, OutOfRange, ResourceExhausted};
+        matches!(self.code(), Some(InvalidArgument | OutOfRange | ResourceExhausted))
+    }
+
+    /// Whether what the server has stored is damaged.
+    pub fn is_damage(&self) -> bool {
+        self.code() == Some(tonic::Code::DataLoss)
+    }
 }
 
 impl From<tonic::Status> for ClientError {
@@ -95,8 +120,11 @@ impl Client {
     /// Connects to a server.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
         let endpoint = Endpoint::from_shared(url.to_owned())
-            .map_err(|source| ClientError::Url { url: url.to_owned(), source })?
+            .map_err(|source| ClientError::Url { url: url.to_owned(), source: Some(source) })?
             .tcp_nodelay(true);
+        if endpoint.uri().scheme().is_none() {
+            return Err(ClientError::Url { url: url.to_owned(), source: None });
+        }
         let channel =
             endpoint.connect().await.map_err(|source| ClientError::Connect { url: url.to_owned(), source })?;
         Ok(Client { inner: OnlineServiceClient::new(channel).max_decoding_message_size(usize::MAX) })
@@ -121,7 +149,22 @@ impl Client {
             row_digests: true,
         };
         let response = self.inner.get_features(request).await?.into_inner();
-        let views = response.views.into_iter().map(view_rows).collect::<Result<_, _>>()?;
+        let views = response.views.into_iter().map(view_rows).collect::<Result<Vec<_>, _>>()?;
+        let rows = keys.num_rows();
+        let fits = |view: &&ViewRows| view.rows.len() == rows && view.digests.len() == rows;
+        if let Some(view) = views.iter().find(|view| !fits(view)) {
+            return Err(ClientError::Shape {
+                view: view.view.clone(),
+                problem: format!("it does not have {rows} rows"),
+            });
+        }
+        if response.as_of_micros.len() != rows {
+            let view = features.join(", ");
+            return Err(ClientError::Shape {
+                view,
+                problem: format!("{} as-of times for {rows} rows", response.as_of_micros.len()),
+            });
+        }
         Ok(Answer { as_of: response.as_of_micros.into_iter().map(EventTime).collect(), views })
     }
 }

@@ -31,7 +31,7 @@ pub const DEFAULT_ROWS_MAX: usize = 8192;
 pub struct WorkerConfig {
     /// Which columns carry what every event has.
     pub source: SourceConfig,
-    /// The most events of a step.
+    /// The most events of a step; 0 counts as 1.
     pub rows_max: usize,
     /// The incarnation of states that do not exist yet.
     pub incarnation: u64,

@@ -4,7 +4,6 @@
 //! Reading order: `catalog` (what is measured against what), `measure` (medians in turns), then `sandbox`,
 //! `backfill` and `online`; `guests` builds the components and `random` makes the data from a seed.
 
-mod backfill;
 mod catalog;
 mod guests;
 mod measure;
@@ -41,9 +40,6 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if let Some(job) = &arguments.backfill_child {
-        return backfill::memory::child(job);
-    }
     if arguments.list {
         return say(&catalog::list());
     }
@@ -56,7 +52,6 @@ fn main() -> anyhow::Result<()> {
     for (names, run) in [
         (sandbox::NAMES, sandbox::run as catalog::Run),
         (online::NAMES, online::run),
-        (backfill::NAMES, backfill::run),
     ] {
         if names.iter().any(|name| wanted(name)) {
             entries.extend(run(effort, &wanted).with_context(|| format!("measuring {}", names.join(", ")))?);

@@ -155,7 +155,7 @@ async fn audit(
     views: &[View],
     results: &mut [ViewResult],
 ) -> Result<(), DemoError> {
-    story.step("Let `trifold audit` compare the rows byte for byte, and today's answers of the server");
+    story.step("Let `trifold audit` make the same comparisons, byte for byte");
     for (view, result) in views.iter().zip(results) {
         let [emitted, online] = view.audit(stage, url).await?;
         result.stream = result.stream.audited(&emitted);

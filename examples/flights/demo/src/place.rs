@@ -28,7 +28,7 @@ impl Place {
             return Err(DemoError::Usage(message));
         }
         let place = Place(dir.to_owned());
-        place.dir(".")?;
+        make(dir)?;
         let mark = dir.join(MARK);
         fs::write(&mark, "The demo of the flights removes this directory when it runs again.\n")
             .map_err(DemoError::file("write", &mark))?;
@@ -47,15 +47,14 @@ impl Place {
 
     /// The log: a directory with the recorded events as its one segment.
     pub(crate) fn log_of(&self, recorded: &Path) -> Result<PathBuf, DemoError> {
-        let log = self.dir("departures")?;
+        let log = self.path("departures");
+        make(&log)?;
         let segment = log.join(recorded.file_name().unwrap_or_default());
         fs::copy(recorded, &segment).map_err(DemoError::file("copy", recorded))?;
         Ok(log)
     }
+}
 
-    fn dir(&self, name: &str) -> Result<PathBuf, DemoError> {
-        let dir = self.path(name);
-        fs::create_dir_all(&dir).map_err(DemoError::file("make", &dir))?;
-        Ok(dir)
-    }
+fn make(dir: &Path) -> Result<(), DemoError> {
+    fs::create_dir_all(dir).map_err(DemoError::file("make", dir))
 }

@@ -68,7 +68,9 @@ impl Report {
 
     /// Prints the table.
     pub(crate) fn tell(&self, views: &[ViewResult], swap: &Tally) {
-        let row = |name: &str, left: &str, right: &str| line(format!("  {name:<38}{left:>14}{right:>14}"));
+        let row = |name: &str, left: &str, right: &str| {
+            line(format!("  {name:<38}{left:>14}{right:>14}").trim_end());
+        };
         line("");
         row(&format!("{} departures", grouped(self.events)), "rows compared", "differing");
         for view in views {

@@ -1,7 +1,7 @@
 //! One view through the three runners: streamed, looked up, backfilled, compared.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use trifold_model::{EntityKey, EventTime, Field};
 use trifold_server::client::{Client, key_fields};
@@ -91,19 +91,15 @@ impl View {
     pub(crate) async fn audit(&self, stage: &Stage, url: &str) -> Result<[Audited; 2], DemoError> {
         let arguments = ["audit".as_ref(), self.name.as_ref(), "--events".as_ref(), stage.events.as_os_str()];
         let emitted = stage.trifold.audit(&arguments).await?;
-        let server = ["--online", "--server", url].map(OsStr::new);
+        let as_of = self.as_of.0.to_string();
+        let server = ["--online", "--server", url, "--as-of", &as_of].map(OsStr::new);
         let online = stage.trifold.audit(&[&arguments[..], &server].concat()).await?;
         Ok([emitted, online])
-    }
-
-    /// What the stream did for the view.
-    pub(crate) fn streamed(&self) -> &StreamedView {
-        &self.streamed
     }
 }
 
 impl Stage {
-    async fn backfill(&self, version: &str, out: &PathBuf, more: &[&OsStr]) -> Result<Backfilled, DemoError> {
+    async fn backfill(&self, version: &str, out: &Path, more: &[&OsStr]) -> Result<Backfilled, DemoError> {
         let arguments = ["backfill".as_ref(), version.as_ref(), "--events".as_ref(), self.events.as_os_str()];
         let output =
             ["--cut".as_ref(), "position".as_ref(), "--digest".as_ref(), "--out".as_ref(), out.as_os_str()];

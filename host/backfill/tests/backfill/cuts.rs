@@ -54,7 +54,7 @@ fn the_latest_event_within_the_cut_is_chosen() {
                     let what = format!(
                         "seed {seed:#x}, round {round}, shards {shards}, {ask:?}, before {before}, recorded {recorded}"
                     );
-                    let oracle = Oracle { events: &events, recorded, limits, before };
+                    let oracle = Oracle::new(&events, recorded, limits, before);
                     let asked =
                         if matches!(ask, Ask::EveryEvent(Cut::Position(_))) { cut as usize } else { events.len() };
                     let expected: BTreeMap<_, _> = (0..asked)
@@ -89,7 +89,7 @@ fn only_events_before_the_end_are_read() {
         let (report, rows) = run(&scene.backfill(job, 3)).unwrap();
         let read = until.min(200);
         assert_eq!((report.events_read, rows.len() as u64), (read, read), "seed {seed:#x}, until {until}");
-        let oracle = Oracle { events: &events, recorded: true, limits, before: false };
+        let oracle = Oracle::new(&events, true, limits, false);
         let expected: BTreeMap<_, _> = (0..read as usize)
             .map(|offset| (offset as u64, oracle.answer(Question::Event(offset), &Ask::OwnPosition)))
             .collect();

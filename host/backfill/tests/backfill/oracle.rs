@@ -14,11 +14,13 @@ pub(crate) struct Expected {
 }
 
 pub(crate) struct Oracle<'a> {
-    pub(crate) events: &'a [Event],
+    events: &'a [Event],
     /// Whether the source records arrivals.
-    pub(crate) recorded: bool,
-    pub(crate) limits: Limits,
-    pub(crate) before: bool,
+    recorded: bool,
+    limits: Limits,
+    before: bool,
+    /// When each event arrived: never before an earlier one.
+    arrivals: Vec<i64>,
 }
 
 /// Who asks.
@@ -28,15 +30,19 @@ pub(crate) enum Question {
     Spine { key: i64, as_of: i64 },
 }
 
-impl Oracle<'_> {
-    /// When an event arrived: never before an earlier one.
-    fn arrival(&self, offset: usize) -> i64 {
-        self.events[..=offset].iter().map(|event| event.arrival).max().unwrap()
+impl<'a> Oracle<'a> {
+    pub(crate) fn new(events: &'a [Event], recorded: bool, limits: Limits, before: bool) -> Self {
+        let mut latest = i64::MIN;
+        let arrivals = events.iter().map(|event| {
+            latest = latest.max(event.arrival);
+            latest
+        });
+        Oracle { arrivals: arrivals.collect(), events, recorded, limits, before }
     }
 
     /// Whether an event is neither late nor early.
     pub(crate) fn is_admitted(&self, offset: usize) -> bool {
-        let delay = self.arrival(offset) - self.events[offset].time;
+        let delay = self.arrivals[offset] - self.events[offset].time;
         let late = self.limits.lateness.is_some_and(|limit| delay > limit as i64);
         let early = self.limits.max_early.is_some_and(|limit| -delay > limit as i64);
         !self.recorded || !(late || early)
@@ -58,7 +64,7 @@ impl Oracle<'_> {
                 (Ask::OwnPosition, Question::Event(own)) => self.is_before(offset as i64, own as i64),
                 (Ask::EveryEvent(cut) | Ask::Spine(cut), _) => match cut {
                     Cut::All => in_time,
-                    Cut::Arrival => in_time && self.arrival(offset) <= at,
+                    Cut::Arrival => in_time && self.arrivals[offset] <= at,
                     Cut::Position(cut) => in_time && cut.includes(0, offset as u64),
                 },
                 (Ask::OwnPosition, Question::Spine { .. }) => unreachable!(),

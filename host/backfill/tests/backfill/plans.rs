@@ -36,7 +36,7 @@ fn an_ordered_log_is_streamed_and_gives_the_rows_that_sorting_gives() {
             assert_eq!(report.plan, Plan::Streamed, "{what}");
             assert!(report.files.len() <= shards as usize, "{what}");
             assert_eq!(streamed, sorted, "{what}");
-            let oracle = Oracle { events: &events, recorded: true, limits, before: false };
+            let oracle = Oracle::new(&events, true, limits, false);
             let expected: BTreeMap<_, _> = (0..count)
                 .filter(|&offset| oracle.is_admitted(offset))
                 .map(|offset| (offset as u64, oracle.answer(Question::Event(offset), &ask)))

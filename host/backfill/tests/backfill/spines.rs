@@ -26,7 +26,7 @@ fn questions(random: &mut Random, count: usize) -> Vec<(i64, i64)> {
 /// A spine whose columns are none of the contract's types, with two of its own, one without a value in every
 /// third row.
 fn write_parquet(scene: &Scene, questions: &[(i64, i64)]) -> Spine {
-    let labels = |row: usize| (row % 3 != 0).then_some(row as f64 / 4.0);
+    let labels = |row: usize| (!row.is_multiple_of(3)).then_some(row as f64 / 4.0);
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("label", Arc::new((0..questions.len()).map(labels).collect::<Float64Array>())),
         ("key", Arc::new(Int32Array::from_iter_values(questions.iter().map(|(key, _)| *key as i32)))),
@@ -72,7 +72,7 @@ fn a_spine_is_answered_as_of_its_times() {
                     if lines { write_lines(&scene, &questions) } else { write_parquet(&scene, &questions) };
                 backfill.spine = Some(spine);
                 let (_, rows) = run(&backfill).unwrap_or_else(|error| panic!("{what}: {error}"));
-                let oracle = Oracle { events: &events, recorded: true, limits, before };
+                let oracle = Oracle::new(&events, true, limits, before);
                 let expected: BTreeMap<_, _> = (0..)
                     .zip(&questions)
                     .map(|(row, &(key, as_of))| (row, oracle.answer(Question::Spine { key, as_of }, &ask)))
@@ -98,7 +98,11 @@ fn assert_carried(out: &std::path::Path, what: &str) {
             assert_eq!(moments.as_string::<i32>().value(row), format!("row {number}"), "{what}");
             let labels = labels.as_primitive::<Float64Type>();
             let label = labels.is_valid(row).then(|| labels.value(row));
-            assert_eq!(label, (number % 3 != 0).then_some(number as f64 / 4.0), "{what}: label of row {number}");
+            assert_eq!(
+                label,
+                (!number.is_multiple_of(3)).then_some(number as f64 / 4.0),
+                "{what}: label of row {number}"
+            );
         }
     }
 }

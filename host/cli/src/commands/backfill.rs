@@ -12,7 +12,7 @@ use trifold_backfill::{
 };
 use trifold_eventlog::RowFormat;
 use trifold_model::{Cut, Positions};
-use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
+use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion, TimelineError};
 
 use super::stream::log_failure;
 use crate::args::{Backfill, CutName, Log};
@@ -23,7 +23,7 @@ use crate::{output, progress};
 /// Computes a view over recorded events.
 pub fn run(world: &World, args: Backfill) -> Outcome {
     let version = world.block_on(world.version(&args.version))?;
-    let ask = ask(&args)?;
+    let ask = ask(&args, world.source(&args.log.source).arrival.is_some())?;
     let job = job(world, version, &args.log, ask, args.before)?;
     let format = if args.rows_format == "jsonl" { RowFormat::JsonLines } else { RowFormat::Parquet };
     let backfill = Run {
@@ -37,8 +37,10 @@ pub fn run(world: &World, args: Backfill) -> Outcome {
     output::print(world.format, &summary(&report), text)
 }
 
-fn ask(args: &Backfill) -> Outcome<Ask> {
-    let cut = match (args.cut, args.position) {
+fn ask(args: &Backfill, arrivals_recorded: bool) -> Outcome<Ask> {
+    // Where arrivals are known, nothing may leak into training from later unless it is asked for.
+    let default = if arrivals_recorded { CutName::Arrival } else { CutName::All };
+    let cut = match (args.cut.unwrap_or(default), args.position) {
         (CutName::Position, Some(offset)) => Cut::Position(Positions(BTreeMap::from([(0, offset)]))),
         (CutName::Position, None) if args.spine.is_none() && !args.before => return Ok(Ask::OwnPosition),
         (CutName::Position, None) => {
@@ -125,6 +127,7 @@ pub fn backfill_failure(error: BackfillError) -> Failure {
         BackfillError::Usage(_) | BackfillError::OtherBackfill { .. } | BackfillError::ForeignDirectory { .. } => {
             Exit::Usage
         }
+        BackfillError::Timeline(TimelineError::NoArrival { .. }) => Exit::Usage,
         BackfillError::Busy { .. } | BackfillError::Cancelled { .. } => Exit::Unavailable,
         BackfillError::Io { .. } => Exit::Io,
         _ => Exit::Data,

@@ -47,6 +47,8 @@ struct CheckReport {
     name: &'static str,
     rows: usize,
     failure: Option<String>,
+    #[serde(skip)]
+    advice: &'static str,
 }
 
 /// Checks a component file.
@@ -91,7 +93,12 @@ fn sample_report(rows_from: String, report: &GateReport) -> SampleReport {
         rows: report.sample_rows,
         error_rows: report.error_rows,
         checks: checks
-            .map(|check| CheckReport { name: check.name, rows: check.rows, failure: check.failure.clone() })
+            .map(|check| CheckReport {
+                name: check.name,
+                rows: check.rows,
+                failure: check.failure.clone(),
+                advice: check.advice(),
+            })
             .collect(),
     }
 }
@@ -107,7 +114,7 @@ fn text(checked: &Checked) -> String {
             .checks
             .iter()
             .map(|check| {
-                let verdict = check.failure.as_deref().unwrap_or("equal bytes");
+                let verdict = check.failure.as_deref().unwrap_or("passed");
                 vec![format!("  {}", check.name), verdict.to_owned()]
             })
             .collect();
@@ -118,14 +125,11 @@ fn text(checked: &Checked) -> String {
 
 /// The error of a component that the gate does not let through.
 pub fn refusal(checked: &Checked) -> Failure {
-    let failed = checked
-        .samples
-        .iter()
-        .flat_map(|report| &report.checks)
-        .find_map(|check| check.failure.as_ref().map(|failure| format!("{}: {failure}", check.name)));
+    let failed = checked.samples.iter().flat_map(|report| &report.checks).find_map(|check| {
+        check.failure.as_ref().map(|failure| format!("{}: {failure}; {}", check.name, check.advice))
+    });
     let message = format!(
-        "view {}: the publish gate refuses component {}: {}; a row's value may depend on that row alone, so look \
-         for state kept between rows and for maps without a fixed order",
+        "view {}: the publish gate refuses component {}: {}",
         checked.view,
         checked.digest,
         failed.unwrap_or_default()

@@ -43,12 +43,10 @@ pub fn client_failure(error: ClientError) -> Failure {
     let exit = match &error {
         ClientError::Url { .. } => Exit::Usage,
         ClientError::Connect { .. } => Exit::Unavailable,
-        ClientError::Refused(status) => match status.code() {
-            tonic::Code::NotFound => Exit::NotFound,
-            tonic::Code::InvalidArgument | tonic::Code::ResourceExhausted => Exit::Usage,
-            tonic::Code::DataLoss => Exit::Data,
-            _ => Exit::Unavailable,
-        },
+        ClientError::Refused(_) if error.is_unknown() => Exit::NotFound,
+        ClientError::Refused(_) if error.is_request() => Exit::Usage,
+        ClientError::Refused(_) if error.is_damage() => Exit::Data,
+        ClientError::Refused(_) => Exit::Unavailable,
         _ => Exit::Data,
     };
     Failure { exit, error: error.into() }

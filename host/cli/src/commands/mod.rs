@@ -4,6 +4,7 @@ pub mod audit;
 pub mod author;
 pub mod backfill;
 pub mod check;
+pub mod clear;
 pub mod get;
 pub mod inspect;
 pub mod registry;

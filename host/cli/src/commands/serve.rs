@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use trifold_pipeline::{Catalog, CatalogProblem, LiveViews};
+use trifold_pipeline::{Catalog, CatalogProblem, LiveViews, take_over};
 use trifold_server::{Server, ServerConfig};
 use trifold_store::{EmbeddedStore, OnlineStore};
 
@@ -62,15 +62,25 @@ pub async fn serve(
         format!("serving {} at {}", listening.views.join(", "), listening.listening)
     })?;
     let interval = Duration::from_millis(section.poll_interval_ms);
-    let following = tokio::spawn(follow(catalog, publish, interval));
     let store: Arc<dyn OnlineStore> = store;
-    let served = Server::new(store, live, clock::now, config).run(listener, stopped(stop)).await;
-    following.abort();
-    served.or_exit(Exit::Unavailable)
+    let server = Server::new(store.clone(), live, clock::now, config).run(listener, stopped(stop));
+    tokio::select! {
+        served = server => served.or_exit(Exit::Unavailable),
+        lost = follow(catalog, store, publish, interval) => {
+            // Going on would serve old versions for good without a word.
+            Err(Failure::new(Exit::Internal, format!("the watch for new releases broke down: {lost}")))
+        }
+    }
 }
 
-/// Publishes every new set of versions. Admission compiles, so it must not hold up the requests' threads.
-async fn follow(mut catalog: Catalog, publish: watch::Sender<Arc<LiveViews>>, interval: Duration) {
+/// Publishes every new set of versions. Admission compiles, so it must not hold up the requests' threads. Ends only
+/// if a poll panics.
+async fn follow(
+    mut catalog: Catalog,
+    store: Arc<dyn OnlineStore>,
+    publish: watch::Sender<Arc<LiveViews>>,
+    interval: Duration,
+) -> tokio::task::JoinError {
     loop {
         tokio::time::sleep(interval).await;
         let handle = tokio::runtime::Handle::current();
@@ -78,18 +88,23 @@ async fn follow(mut catalog: Catalog, publish: watch::Sender<Arc<LiveViews>>, in
             let polled = handle.block_on(catalog.poll());
             (catalog, polled)
         });
-        let Ok((back, polled)) = polled.await else { return };
-        catalog = back;
+        let polled = match polled.await {
+            Ok((back, polled)) => {
+                catalog = back;
+                polled
+            }
+            Err(panicked) => return panicked,
+        };
         match polled {
             Ok(problems) => report(&problems),
             Err(error) => tracing::error!("the releases cannot be read: {error}"),
         }
-        let live = catalog.live();
-        publish.send_if_modified(|current| {
-            let changed = !Arc::ptr_eq(current, &live);
-            *current = live;
-            changed
-        });
+        let serving = publish.borrow().clone();
+        match take_over(&*store, &serving, &catalog.live()).await {
+            Ok(next) if !next.same_versions(&serving) => publish.send_modify(|current| *current = Arc::new(next)),
+            Ok(_) => {}
+            Err(error) => tracing::error!("new releases wait, because the store cannot be read: {error}"),
+        }
     }
 }
 

@@ -11,14 +11,14 @@ use tokio::sync::watch;
 use trifold_eventlog::{FileLog, LogError, LogOptions, RowFormat};
 use trifold_model::ViewName;
 use trifold_pipeline::{Catalog, CatalogProblem, LiveViews};
-use trifold_registry::RegistryError;
+use trifold_registry::{Registry, RegistryError};
 use trifold_store::{EmbeddedStore, StoreError};
 use trifold_stream::{Driver, FileSink, Notice, ReleaseFeed, RunReport, StreamError, Until, Worker, WorkerConfig};
 
 use crate::args::Stream;
 use crate::clock;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
-use crate::world::World;
+use crate::world::{World, registry_failure};
 use crate::{output, progress};
 
 /// Applies a log to the store.
@@ -66,9 +66,23 @@ pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>) -> Outcom
         assume_on_time: world.assume_on_time(&args.log.source),
         digest: true,
     };
-    let catalog = Catalog::new(world.registry(false)?, world.sandbox()?);
+    let registry = world.registry(false)?;
+    world.block_on(check_names(&registry, &names))?;
+    let catalog = Catalog::new(registry, world.sandbox()?);
     let interval = Duration::from_millis(section.poll_interval_ms);
     Ok(Driver::new(Worker::new(log, store, sink, config), Chosen { catalog, names }, interval))
+}
+
+/// A view that is not in the registry would be left out, or waited for, without a word.
+async fn check_names(registry: &Registry, names: &[ViewName]) -> Outcome {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let known = registry.views().await.map_err(registry_failure)?;
+    match names.iter().find(|name| !known.contains(name)) {
+        Some(name) => Err(registry_failure(RegistryError::UnknownView { view: name.clone(), known })),
+        None => Ok(()),
+    }
 }
 
 /// Runs the worker to its end, with progress for whoever watches.
@@ -83,7 +97,7 @@ pub async fn drive(driver: &mut FileDriver, until: Until, stop: watch::Receiver<
             tracing::info!(view = %feed.view, version, release, offset, "version in force");
         }
         Notice::Discarded { feed, file_count } => {
-            tracing::info!(view = %feed.view, file_count, "removed rows of a step that never committed");
+            tracing::warn!(view = %feed.view, file_count, "removed rows of a step that never committed");
         }
         Notice::Problem(problem) => tracing::error!("{problem}"),
         _ => {}
@@ -117,10 +131,11 @@ impl ReleaseFeed for Chosen {
 fn stream_failure(error: StreamError) -> Failure {
     let exit = match &error {
         StreamError::Log(error) => return log_failure_ref(error, error.to_string()),
+        StreamError::Registry(error) => return registry_failure(error.clone()),
         StreamError::Store { source: StoreError::Held { .. }, .. } => Exit::Unavailable,
         StreamError::NoViews => Exit::NotFound,
         StreamError::OtherLog { .. } | StreamError::AheadOfLog { .. } | StreamError::Ingest(_) => Exit::Data,
-        StreamError::Store { .. } | StreamError::Sink { .. } | StreamError::Registry(_) => Exit::Io,
+        StreamError::Store { .. } | StreamError::Sink { .. } => Exit::Io,
         _ => Exit::Internal,
     };
     Failure { exit, error: error.into() }

@@ -1,5 +1,6 @@
 //! `trifold up`: the stream worker and the server in one process.
 
+use tokio::sync::watch;
 use trifold_stream::Until;
 
 use super::{serve, stream};
@@ -24,10 +25,10 @@ pub fn run(world: &World, args: Up) -> Outcome {
         let worker = thread.spawn_scoped(scope, {
             let (stop, stopped) = (stop.clone(), stopped.clone());
             move || {
+                let mut guard = StopOnFailure(Some(stop));
                 let report = handle.block_on(stream::drive(&mut driver, until, stopped));
-                // A worker that failed takes the process down: stale answers without a word would be worse.
-                if report.is_err() {
-                    let _ = stop.send(true);
+                if report.is_ok() {
+                    guard.0 = None;
                 }
                 report
             }
@@ -40,4 +41,16 @@ pub fn run(world: &World, args: Up) -> Outcome {
         served?;
         output::line(world.format, &stream::summary(&report), stream::text)
     })
+}
+
+/// A worker that failed or panicked takes the process down: stale answers without a word would be worse.
+struct StopOnFailure(Option<watch::Sender<bool>>);
+
+impl Drop for StopOnFailure {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.0 {
+            // If nobody listens, the server is gone already.
+            let _ = stop.send(true);
+        }
+    }
 }

@@ -65,9 +65,9 @@ impl Report {
         Report { view: view.name.to_string(), audited, show, ..Report::default() }
     }
 
-    /// Whether everything agreed.
+    /// Whether everything agreed, and was there to be compared.
     pub(super) fn is_clean(&self) -> bool {
-        self.differing == 0 && self.missing == 0 && self.extra == 0
+        self.compared > 0 && self.differing == 0 && self.missing == 0 && self.extra == 0 && self.unavailable == 0
     }
 
     /// The verdict in a sentence.
@@ -79,8 +79,8 @@ impl Report {
             )
         });
         format!(
-            "view {}: {} of {} rows differ, {} are missing and {} too many{first}",
-            self.view, self.differing, self.compared, self.missing, self.extra
+            "view {}: {} of {} rows differ, {} are missing, {} too many and {} unavailable{first}",
+            self.view, self.differing, self.compared, self.missing, self.extra, self.unavailable
         )
     }
 

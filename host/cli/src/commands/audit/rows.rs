@@ -72,6 +72,7 @@ struct Comparison<'a> {
     files: std::iter::Peekable<std::slice::Iter<'a, StepFile>>,
     /// The rest of the step's rows, or `None` where the step is another component's.
     step: Option<std::iter::Peekable<std::vec::IntoIter<Emitted>>>,
+    file_count: usize,
     compared: u64,
     report: &'a mut Report,
     failure: Option<Failure>,
@@ -85,8 +86,9 @@ impl<'a> Comparison<'a> {
         files: &'a StepFiles,
         report: &'a mut Report,
     ) -> Self {
+        let file_count = files.0.len();
         let files = files.0.iter().peekable();
-        Comparison { view, component, arrivals, files, step: None, compared: 0, report, failure: None }
+        Comparison { view, component, arrivals, files, step: None, file_count, compared: 0, report, failure: None }
     }
 
     fn answer(&mut self, answer: ReplayAnswer<'_>) {
@@ -96,16 +98,24 @@ impl<'a> Comparison<'a> {
         while self.next_is(|row| row.number < answer.number) {
             self.extra();
         }
-        let Some(step) = &mut self.step else { return };
+        if self.step.is_none() && !self.is_before_first_step() {
+            return;
+        }
         let key = EntityKey(answer.key.into());
         let place = Place { number: answer.number, key: &key, as_of: answer.as_of };
-        match step.next_if(|row| row.number == answer.number) {
+        match self.step.as_mut().and_then(|step| step.next_if(|row| row.number == answer.number)) {
             Some(row) => self.compare(&place, &row, answer.value),
             None => {
                 self.report.missing += 1;
                 self.report.note(self.view, &place, "row".to_owned(), "missing".to_owned(), "present".to_owned());
             }
         }
+    }
+
+    /// Rows before the first step are lost; they are looked for in the pass of that step's component.
+    fn is_before_first_step(&mut self) -> bool {
+        self.files.len() == self.file_count
+            && self.files.peek().is_some_and(|file| file.component == self.component)
     }
 
     /// Goes on to the next step; rows of the last one that no answer asked for are too many.
