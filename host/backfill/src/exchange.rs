@@ -112,15 +112,13 @@ impl<'a> Router<'a> {
         self.flush(self.routes.batch_bytes)
     }
 
-    /// Sends what still waits.
-    pub(crate) fn finish(mut self) -> Result<bool, ArrowError> {
-        self.flush(1)
-    }
-
-    pub(crate) fn abort(self) {
-        for (_, lane) in &self.waiting {
-            lane.abort();
+    /// Sends what still waits, and tells the lanes that it was all. Where a lane has gone the others are told that
+    /// their input is not complete.
+    pub(crate) fn finish(mut self) -> Result<(), ArrowError> {
+        if self.flush(1)? {
+            self.waiting.into_iter().for_each(|(_, lane)| lane.complete());
         }
+        Ok(())
     }
 
     /// Sends what has reached a number of bytes.

@@ -78,8 +78,8 @@ impl OutputDir {
 
     /// Nobody's files are mixed with rows.
     fn refuse_foreign(&self) -> Result<(), BackfillError> {
-        let found = self.entries()?.into_iter().find(|name| ![LOCK, DONE, SPILL].contains(&name.as_str()));
-        match found.filter(|name| !name.starts_with('.')) {
+        let foreign = |name: &String| !name.starts_with('.') && ![LOCK, DONE, SPILL].contains(&name.as_str());
+        match self.entries()?.into_iter().find(foreign) {
             Some(found) => Err(BackfillError::ForeignDirectory { dir: self.dir.clone(), found }),
             None => Ok(()),
         }

@@ -89,8 +89,8 @@ impl<'a> Run<'a> {
             Some(parts) => self.stream(parts, &sinks),
             None => self.pass(&sinks),
         };
-        if outcome.is_err() {
-            sinks.0.abort();
+        if outcome.is_ok() {
+            sinks.0.complete();
         }
         outcome
     }

@@ -27,7 +27,8 @@ pub(crate) struct Sizes {
 impl Sizes {
     /// Sizes for lanes that share the memory, by the width of the log's first rows.
     pub(crate) fn new(job: &Job, recording: &Recording, resources: &Resources) -> Result<Self, BackfillError> {
-        let lane_bytes = resources.memory_bytes_max.max(Resources::MEMORY_BYTES_MIN) / resources.threads.max(1);
+        let share = resources.memory_bytes_max / resources.threads.clamp(1, resources.shards.max(1) as usize);
+        let lane_bytes = share.max(Resources::MEMORY_BYTES_MIN);
         let row_bytes = row_bytes(job, recording)?;
         // A merge of spilled runs holds two batches of each, so that with a sixty-fourth dozens of runs are
         // merged at a time.
@@ -44,7 +45,8 @@ impl Sizes {
     /// The same for sorts that have half of the memory.
     pub(crate) fn halved(self) -> Self {
         let sort_batch_bytes = self.sort_batch_bytes / 2;
-        Sizes { sort_batch_bytes, lane_bytes: self.lane_bytes / 2, batch_rows: (self.batch_rows / 2).max(1) }
+        let lane_bytes = (self.lane_bytes / 2).max(Resources::MEMORY_BYTES_MIN);
+        Sizes { sort_batch_bytes, lane_bytes, batch_rows: (self.batch_rows / 2).max(1) }
     }
 }
 

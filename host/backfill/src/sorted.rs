@@ -52,7 +52,7 @@ impl Pass<'_> {
                 let next = &next;
                 threads.push(spawn(scope, move || self.read(next, router))?);
             }
-            drop(inputs);
+            inputs.into_iter().for_each(SortInput::complete);
             for (sort, part) in sorts.into_iter().zip(lane_parts(self.wanted, lanes)) {
                 threads.push(spawn(scope, move || self.compute(sort, part))?);
             }
@@ -69,16 +69,8 @@ impl Pass<'_> {
 
     /// What one thread reads: the questions, if they fall to it, and units of the log as long as there are any.
     fn read(&self, next: &AtomicUsize, mut router: Router<'_>) -> Result<(), BackfillError> {
-        let outcome = self.read_all(next, &mut router);
-        match outcome {
-            Ok(true) => router.finish().map_err(timeline_error).map(drop),
-            // A lane has gone, and says why.
-            Ok(false) => Ok(()),
-            Err(error) => {
-                router.abort();
-                Err(error)
-            }
-        }
+        // A lane that has gone says itself why; the router, dropped unfinished, stops the others.
+        if self.read_all(next, &mut router)? { router.finish().map_err(timeline_error) } else { Ok(()) }
     }
 
     fn read_all(&self, next: &AtomicUsize, router: &mut Router<'_>) -> Result<bool, BackfillError> {

@@ -42,20 +42,37 @@ pub(crate) struct SortLimits {
 #[error("its input ended early")]
 struct Stopped;
 
-/// Sends rows to a sort. Once all senders are dropped, the sort has its input.
-#[derive(Clone)]
-pub(crate) struct SortInput(mpsc::Sender<Option<RecordBatch>>);
+/// Sends rows to a sort. The sort has its input once every sender has said that it sent all it had; a sender that is
+/// dropped before, for whatever reason, makes the sort fail, so that no part is ever taken for the whole.
+pub(crate) struct SortInput {
+    sender: mpsc::Sender<Option<RecordBatch>>,
+    complete: bool,
+}
 
 impl SortInput {
     /// Sends a batch; whether anybody still wants it.
     pub(crate) fn send(&self, batch: RecordBatch) -> bool {
-        self.0.blocking_send(Some(batch)).is_ok()
+        self.sender.blocking_send(Some(batch)).is_ok()
     }
 
-    /// Makes the sort fail: its input will not be complete.
-    pub(crate) fn abort(&self) {
-        // If nobody listens, the sort has failed already.
-        let _ = self.0.blocking_send(None);
+    /// Says that everything was sent.
+    pub(crate) fn complete(mut self) {
+        self.complete = true;
+    }
+}
+
+impl Clone for SortInput {
+    fn clone(&self) -> Self {
+        SortInput { sender: self.sender.clone(), complete: false }
+    }
+}
+
+impl Drop for SortInput {
+    fn drop(&mut self) {
+        if !self.complete {
+            // If nobody listens, the sort has failed already.
+            let _ = self.sender.blocking_send(None);
+        }
     }
 }
 
@@ -71,7 +88,7 @@ impl Sort {
     /// A sort of rows of a schema by some of its columns, ascending, and where to send the rows.
     pub(crate) fn new(what: &'static str, schema: SchemaRef, by: Vec<usize>) -> (Self, SortInput) {
         let (sender, input) = mpsc::channel(CHANNEL_BATCHES);
-        (Sort { what, schema, by, input }, SortInput(sender))
+        (Sort { what, schema, by, input }, SortInput { sender, complete: false })
     }
 
     /// Takes the input to its end and hands the rows over in order. Blocks the thread, on which also the sorting
@@ -155,5 +172,51 @@ impl PartitionStream for Input {
             }
         });
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Int64Array, RecordBatch};
+    use arrow_schema::{DataType, Field, Schema};
+
+    use super::*;
+
+    fn sorted(input: impl FnOnce(SortInput) + Send) -> Result<usize, BackfillError> {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let (sort, sender) = Sort::new("numbers", schema, vec![0]);
+        let limits = SortLimits { memory_bytes: 16 << 20, batch_rows: 16, spill_dir: std::env::temp_dir() };
+        std::thread::scope(|scope| {
+            scope.spawn(|| input(sender));
+            let mut rows = 0;
+            sort.run(&limits, |batch| {
+                rows += batch.num_rows();
+                Ok(())
+            })?;
+            Ok(rows)
+        })
+    }
+
+    fn numbers() -> RecordBatch {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![3, 1, 2]))]).unwrap()
+    }
+
+    #[test]
+    fn a_sort_is_over_only_if_every_sender_has_sent_everything() {
+        let all = sorted(|input| {
+            let other = input.clone();
+            assert!(input.send(numbers()) && other.send(numbers()));
+            input.complete();
+            other.complete();
+        });
+        assert_eq!(all.unwrap(), 6);
+        let part = sorted(|input| {
+            let other = input.clone();
+            assert!(input.send(numbers()) && other.send(numbers()));
+            input.complete();
+            drop(other);
+        });
+        assert!(matches!(part, Err(BackfillError::Interrupted)), "{part:?}");
     }
 }

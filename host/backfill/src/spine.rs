@@ -70,7 +70,7 @@ impl SpineFile {
         };
         let taken = file.own_columns();
         let mut seen = Carried::default();
-        for raw in file.raw(carried::LOOK_ROWS)? {
+        for raw in file.raw(carried::LOOK_ROWS) {
             if !seen.look(&raw?, &taken)? {
                 break;
             }
@@ -103,12 +103,15 @@ impl SpineFile {
         keys.chain([self.spine.as_of.clone()]).collect()
     }
 
-    fn raw(
-        &self,
-        batch_rows: usize,
-    ) -> Result<impl Iterator<Item = Result<RawBatch, BackfillError>>, BackfillError> {
-        let units = self.units.iter().map(|unit| unit.read(None, batch_rows)).collect::<Result<Vec<_>, _>>()?;
-        Ok(units.into_iter().flatten().map(|raw| Ok(raw?)))
+    fn raw(&self, batch_rows: usize) -> impl Iterator<Item = Result<RawBatch, BackfillError>> {
+        // One unit is open at a time: a spine of many files would run out of file descriptors.
+        self.units.iter().flat_map(move |unit| {
+            let (rows, error) = match unit.read(None, batch_rows) {
+                Ok(rows) => (Some(rows), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            rows.into_iter().flatten().chain(error).map(|raw| Ok(raw?))
+        })
     }
 
     fn questions(&self, raw: &RawBatch, timeline: &Timeline) -> Result<RecordBatch, BackfillError> {
@@ -162,7 +165,7 @@ impl Questioner for SpineFile {
     }
 
     fn each(&self, timeline: &Timeline, batch_rows: usize, take: Take<'_>) -> Result<(), BackfillError> {
-        for raw in self.raw(batch_rows)? {
+        for raw in self.raw(batch_rows) {
             if !take(self.questions(&raw?, timeline)?)? {
                 break;
             }

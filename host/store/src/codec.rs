@@ -4,7 +4,8 @@
 //! record: u8 format (1), i64 event time, u32 partition, u64 offset,
 //!         u32 length + event id (UTF-8), u32 length + fields
 //! marker: u8 format (1), u64 incarnation, u8 0 | u8 1 + u64 release,
-//!         u32 length + log (UTF-8), u32 count + count times (u32 partition, u64 next offset),
+//!         u32 length + log (UTF-8), u32 length + source (UTF-8),
+//!         u32 count + count times (u32 partition, u64 next offset),
 //!         u32 count + count times (u32 partition, i64 latest arrival), partitions ascending
 //! ```
 //!
@@ -82,6 +83,7 @@ pub(crate) fn encode_marker(marker: &Marker, out: &mut Vec<u8>) {
         out.extend_from_slice(&release.to_le_bytes());
     }
     write_bytes(marker.log.0.as_bytes(), out);
+    write_bytes(marker.source.as_bytes(), out);
     write_length(marker.positions.0.len(), out);
     for (partition, next) in &marker.positions.0 {
         out.extend_from_slice(&partition.to_le_bytes());
@@ -103,10 +105,11 @@ pub(crate) fn decode_marker(bytes: &[u8]) -> Result<Marker, Damage> {
         false => None,
     };
     let log = LogId(reader.text("the log")?.into());
+    let source = reader.text("the source")?.to_owned();
     let positions = Positions(read_partitions(&mut reader, "the positions", u64::from_le_bytes)?);
     let arrivals = read_partitions(&mut reader, "the arrivals", i64::from_le_bytes)?;
     reader.end()?;
-    Ok(Marker { incarnation, log, positions, release, arrivals })
+    Ok(Marker { incarnation, log, source, positions, release, arrivals })
 }
 
 fn read_partitions<T>(
@@ -210,6 +213,7 @@ mod tests {
         Marker {
             incarnation: 9,
             log: LogId("flights".into()),
+            source: "id=é".to_owned(),
             positions: Positions(BTreeMap::from([(0, 51_955), (7, 1)])),
             release,
             arrivals: BTreeMap::from([(7, -1)]),
@@ -242,7 +246,7 @@ mod tests {
         let expected = "01f9ffffffffffffff03000000ffffffffffffffff0a00000055412d313534352dc3a9030000000100ff";
         assert_eq!(hex::encode(record_bytes()), expected);
         let expected = "010900000000000000010400000000000000\
-                        07000000666c6967687473020000000000000 0f3ca000000000000070000000100000000000000\
+                        07000000666c69676874730500000069643dc3a9020000000000000 0f3ca000000000000070000000100000000000000\
                         0100000007000000ffffffffffffffff";
         assert_eq!(hex::encode(marker_bytes(&marker(Some(4)))), expected.replace(' ', ""));
     }
@@ -287,7 +291,8 @@ mod tests {
         assert_eq!(with(0, 2), Damage::Format(2));
         assert_eq!(with(9, 7), Damage::Flag { what: "the release", byte: 7 });
         assert_eq!(with(22, 0xFF), Damage::Utf8("the log"));
-        assert_eq!(with(33, 7), Damage::PartitionOrder(7));
+        assert_eq!(with(36, 0xFF), Damage::Utf8("the source"));
+        assert_eq!(with(42, 7), Damage::PartitionOrder(7));
     }
 
     #[test]

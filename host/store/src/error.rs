@@ -111,6 +111,19 @@ pub enum StoreError {
         /// The commit's log.
         given: String,
     },
+    /// A commit comes from events that were read in another way than those of the state.
+    #[error(
+        "state {state} was filled from events read as {stored} and the commit comes from events read as {given}; \
+         clear the state before it is filled anew"
+    )]
+    Source {
+        /// The state.
+        state: StateId,
+        /// How the state's events were read.
+        stored: String,
+        /// How the commit's events were read.
+        given: String,
+    },
     /// A commit would move a position back.
     #[error(
         "state {state}: partition {partition} is applied up to offset {stored} and the commit says {given}; another \

@@ -26,6 +26,9 @@ pub struct Marker {
     pub incarnation: u64,
     /// The log that the positions belong to.
     pub log: LogId,
+    /// How the log's events are read, in the words of whoever commits: which columns carry their times and ids, and
+    /// where their arrivals come from. Events read in another way would make another state.
+    pub source: String,
     /// The next offset of each partition.
     pub positions: Positions,
     /// The sequence number of the release under which the last commit was made, if there was one.

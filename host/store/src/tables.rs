@@ -228,7 +228,8 @@ fn put_records(
     Ok(())
 }
 
-/// Whether one marker may follow another: the same life of the state, the same log, and no position moved back.
+/// Whether one marker may follow another: the same life of the state, the same log read in
+/// the same way, and no position moved back.
 fn check_successor(state: StateId, stored: &Marker, given: &Marker) -> Result<(), StoreError> {
     if stored.incarnation != given.incarnation {
         let (stored, given) = (stored.incarnation, given.incarnation);
@@ -237,6 +238,10 @@ fn check_successor(state: StateId, stored: &Marker, given: &Marker) -> Result<()
     if stored.log != given.log {
         let (stored, given) = (stored.log.0.to_string(), given.log.0.to_string());
         return Err(StoreError::Log { state, stored, given });
+    }
+    if stored.source != given.source {
+        let (stored, given) = (stored.source.clone(), given.source.clone());
+        return Err(StoreError::Source { state, stored, given });
     }
     for (&partition, &next) in &stored.positions.0 {
         if given.positions.next(partition) < next {

@@ -64,6 +64,8 @@ async fn a_refused_commit_writes_nothing_of_any_state() {
     incarnation.marker.incarnation = 6;
     let mut log = commit(STATE, &keys(2), 11);
     log.marker.log = LogId("trains".into());
+    let mut source = commit(STATE, &keys(2), 11);
+    source.marker.source = "arrival=assumed".to_owned();
     let mut partition = commit(STATE, &keys(2), 11);
     partition.marker.positions.0 = [(1, 11)].into();
     let mut large = commit(STATE, &keys(2), 11);
@@ -75,6 +77,7 @@ async fn a_refused_commit_writes_nothing_of_any_state() {
         (partition, "partition 0 is applied up to offset 11 and the commit says 0"),
         (incarnation, "has incarnation 5 and the commit names 6"),
         (log, "follows the log flights and the commit comes from trains"),
+        (source, "from events read as arrival=none and the commit comes from events read as arrival=assumed"),
         (large, "the record has 1048613 bytes, the most is 1048576"),
         (long, "an entity key has 2049 bytes, the most is 2048; it begins 6b6b"),
     ] {

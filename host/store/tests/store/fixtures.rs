@@ -48,6 +48,7 @@ pub(crate) fn marker(next: u64) -> Marker {
     Marker {
         incarnation: 5,
         log: LogId("flights".into()),
+        source: "arrival=none".to_owned(),
         positions: Positions(BTreeMap::from([(0, next)])),
         release: Some(3),
         arrivals: BTreeMap::from([(0, next as i64 * 1_000)]),

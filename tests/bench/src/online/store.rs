@@ -40,6 +40,7 @@ pub(crate) async fn fill(directory: &Path, version: &LiveVersion) -> anyhow::Res
     let marker = Marker {
         incarnation: 1,
         log: LogId("bench".into()),
+        source: String::new(),
         positions: Positions([(0, ENTITIES)].into()),
         release: Some(2),
         arrivals: Default::default(),
