@@ -1,1 +1,14 @@
-//! To be written.
+//! Bad input, given to the real command: each time a clear error that names the place, the right exit code or gRPC
+//! status, and a neighbour that does not notice.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
+
+mod components;
+mod events;
+mod files;
+mod hostile;
+mod processes;
+mod registry;
+mod requests;
+mod settings;
+mod site;

@@ -24,7 +24,7 @@ const STOPS: usize = 20;
 /// Small, so that a kill lands between the first and the last step of a stretch.
 const STEP_ROWS: u64 = 256;
 /// Entities of one request.
-const REQUEST_ROWS: usize = 2_000;
+const REQUEST_ROWS: usize = 1_000;
 /// The distinct pairs of carrier and flight number, and the distinct tail numbers, of the log.
 const ENTITIES: [usize; 2] = [2_552, 3_424];
 

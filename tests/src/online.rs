@@ -14,7 +14,7 @@ use trifold_server::client::{Answer, Client, ClientError, ViewRows};
 use trifold_server::{Server, ServerConfig, ServerError};
 use trifold_store::OnlineStore;
 
-/// The limits of servers in tests: those of the committed defaults.
+/// The limits of servers in tests.
 pub fn server_config() -> ServerConfig {
     ServerConfig {
         rows_max: 10_000,

@@ -40,9 +40,10 @@ pub struct Scaffolded {
 }
 
 /// The files of a new crate. The manifest comes last, so that an interrupted run leaves no crate behind.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (".gitignore", include_str!("../template/gitignore.txt")),
     ("README.md", include_str!("../template/README.md.txt")),
+    ("sample.jsonl", include_str!("../template/sample.jsonl.txt")),
     ("src/lib.rs", include_str!("../template/lib.rs.txt")),
     ("Cargo.toml", include_str!("../template/Cargo.toml.txt")),
 ];
@@ -212,6 +213,21 @@ mod tests {
         }
         let manifest = fs::read_to_string(made.path.join("Cargo.toml")).unwrap();
         assert!(manifest.contains("name = \"card-risk\"") && manifest.contains("trifold-sdk = \"0.1\""));
+    }
+
+    #[test]
+    fn the_sample_holds_events_of_the_view() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = version_in(dir.path(), "card-risk").unwrap();
+        let sample = fs::read_to_string(made.path.join("sample.jsonl")).unwrap();
+        let events: Vec<serde_json::Value> =
+            sample.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events.len(), 3);
+        for event in &events {
+            let columns: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(columns, ["event_id", "event_time", "card", "amount", "balance"]);
+        }
+        assert_eq!(events.iter().filter(|event| event["balance"].is_null()).count(), 1);
     }
 
     #[test]

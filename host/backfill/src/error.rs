@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use datafusion::error::DataFusionError;
+use datafusion_common::DataFusionError;
 use trifold_eventlog::LogError;
 use trifold_pipeline::{RowTableError, TimelineError};
 
@@ -84,21 +84,21 @@ pub enum BackfillError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The log changed while it was read.
-    #[error("the log {} changed while it was read: {problem}; run the backfill again", log.display())]
-    LogChanged {
-        /// The log.
-        log: PathBuf,
-        /// What was seen.
-        problem: String,
-    },
     /// Events and questions could not be put together.
     #[error(transparent)]
     Timeline(#[from] TimelineError),
     /// Rows could not be put into a table.
     #[error(transparent)]
     Table(#[from] RowTableError),
-    /// Sorting failed, most often for lack of memory or of disk.
+    /// Rows that are wide beyond the memory.
+    #[error("sorting {what} takes more than {memory_bytes} bytes a thread: allow more memory, or fewer threads")]
+    Memory {
+        /// What was being sorted.
+        what: &'static str,
+        /// What one thread had.
+        memory_bytes: usize,
+    },
+    /// Sorting failed, most often for lack of disk.
     #[error("sorting {what} failed: {source}")]
     Sort {
         /// What was being sorted.

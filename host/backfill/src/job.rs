@@ -72,8 +72,9 @@ pub struct Resources {
     pub shards: u32,
     /// How many threads compute.
     pub threads: usize,
-    /// How much memory sorting may take; beyond it, it spills to disk. At least [`Resources::MEMORY_BYTES_MIN`].
-    /// What sorting does not hold (one batch or two per thread, and the row groups being written) comes on top.
+    /// How much memory sorting may take; beyond it, it spills to disk. Each thread gets its share, and
+    /// [`Resources::MEMORY_BYTES_MIN`] at least. What sorting does not hold (a few batches per thread, and the row
+    /// groups being written) comes on top.
     pub memory_bytes_max: usize,
     /// How many events and questions one pass over the log may sort. What is finished after a pass is kept when
     /// the backfill is interrupted; in turn every pass reads the whole log.
@@ -81,7 +82,7 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Sorting on disk needs this much to make progress with the widest rows that the sandbox takes.
+    /// What each thread has to sort with at least: with less, it would take very many small runs on disk.
     pub const MEMORY_BYTES_MIN: usize = 16 << 20;
 }
 
@@ -117,7 +118,8 @@ impl Phase {
 
 /// Is told how far a backfill is, from several threads.
 pub trait Progress: Send + Sync {
-    /// `done` of `total` rows of a phase. Where rows are set aside, the last phases end below their totals.
+    /// `done` of `total` rows of a phase. Phases follow one another; where the log is read in several passes,
+    /// reading and computing take turns. Where rows are set aside, phases may end below their totals.
     fn report(&self, phase: Phase, done: u64, total: u64);
 }
 
@@ -132,7 +134,7 @@ impl<F: Fn(Phase, u64, u64) + Send + Sync> Progress for F {
 pub struct Watch {
     /// Is told of progress.
     pub progress: Arc<dyn Progress>,
-    /// Once true, the backfill ends with [`crate::BackfillError::Cancelled`] within a batch or two.
+    /// Once true, the backfill ends with [`crate::BackfillError::Cancelled`] at the next batch.
     pub cancelled: Arc<AtomicBool>,
 }
 

@@ -69,13 +69,14 @@ fn positions(positions: &Positions) -> Value {
     positions.0.iter().map(|(partition, next)| (partition.to_string(), json!(next))).collect::<Map<_, _>>().into()
 }
 
-/// The files of the log with the rows that count. A file that is read to its end has its size too.
+/// The files of the log with the rows that count, and the sizes of those that lie before the end: where the
+/// backfill ends by position, the file there may grow.
 fn sources(recording: &Recording) -> Result<Value, BackfillError> {
     let mut files: Map<String, Value> = Map::new();
     for unit in &recording.units {
         let name = unit.scan.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let before = files.get(&name).and_then(|file| file["rows"].as_u64()).unwrap_or(0);
-        let whole = unit.rows == unit.scan.rows;
+        let whole = recording.end == u64::MAX || unit.scan.first_offset + unit.scan.rows < recording.end;
         let size = || fs::metadata(&*unit.scan.file).map(|file| file.len());
         let bytes = whole.then(size).transpose().map_err(BackfillError::io("read", &*unit.scan.file))?;
         files.insert(name, json!({ "rows": before + unit.rows, "bytes": bytes }));

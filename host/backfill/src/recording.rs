@@ -16,6 +16,8 @@ pub(crate) struct Recording {
     /// In offset order, without gaps.
     pub(crate) units: Vec<Unit>,
     pub(crate) rows: u64,
+    /// The first offset that is not read.
+    pub(crate) end: u64,
     columns: BTreeSet<String>,
 }
 
@@ -45,7 +47,7 @@ impl Recording {
             })
             .collect();
         let rows = units.iter().map(|unit| unit.rows).sum();
-        Ok(Recording { log: log.id().0.to_string(), units, rows, columns })
+        Ok(Recording { log: log.id().0.to_string(), units, rows, end, columns })
     }
 
     /// The events of a unit.

@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
             batch_rows: self.sizes.batch_rows,
             aside: &Forget,
             sinks,
-            read: &Meter::new(watch, Phase::Read, self.recording.rows),
+            read: &Meter::silent(watch),
             computed: &Meter::new(watch, Phase::Compute, self.recording.rows),
         }
         .run()

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::FieldRef;
-use trifold_model::ViewKind;
-use trifold_pipeline::{Ask, RowTable, Timeline};
+use trifold_model::{Cut, ViewKind};
+use trifold_pipeline::{Ask, RowTable, Timeline, TimelineError};
 
 use crate::Backfill;
 use crate::aside::Forget;
@@ -35,6 +35,9 @@ impl Job {
             }
             _ if view.kind != ViewKind::Row => {
                 format!("view {} is of kind {}: only row views can be backfilled", view.name, view.kind.name())
+            }
+            (Ask::Spine(Cut::Arrival) | Ask::EveryEvent(Cut::Arrival), _) if self.source.arrival.is_none() => {
+                return Err(TimelineError::NoArrival { view: view.name.to_string() }.into());
             }
             _ => return Ok(()),
         };
@@ -162,7 +165,7 @@ impl<'a> Run<'a> {
             batch_rows: Sizes::new(job, &self.recording, resources)?.batch_rows,
             aside: &self.output.aside(),
             sinks,
-            read: &Meter::new(watch, Phase::Read, rows),
+            read: &Meter::silent(watch),
             computed: &Meter::new(watch, Phase::Compute, rows),
         }
         .run()

@@ -68,14 +68,7 @@ impl SpineFile {
             units,
             carried: Carried::default(),
         };
-        let taken = file.own_columns();
-        let mut seen = Carried::default();
-        for raw in file.raw(carried::LOOK_ROWS) {
-            if !seen.look(&raw?, &taken)? {
-                break;
-            }
-        }
-        file.carried = seen;
+        file.carried = file.look()?;
         Ok(file)
     }
 
@@ -101,6 +94,25 @@ impl SpineFile {
     fn own_columns(&self) -> Vec<String> {
         let keys = self.view.key_fields().map(|field| field.name.to_string());
         keys.chain([self.spine.as_of.clone()]).collect()
+    }
+
+    /// What the columns carried are: a Parquet file says so itself, JSON lines have to be read.
+    fn look(&self) -> Result<Carried, BackfillError> {
+        let taken = self.own_columns();
+        let mut seen = Carried::default();
+        let mut known = None;
+        for unit in &self.units {
+            if known.as_ref() == Some(&unit.file) {
+                continue;
+            }
+            for raw in unit.read(None, carried::LOOK_ROWS)? {
+                if !seen.look(&raw?, &taken)? {
+                    known = Some(unit.file.clone());
+                    break;
+                }
+            }
+        }
+        Ok(seen)
     }
 
     fn raw(&self, batch_rows: usize) -> impl Iterator<Item = Result<RawBatch, BackfillError>> {

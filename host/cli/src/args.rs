@@ -120,7 +120,7 @@ pub enum Command {
         after_help = "Examples:\n  trifold audit card_activity --events events/\n  trifold audit card_activity --events events/ --online --server http://127.0.0.1:7411\n\nExits with 1 and names the first differing field if anything differs."
     )]
     Audit(Audit),
-    /// Print the configuration in force
+    /// Print the configuration: defaults, file, and what holds for every command
     Config,
 }
 
@@ -143,7 +143,7 @@ pub struct Build {
     /// The crate's directory
     #[arg(default_value = ".")]
     pub path: PathBuf,
-    /// Cargo features to build with
+    /// Cargo features to build with, separated by commas
     #[arg(long, value_delimiter = ',')]
     pub features: Vec<String>,
     /// The directory to write the component into [default: target/trifold of the crate's workspace]
@@ -248,7 +248,7 @@ pub struct Stream {
     /// The log to read
     #[command(flatten)]
     pub log: Log,
-    /// The views to apply [default: every view in force]
+    /// The views to apply, separated by commas [default: every view in force]
     #[arg(long, value_delimiter = ',')]
     pub views: Vec<String>,
     /// Go on as the log grows, until interrupted
@@ -282,7 +282,7 @@ pub struct Backfill {
     /// The spine's column of as-of times
     #[arg(long, default_value = "as_of", value_name = "COLUMN")]
     pub as_of_column: String,
-    /// What was known when a value was asked for [default: arrival where arrivals are recorded, else all]
+    /// What was known when a value was asked for [default: arrival for a spine where arrivals are recorded, else all]
     #[arg(long, value_enum)]
     pub cut: Option<CutName>,
     /// With `--cut position`: only events before this offset; each event's own position if not given
@@ -362,7 +362,8 @@ pub struct Get {
     /// `view` for all features of a view, `view.feature` for one
     #[arg(required = true)]
     pub features: Vec<String>,
-    /// One entity as FIELD=VALUE pairs joined by commas, as in `carrier=UA,flight=1545`; may be repeated
+    /// One entity as FIELD=VALUE pairs joined by commas, as in `carrier=UA,flight=1545`, or as a JSON object of texts; may be
+    /// repeated
     #[arg(long = "key", required = true, value_name = "FIELD=VALUE,...")]
     pub keys: Vec<String>,
     /// The time that is asked for: RFC 3339, or microseconds since 1970 [default: the server's clock]

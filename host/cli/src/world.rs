@@ -202,6 +202,12 @@ pub fn admission_failure(error: AdmissionError) -> Failure {
     Failure { exit: Exit::Data, error: error.into() }
 }
 
+/// Names the file of a component that is not admitted.
+pub fn named(path: &Path) -> impl FnOnce(AdmissionError) -> Failure {
+    let path = path.display().to_string();
+    move |error| Failure::new(Exit::Data, format!("{path}: {error}"))
+}
+
 /// Completes at the first interrupt or termination signal; never where signals cannot be had.
 async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};

@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`version`] is what runs; [`rows`] is what comes out; [`values`] turns the latest inputs of
 //! entities into rows. [`admission`] decides which events count; [`ingest`] folds a batch of them into records;
-//! [`lookup`] reads records; [`timeline`] answers points in time over recorded events; [`row_table`] puts rows
+//! [`lookup`] reads records; [`timeline`] and [`point_in_time`] answer points in time over recorded events; [`row_table`] puts rows
 //! into the columns of files. [`catalog`] follows the releases, [`takeover`] says when one may answer, [`gate`] guards the registry and [`samples`]
 //! makes rows for it.
 
@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod gate;
 pub mod ingest;
 pub mod lookup;
+pub mod point_in_time;
 pub mod row_table;
 pub mod rows;
 pub mod samples;
@@ -26,10 +27,11 @@ pub use catalog::{Catalog, CatalogProblem, LiveViews};
 pub use gate::{GateCheck, GateReport, publish_gate};
 pub use ingest::{Ingest, Ingested};
 pub use lookup::{Answer, LookupError, ViewAnswer, ViewKeys, lookup};
+pub use point_in_time::{Answered, PointInTime};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
 pub use rows::{Outcome, Rows};
 pub use samples::synthetic_samples;
 pub use takeover::take_over;
-pub use timeline::{Answered, Ask, PointInTime, Timeline, TimelineError};
+pub use timeline::{Ask, Timeline, TimelineError};
 pub use values::{Latest, values};
 pub use version::LiveVersion;

@@ -31,8 +31,9 @@ pub use read::{ReadRows, read_rows};
 
 use crate::admission::ArrivalPolicy;
 use crate::ingest::Ingested;
+use crate::point_in_time::Answered;
 use crate::rows::{Outcome, Rows};
-use crate::timeline::{Answered, LEAD};
+use crate::timeline::LEAD;
 use crate::version::LiveVersion;
 
 /// The names of the columns that are not the view's.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow_array::RecordBatch;
 use trifold_model::canonical::ForeignType;
 use trifold_model::{CanonicalRows, RowDigest, RowStatus};
+use trifold_sandbox::Cause;
 
 /// What became of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,7 @@ pub struct Rows {
     outputs: RecordBatch,
     pub(crate) outcomes: Vec<Outcome>,
     messages: BTreeMap<usize, String>,
+    causes: BTreeMap<usize, Cause>,
 }
 
 impl Rows {
@@ -29,7 +31,12 @@ impl Rows {
     /// `outputs` has one row for each outcome, null wherever the outcome is not a value.
     pub fn new(outputs: RecordBatch, outcomes: Vec<Outcome>, messages: BTreeMap<usize, String>) -> Self {
         debug_assert_eq!(outputs.num_rows(), outcomes.len());
-        Rows { outputs, outcomes, messages }
+        Rows { outputs, outcomes, messages, causes: BTreeMap::new() }
+    }
+
+    /// Adds why calls of the component left rows unavailable, by row.
+    pub(crate) fn with_causes(self, causes: BTreeMap<usize, Cause>) -> Self {
+        Rows { causes, ..self }
     }
 
     /// How many rows there are.
@@ -55,6 +62,12 @@ impl Rows {
     /// The message of a row error. It helps people and is no part of the value.
     pub fn message(&self, row: usize) -> Option<&str> {
         self.messages.get(&row).map(String::as_str)
+    }
+
+    /// The rows that a call of the component left unavailable, ascending, and why. Rows that are unavailable for
+    /// other reasons, or that were computed elsewhere, are not among them.
+    pub fn causes(&self) -> impl Iterator<Item = (usize, Cause)> {
+        self.causes.iter().map(|(row, cause)| (*row, *cause))
     }
 
     /// The canonical bytes of each row, `None` where it is unavailable.

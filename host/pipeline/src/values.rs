@@ -37,7 +37,7 @@ pub fn values(
         .collect();
     let (computed, place) = compute(version, &latest.inputs, &living, budget)?;
     let failures: BTreeMap<usize, _> = computed.failures.iter().map(|failure| (failure.row, failure)).collect();
-    let mut messages = BTreeMap::new();
+    let (mut messages, mut causes) = (BTreeMap::new(), BTreeMap::new());
     let mut outcomes = Vec::with_capacity(living.len());
     for (row, (chosen, place)) in latest.choice.iter().zip(&place).enumerate() {
         let failure = place.and_then(|place| failures.get(&(place as usize)));
@@ -49,12 +49,15 @@ pub fn values(
                 messages.insert(row, failure.message.clone());
                 match &failure.verdict {
                     Verdict::Error(code) => Outcome::Known(RowStatus::Error(*code)),
-                    Verdict::Unavailable(_) => Outcome::Unavailable(failure.message.clone()),
+                    Verdict::Unavailable(cause) => {
+                        causes.insert(row, *cause);
+                        Outcome::Unavailable(failure.message.clone())
+                    }
                 }
             }
         });
     }
-    Ok(Rows::new(spread(computed.outputs, place)?, outcomes, messages))
+    Ok(Rows::new(spread(computed.outputs, place)?, outcomes, messages).with_causes(causes))
 }
 
 /// A value dies when more than the time to live has passed since its event.

@@ -68,8 +68,14 @@ impl ClientError {
 
     /// Whether the request was wrong or too large, so that asking it again does not help.
     pub fn is_request(&self) -> bool {
-        use tonic::Code::{InvalidArgument, OutOfRange, ResourceExhausted};
-        matches!(self.code(), Some(InvalidArgument | OutOfRange | ResourceExhausted))
+        use tonic::Code::{InvalidArgument, ResourceExhausted};
+        matches!(self.code(), Some(InvalidArgument | ResourceExhausted))
+    }
+
+    /// Whether the request went over a limit of the server, so that a smaller one may pass.
+    pub fn is_limit(&self) -> bool {
+        use tonic::Code::{OutOfRange, ResourceExhausted};
+        matches!(self.code(), Some(OutOfRange | ResourceExhausted))
     }
 
     /// Whether what the server has stored is damaged.

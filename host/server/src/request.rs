@@ -93,6 +93,10 @@ fn row_count(entities: &[Column], rows_max: usize) -> Result<usize, Status> {
     let Some(first) = entities.first() else {
         return Err(Status::invalid_argument("no entities are given: send the key fields as columns"));
     };
+    if let Some(column) = entities.iter().find(|column| column.values.is_none()) {
+        let error = ColumnError::NoValues { column: column.name.clone() };
+        return Err(Status::invalid_argument(error.to_string()));
+    }
     let rows = columns::row_count(first);
     if rows == 0 {
         return Err(Status::invalid_argument(format!("entity column `{}` has no rows", first.name)));

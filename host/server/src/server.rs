@@ -5,7 +5,13 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tonic::Code;
+use tonic::codegen::http::{HeaderValue, Response};
+use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tower::util::MapResponseLayer;
 use trifold_pipeline::LiveViews;
 use trifold_store::OnlineStore;
 
@@ -62,21 +68,23 @@ impl Server {
         let bytes_max = self.online.config.request_bytes_max;
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<OnlineServiceServer<Online>>().await;
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .build_v1()?;
+        let reflection_now = reflection().build_v1()?;
+        // Many tools still ask for the version before.
+        let reflection_alpha = reflection().build_v1alpha()?;
         let service = OnlineServiceServer::new(self.online).max_decoding_message_size(bytes_max);
         let (stopping, mut stopped) = watch::channel(false);
         let signal = async move {
             stop.await;
-            reporter.set_not_serving::<OnlineServiceServer<Online>>().await;
+            report_draining(reporter).await;
             // The receiver lives as long as this function.
             let _ = stopping.send(true);
         };
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = tonic::transport::Server::builder()
+            .layer(MapResponseLayer::new(name_the_size_limit))
             .add_service(health)
-            .add_service(reflection)
+            .add_service(reflection_now)
+            .add_service(reflection_alpha)
             .add_service(service)
             .serve_with_incoming_shutdown(incoming, signal);
         let overdue = async {
@@ -91,4 +99,37 @@ impl Server {
             () = overdue => Err(ServerError::Drain(drain)),
         }
     }
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Says that the server and its service take no more requests. Those who watch either are told, and then their
+/// streams end: a stream that did not would count as a request in flight and use up the time to finish those.
+async fn report_draining(mut reporter: HealthReporter) {
+    for service in ["", OnlineServiceServer::<Online>::NAME] {
+        reporter.set_service_status(service, ServingStatus::NotServing).await;
+        reporter.clear_service_status(service).await;
+        reporter.set_service_status(service, ServingStatus::NotServing).await;
+    }
+}
+
+/// The transport calls a message over the size limit out of range, which no service here ever answers; the
+/// contract calls every breach of a limit resource exhausted.
+fn name_the_size_limit<B>(mut response: Response<B>) -> Response<B> {
+    if let Some(status) = response.headers_mut().get_mut(STATUS_HEADER)
+        && *status == code(Code::OutOfRange)
+    {
+        *status = code(Code::ResourceExhausted);
+    }
+    response
+}
+
+const STATUS_HEADER: &str = "grpc-status";
+
+fn code(code: Code) -> HeaderValue {
+    HeaderValue::from(code as i32)
 }

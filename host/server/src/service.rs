@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
+use tokio::task::block_in_place;
 use tonic::{Request, Response, Status};
 use trifold_model::EventTime;
 use trifold_pipeline::{LiveViews, LookupError, ViewKeys, lookup};
@@ -12,10 +14,14 @@ use trifold_store::OnlineStore;
 use crate::api::online_service_server::OnlineService;
 use crate::api::{GetFeaturesRequest, GetFeaturesResponse, ListViewsRequest, ListViewsResponse};
 use crate::server::ServerConfig;
-use crate::{answer, request};
+use crate::{answer, columns, request};
 
 /// Where the server's time comes from.
 pub type Clock = fn() -> EventTime;
+
+/// Requests of more rows leave their thread's other work to another thread first, so that they hold up nobody.
+/// Smaller ones are spared the switch of threads.
+const ROWS_INLINE_MAX: usize = 16;
 
 /// Answers requests from a store with the versions in force.
 pub struct Online {
@@ -26,6 +32,18 @@ pub struct Online {
 }
 
 impl Online {
+    /// Store and components answer without giving way, so a large request would stall whatever else its thread
+    /// has to do: other requests, health checks, accepting connections.
+    async fn features_aside(&self, request: GetFeaturesRequest) -> Result<GetFeaturesResponse, Status> {
+        let rows = request.entities.first().map_or(0, columns::row_count);
+        let runtime = Handle::current();
+        if rows > ROWS_INLINE_MAX && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+            block_in_place(|| runtime.block_on(self.features(request)))
+        } else {
+            self.features(request).await
+        }
+    }
+
     async fn features(&self, request: GetFeaturesRequest) -> Result<GetFeaturesResponse, Status> {
         // One snapshot for the whole request: a release in the meantime does not concern it.
         let live = self.live.borrow().clone();
@@ -61,7 +79,7 @@ impl OnlineService for Online {
         &self,
         request: Request<GetFeaturesRequest>,
     ) -> Result<Response<GetFeaturesResponse>, Status> {
-        self.features(request.into_inner()).await.map(Response::new)
+        self.features_aside(request.into_inner()).await.map(Response::new)
     }
 
     async fn list_views(&self, _: Request<ListViewsRequest>) -> Result<Response<ListViewsResponse>, Status> {

@@ -6,6 +6,7 @@ use trifold_pipeline::ingest::IngestError;
 use trifold_pipeline::row_table::RowTableError;
 use trifold_pipeline::{ArrivalPolicyError, CatalogProblem};
 use trifold_registry::RegistryError;
+use trifold_sandbox::Cause;
 use trifold_store::StoreError;
 
 /// Why a worker stopped. Whatever the step under way had written is taken back by the next restore.
@@ -34,6 +35,22 @@ pub enum StreamError {
     /// A batch could not be folded.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// A row has no answer for a reason that may be gone the next time. To emit it would make that final.
+    #[error(
+        "view {view}: the row at offset {offset} could not be computed ({cause}: {reason}): run the stream again, \
+         it goes on at its last commit",
+        cause = cause.name()
+    )]
+    Unavailable {
+        /// The view.
+        view: ViewName,
+        /// The offset of the row's event.
+        offset: u64,
+        /// What kind of trouble it was.
+        cause: Cause,
+        /// What happened.
+        reason: String,
+    },
     /// Emitted rows could not be put into a table.
     #[error("view {view}: the emitted rows make no table: {source}")]
     Table {
@@ -55,6 +72,21 @@ pub enum StreamError {
         /// The log that the state follows.
         stored: String,
         /// The log that the worker reads.
+        given: String,
+    },
+    /// The state was filled from events that were read in another way.
+    #[error(
+        "view {view}: its state {state} was filled from events read as {stored}, and they are now read as {given}: \
+         use the source options that the state came from, or `trifold clear {view}` to replay the log"
+    )]
+    OtherSource {
+        /// The view.
+        view: ViewName,
+        /// Its state.
+        state: StateId,
+        /// How the state's events were read.
+        stored: String,
+        /// How the worker reads them.
         given: String,
     },
     /// The state has applied more events than the log holds.
@@ -145,11 +177,32 @@ pub enum Problem {
         /// What is wrong.
         source: LogError,
     },
+    /// A stored record of the view does not decode. The view stands still; with a cleared state it starts anew.
+    #[error("view {view} stands still at offset {offset}: {source}")]
+    Record {
+        /// The view.
+        view: ViewName,
+        /// The offset at which the batch begins that needs the record.
+        offset: u64,
+        /// Which record, and what is wrong with it.
+        source: RecordProblem,
+    },
+}
+
+/// Where a damaged record was found out.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordProblem {
+    /// The store cannot read it.
+    #[error(transparent)]
+    Store(StoreError),
+    /// Its fields are not the view's inputs.
+    #[error(transparent)]
+    Fields(IngestError),
 }
 
 impl Problem {
     /// Whether a view stands still because of it, rather than going on with the version it had.
     pub fn blocks(&self) -> bool {
-        matches!(self, Problem::Arrival(_) | Problem::Decode { .. })
+        matches!(self, Problem::Arrival(_) | Problem::Decode { .. } | Problem::Record { .. })
     }
 }

@@ -2,24 +2,37 @@
 //!
 //! ```text
 //! <rows>/<view>/<state id>/<partition>-<first offset>.parquet    or .jsonl
+//! <rows>/<view>/<state id>/_rows.json                            beside .jsonl
 //! <aside>/<view>/<state id>/<partition>-<first offset>.jsonl
 //! ```
 //!
 //! The offset has 18 digits, so that the order of the names is that of the log. A file holds what one step
 //! emitted; a step that emitted nothing leaves none.
+//!
+//! Parquet files carry the view and where its times of arrival came from as metadata of their schema. Rows in JSON
+//! lines cannot, so there stands `_rows.json` beside them, one object: `{"format":1,"view":...,"arrival":...}`,
+//! with the words of the metadata. It is durable before the first row is, and a worker that starts writes it anew.
+//! Files whose names begin with `_` hold no rows.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use trifold_eventlog::{LogError, RowFileWriter, RowFormat};
+use trifold_pipeline::row_table::{ARRIVAL_METADATA, VIEW_METADATA};
 
 use crate::feed::FeedId;
 use crate::sink::{AsideLine, Discard, Emission, Sink};
 
 const OFFSET_DIGITS: usize = 18;
+
+/// The file that describes the JSON lines beside it.
+const DESCRIPTION_NAME: &str = "_rows.json";
+/// The format of these directories.
+const FORMAT: i64 = 1;
 
 /// The directory below `root` that holds the files of one feed.
 pub fn feed_dir(root: &Path, feed: &FeedId) -> PathBuf {
@@ -32,12 +45,14 @@ pub struct FileSink {
     rows: Option<(PathBuf, RowFormat)>,
     aside: Option<PathBuf>,
     aside_schema: SchemaRef,
+    /// The directories that were described since the sink was made.
+    described: BTreeSet<PathBuf>,
 }
 
 impl FileSink {
     /// A sink that writes neither.
     pub fn new() -> Self {
-        FileSink { rows: None, aside: None, aside_schema: aside_schema() }
+        FileSink { rows: None, aside: None, aside_schema: aside_schema(), described: BTreeSet::new() }
     }
 
     /// Writes emitted rows below a directory.
@@ -61,9 +76,13 @@ impl Default for FileSink {
 
 impl Sink for FileSink {
     fn write(&mut self, emission: &Emission) -> Result<(), LogError> {
-        if let Some((dir, format)) = &self.rows {
-            let path = file_path(dir, emission, *format);
-            write_file(&path, &emission.rows, *format)?;
+        if let Some((dir, format)) = &self.rows
+            && emission.rows.num_rows() > 0
+        {
+            if *format == RowFormat::JsonLines {
+                describe(feed_dir(dir, &emission.feed), &emission.rows, &mut self.described)?;
+            }
+            write_file(&file_path(dir, emission, *format), &emission.rows, *format)?;
         }
         if let Some(dir) = &self.aside {
             let path = file_path(dir, emission, RowFormat::JsonLines);
@@ -126,6 +145,25 @@ fn write_file(path: &Path, rows: &RecordBatch, format: RowFormat) -> Result<(), 
     Ok(())
 }
 
+/// Writes the description of a directory's rows, unless that was done before.
+fn describe(dir: PathBuf, rows: &RecordBatch, described: &mut BTreeSet<PathBuf>) -> Result<(), LogError> {
+    if described.contains(&dir) {
+        return Ok(());
+    }
+    let (path, schema) = (dir.join(DESCRIPTION_NAME), rows.schema());
+    let word =
+        |key| Arc::new(StringArray::from_iter([schema.metadata().get(key).map(String::as_str)])) as ArrayRef;
+    let description = RecordBatch::try_from_iter([
+        ("format", Arc::new(Int64Array::from_value(FORMAT, 1)) as ArrayRef),
+        ("view", word(VIEW_METADATA)),
+        ("arrival", word(ARRIVAL_METADATA)),
+    ]);
+    let problem = |detail: String| LogError::RowSchema { file: path.clone(), detail };
+    write_file(&path, &description.map_err(|source| problem(source.to_string()))?, RowFormat::JsonLines)?;
+    described.insert(dir);
+    Ok(())
+}
+
 /// Removes the files of a partition that begin at `next` or later, and all unfinished ones.
 fn discard_in(dir: &Path, partition: u32, next: u64) -> Result<u64, LogError> {
     let entries = match fs::read_dir(dir) {
@@ -175,8 +213,13 @@ mod tests {
     #[test]
     fn only_what_begins_later_is_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let kept =
-            ["0-000000000000000000.parquet", "0-000000000000000009.jsonl", "1-000000000000000010.jsonl", "mine"];
+        let kept = [
+            "0-000000000000000000.parquet",
+            "0-000000000000000009.jsonl",
+            "1-000000000000000010.jsonl",
+            "_rows.json",
+            "mine",
+        ];
         let removed = ["0-000000000000000010.parquet", "0-000000000000000011.jsonl"];
         let unfinished = ".0-000000000000000003.parquet.unfinished";
         for name in kept.iter().chain(&removed).chain([&unfinished]) {

@@ -16,6 +16,7 @@ mod emission;
 pub mod error;
 pub mod feed;
 pub mod files;
+mod fingerprint;
 pub mod notice;
 pub mod releases;
 pub mod sink;
@@ -24,7 +25,7 @@ pub mod step;
 pub mod worker;
 
 pub use driver::{Driver, RunReport, Until};
-pub use error::{Problem, StreamError};
+pub use error::{Problem, RecordProblem, StreamError};
 pub use feed::FeedId;
 pub use files::{FileSink, feed_dir};
 pub use notice::{Counts, FeedProgress, Notice, Progress};

@@ -1,13 +1,14 @@
 //! A step on its way: a batch that was read, what it came to, and what was committed.
 
 use trifold_eventlog::{RawBatch, decode};
+use trifold_pipeline::ingest::IngestError;
 use trifold_pipeline::row_table::RowTable;
-use trifold_pipeline::{ArrivalPolicy, ArrivalPolicyError, Ingest, LiveVersion};
-use trifold_sandbox::Budget;
+use trifold_pipeline::{ArrivalPolicy, ArrivalPolicyError, Ingest, Ingested, LiveVersion, Outcome};
+use trifold_sandbox::{Budget, Cause};
 use trifold_store::{Commit, OnlineStore};
 
 use crate::emission::emit;
-use crate::error::{Problem, StreamError};
+use crate::error::{Problem, RecordProblem, StreamError};
 use crate::feed::{Feed, FeedId};
 use crate::notice::Counts;
 use crate::sink::Emission;
@@ -70,11 +71,21 @@ pub(crate) async fn process_feed(
         }
     };
     let ingest = Ingest::new(view, events)?;
-    let snapshot = store.read(id.state, ingest.entities()).await.map_err(StreamError::store(&id.view))?;
+    let damaged = |source| Ok(Err(Problem::Record { view: id.view.clone(), offset: raw.first_offset, source }));
+    let snapshot = match store.read(id.state, ingest.entities()).await {
+        Ok(snapshot) => snapshot,
+        Err(error) if error.is_damage() => return damaged(RecordProblem::Store(error)),
+        Err(error) => return Err(StreamError::store(&id.view)(error)),
+    };
     if snapshot.marker.as_ref() != feed.expected() {
         return Err(StreamError::Overtaken { view: id.view.clone(), state: id.state });
     }
-    let mut ingested = ingest.fold(&snapshot.records, version, &mut Budget::unlimited())?;
+    let mut ingested = match ingest.fold(&snapshot.records, version, &mut Budget::unlimited()) {
+        Ok(ingested) => ingested,
+        Err(error @ IngestError::Record { .. }) => return damaged(RecordProblem::Fields(error)),
+        Err(error) => return Err(error.into()),
+    };
+    check_answered(id, &ingested)?;
     let puts = std::mem::take(&mut ingested.puts);
     let marker = feed.advanced(raw.partition, raw.next_offset(), clock);
     let table = RowTable::of_events(view, arrivals, config.digest);
@@ -84,10 +95,57 @@ pub(crate) async fn process_feed(
     Ok(Ok(Part { feed: id.clone(), emission, commit, counts }))
 }
 
+/// Fails if a row has no answer because of something that may pass. A guest that needs more than the native stack
+/// needs it again the next time; such a row is emitted as unavailable, or the feed would stand still for good.
+fn check_answered(id: &FeedId, ingested: &Ingested) -> Result<(), StreamError> {
+    let passing = ingested.rows.causes().find(|(_, cause)| *cause != Cause::NativeStack);
+    let Some((row, cause)) = passing else { return Ok(()) };
+    let reason = match &ingested.rows.outcomes()[row] {
+        Outcome::Unavailable(reason) => reason.clone(),
+        Outcome::Known(status) => status.name().to_owned(),
+    };
+    Err(StreamError::Unavailable { view: id.view.clone(), offset: ingested.events.offsets[row], cause, reason })
+}
+
 /// Where arrivals come from for a view, if it can be fed at all.
 pub(crate) fn arrival_policy(
     config: &WorkerConfig,
     version: &LiveVersion,
 ) -> Result<ArrivalPolicy, ArrivalPolicyError> {
     ArrivalPolicy::new(version.view(), config.source.arrival.is_some(), config.assume_on_time)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use trifold_eventlog::{FileLog, LogOptions, SourceConfig};
+    use trifold_sandbox::{Sandbox, SandboxConfig};
+    use trifold_wat_guest::unruly;
+
+    use super::*;
+
+    /// What one event comes to under a budget.
+    fn ingested(dir: &Path, budget: &mut Budget) -> (FeedId, Ingested) {
+        let line = r#"{"event_id":"a","event_time":"2013-01-01T00:00:00Z","key":1,"act":0,"n":1}"#;
+        std::fs::write(dir.join("0.jsonl"), format!("{line}\n")).unwrap();
+        let raw = FileLog::open(dir, LogOptions::default()).unwrap().read(0, 8).unwrap().unwrap();
+        let sandbox = Sandbox::new(SandboxConfig { instances_max: 1, ..SandboxConfig::default() }).unwrap();
+        let transform = sandbox.admit(&unruly("strict", |_| {}).build().unwrap()).unwrap();
+        let version = LiveVersion { version: 1, release: None, transform };
+        let events = decode(&raw, &SourceConfig::default(), version.view(), &mut Default::default()).unwrap();
+        let ingest = Ingest::new(version.view(), events).unwrap();
+        (FeedId::of(&version), ingest.fold(&[None], &version, budget).unwrap())
+    }
+
+    #[test]
+    fn a_row_that_another_try_may_answer_fails_the_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let (id, answered) = ingested(dir.path(), &mut Budget::unlimited());
+        check_answered(&id, &answered).unwrap();
+        let (id, unanswered) = ingested(dir.path(), &mut Budget::fuel(1));
+        let error = check_answered(&id, &unanswered).unwrap_err();
+        assert!(matches!(error, StreamError::Unavailable { offset: 0, cause: Cause::Budget, .. }), "{error}");
+        assert!(error.to_string().starts_with("view strict: the row at offset 0 could not be computed (budget: "));
+    }
 }

@@ -17,6 +17,7 @@ use trifold_store::{Marker, OnlineStore};
 
 use crate::error::{Problem, StreamError};
 use crate::feed::{Feed, FeedId};
+use crate::fingerprint::fingerprint;
 use crate::notice::{Counts, FeedProgress, Progress};
 use crate::sink::Sink;
 use crate::source::Source;
@@ -133,13 +134,17 @@ impl<S: Source, K: Sink> Worker<S, K> {
     async fn begin(&mut self, id: &FeedId, version: &LiveVersion) -> Result<u64, StreamError> {
         let partition = self.source.partition();
         let stored = self.store.marker(id.state).await.map_err(StreamError::store(&id.view))?;
+        // Without a policy the feed stands still, and what it has stays as it is.
+        let policy = arrival_policy(&self.config, version).ok();
+        let reading = policy.map(|arrivals| fingerprint(&self.config.source, arrivals));
         if let Some(marker) = &stored {
             self.check_log(id, marker)?;
+            reading.as_deref().map_or(Ok(()), |given| check_source(id, marker, given))?;
         }
         let feed = Feed {
             version: version.clone(),
             stored: stored.is_some(),
-            marker: stored.unwrap_or_else(|| self.first_marker()),
+            marker: stored.unwrap_or_else(|| self.first_marker(reading.unwrap_or_default())),
             blocked: false,
         };
         let discard =
@@ -148,10 +153,11 @@ impl<S: Source, K: Sink> Worker<S, K> {
         Ok(discard.file_count)
     }
 
-    fn first_marker(&self) -> Marker {
+    fn first_marker(&self, source: String) -> Marker {
         Marker {
             incarnation: self.config.incarnation,
             log: self.source.log().clone(),
+            source,
             positions: Positions::default(),
             release: None,
             arrivals: BTreeMap::new(),
@@ -319,6 +325,15 @@ impl<S: Source, K: Sink> Worker<S, K> {
     pub fn views(&self) -> impl Iterator<Item = &ViewName> {
         self.feeds.keys().map(|id| &id.view)
     }
+}
+
+/// Events that are read in another way than those of the state must not join them.
+fn check_source(id: &FeedId, marker: &Marker, given: &str) -> Result<(), StreamError> {
+    if marker.source == given {
+        return Ok(());
+    }
+    let (stored, given) = (marker.source.clone(), given.to_owned());
+    Err(StreamError::OtherSource { view: id.view.clone(), state: id.state, stored, given })
 }
 
 fn is_same(left: &LiveVersion, right: &LiveVersion) -> bool {

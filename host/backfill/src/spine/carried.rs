@@ -42,7 +42,7 @@ enum Kind {
 }
 
 impl Carried {
-    /// Looks at a batch. Whether the file's further batches can tell more.
+    /// Looks at a batch. Whether further batches of its file can tell more.
     pub(crate) fn look(&mut self, raw: &RawBatch, taken: &[String]) -> Result<bool, BackfillError> {
         match &raw.rows {
             RawRows::Columns { file_schema, .. } => {
@@ -50,8 +50,7 @@ impl Carried {
                     let kind = Kind::Arrow(field.data_type().clone());
                     self.see(field.name(), kind, raw)?;
                 }
-                // Files of one directory must agree, and each has to be seen for that.
-                Ok(true)
+                Ok(false)
             }
             RawRows::Lines(lines) => {
                 for line in lines.iter() {

@@ -8,6 +8,7 @@ use trifold_backfill::{Backfill, BackfillError, Phase, Watch};
 use trifold_model::Cut;
 use trifold_pipeline::Ask;
 
+use crate::cuts::position;
 use crate::fixture::{Limits, Random, Scene, echo, random_events, read_back, run, write_log};
 
 /// Cancels a backfill once it has computed a number of rows.
@@ -109,6 +110,23 @@ fn other_parameters_are_refused_by_name() {
     let (report, _) = run(&other).unwrap();
     assert_eq!((report.resumed_count, report.files.len()), (0, 2));
     assert!(!scene.out.join("part-00005.parquet").exists(), "the files of the backfill before are gone");
+}
+
+#[test]
+fn a_log_may_grow_behind_the_end() {
+    let events = random_events(&mut Random(0x5EED_0034), 120);
+    let scene = Scene::new(&events, 1);
+    let line = r#"{"key":1,"value":120,"event_time":"1970-01-01T00:00:01Z","event_id":"x","arrived":"1970-01-01T00:00:01Z"}"#;
+    let tail = scene.log.join("9999.jsonl");
+    fs::write(&tail, format!("{line}\n")).unwrap();
+    let mut bounded = backfill(&scene, false);
+    bounded.job.until = Some(position(121));
+    assert_eq!(run(&bounded).unwrap().1.len(), 121);
+    fs::write(&tail, format!("{line}\n{line}\n")).unwrap();
+    assert_eq!(run(&bounded).unwrap().0.resumed_count, 6);
+    bounded.job.until = None;
+    let error = bounded.run().unwrap_err().to_string();
+    assert!(error.contains("its until"), "{error}");
 }
 
 #[test]

@@ -19,8 +19,8 @@ pub fn run(world: &World, args: Audit) -> Outcome {
     }
     let report = if args.online { online::audit(world, &args)? } else { rows::audit(world, &args)? };
     output::print(world.format, &report, report::text)?;
-    match report.is_clean() {
-        true => Ok(()),
-        false => Err(Failure::new(Exit::Refused, report.verdict())),
+    match report.refusal() {
+        None => Ok(()),
+        Some(exit) => Err(Failure::new(exit, report.verdict())),
     }
 }

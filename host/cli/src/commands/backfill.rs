@@ -39,7 +39,7 @@ pub fn run(world: &World, args: Backfill) -> Outcome {
 
 fn ask(args: &Backfill, arrivals_recorded: bool) -> Outcome<Ask> {
     // Where arrivals are known, nothing may leak into training from later unless it is asked for.
-    let default = if arrivals_recorded { CutName::Arrival } else { CutName::All };
+    let default = if arrivals_recorded && args.spine.is_some() { CutName::Arrival } else { CutName::All };
     let cut = match (args.cut.unwrap_or(default), args.position) {
         (CutName::Position, Some(offset)) => Cut::Position(Positions(BTreeMap::from([(0, offset)]))),
         (CutName::Position, None) if args.spine.is_none() && !args.before => return Ok(Ask::OwnPosition),

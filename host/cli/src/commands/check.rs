@@ -5,10 +5,11 @@ use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, decode};
 use trifold_pipeline::{GateReport, publish_gate, synthetic_samples};
 use trifold_sandbox::Transform;
 
+use super::stream::log_failure;
 use crate::args::{Check, Samples, Source};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::output;
-use crate::world::{World, admission_failure, read_file};
+use crate::world::{World, named, read_file};
 
 /// Generated rows are always tried, so that a component is never published on friendly samples alone.
 const GENERATED_ROWS: usize = 256;
@@ -54,7 +55,7 @@ struct CheckReport {
 /// Checks a component file.
 pub fn run(world: &World, args: Check) -> Outcome {
     let wasm = read_file(&args.component)?;
-    let transform = world.sandbox()?.admit(&wasm).map_err(admission_failure)?;
+    let transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
     let checked = gate(world, &transform, &args.samples, &args.source)?;
     output::print(world.format, &checked, text)?;
     if checked.passed { Ok(()) } else { Err(refusal(&checked)) }
@@ -69,12 +70,12 @@ pub fn gate(world: &World, transform: &Transform, samples: &Samples, source: &So
     if let Some(path) = &samples.sample {
         let source = world.source(source);
         let columns = Some(source.columns([view]));
-        let mut log = FileLog::open(path, LogOptions { columns, ..LogOptions::default() }).or_exit(Exit::Data)?;
+        let mut log = FileLog::open(path, LogOptions { columns, ..LogOptions::default() }).map_err(log_failure)?;
         let raw = log
             .read(0, samples.sample_rows)
-            .or_exit(Exit::Data)?
+            .map_err(log_failure)?
             .ok_or_else(|| Failure::new(Exit::Data, format!("the sample {} has no rows", path.display())))?;
-        let events = decode(&raw, &source, view, &mut ArrivalClock::default()).or_exit(Exit::Data)?;
+        let events = decode(&raw, &source, view, &mut ArrivalClock::default()).map_err(log_failure)?;
         if let (true, Some(aside)) = (events.offsets.is_empty(), events.aside.first()) {
             let message = format!("no row of {} fits the view; row 0: {}", path.display(), aside.detail);
             return Err(Failure::new(Exit::Data, message));

@@ -1,5 +1,6 @@
 //! `trifold get`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{
@@ -29,7 +30,14 @@ pub async fn run(world: &World, args: Get) -> Outcome {
     let keys = key_batch(&fields, &args.keys)?;
     let answer = client.get(&args.features, &keys, as_of).await.map_err(client_failure)?;
     let looked_up = LookedUp { rows: rows(&args.keys, &answer)? };
-    output::print(world.format, &looked_up, text)
+    output::print(world.format, &looked_up, text)?;
+    let mut views = looked_up.rows.iter().flat_map(|row| &row.views).peekable();
+    match views.peek().and_then(|first| first.message.clone()) {
+        Some(reason) if views.all(|view| view.status == "unavailable") => {
+            Err(Failure::new(Exit::Unavailable, format!("nothing was available: {reason}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Connects to the server that flags or configuration name.
@@ -92,14 +100,26 @@ fn key_batch(fields: &[Field], keys: &[String]) -> Outcome<RecordBatch> {
     let columns = fields
         .iter()
         .enumerate()
-        .map(|(column, field)| key_column(field, rows.iter().map(|row| row[column])))
+        .map(|(column, field)| key_column(field, rows.iter().map(|row| row[column].as_str())))
         .collect::<Outcome<Vec<_>>>()?;
     RecordBatch::try_new(arrow_schema(fields), columns).or_exit(Exit::Internal)
 }
 
-fn key_row<'a>(fields: &[Field], key: &'a str) -> Outcome<Vec<&'a str>> {
+/// One key: `field=value,...`, or a JSON object where a value holds a comma.
+fn key_row(fields: &[Field], key: &str) -> Outcome<Vec<String>> {
     let names = fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
     let mut values = vec![None; fields.len()];
+    if key.starts_with('{') {
+        let object: BTreeMap<String, String> = serde_json::from_str(key)
+            .map_err(|error| Failure::new(Exit::Usage, format!("`{key}` is no JSON object of texts: {error}")))?;
+        for (value, field) in values.iter_mut().zip(fields) {
+            *value = object.get(field.name.as_str()).cloned();
+        }
+        let all: Option<Vec<_>> = values.into_iter().collect();
+        return all
+            .filter(|_| object.len() == fields.len())
+            .ok_or_else(|| Failure::new(Exit::Usage, format!("`{key}` is not a whole key: it takes {names}")));
+    }
     for pair in key.split(',') {
         let place = pair.split_once('=').and_then(|(name, value)| {
             fields.iter().position(|field| field.name == *name).map(|place| (place, value))
@@ -109,7 +129,9 @@ fn key_row<'a>(fields: &[Field], key: &'a str) -> Outcome<Vec<&'a str>> {
                 format!("`{pair}` names no key field: the key fields are {names}, as in `{}=...`", fields[0].name);
             return Err(Failure::new(Exit::Usage, message));
         };
-        values[place] = Some(value);
+        if values[place].replace(value.to_owned()).is_some() {
+            return Err(Failure::new(Exit::Usage, format!("`{key}` gives {} twice", fields[place].name)));
+        }
     }
     let all: Option<Vec<_>> = values.into_iter().collect();
     all.ok_or_else(|| Failure::new(Exit::Usage, format!("`{key}` is not a whole key: it takes {names}")))

@@ -9,7 +9,7 @@ use trifold_sandbox::Transform;
 use crate::args::Inspect;
 use crate::exit::{Exit, OrExit, Outcome};
 use crate::output;
-use crate::world::{World, admission_failure, read_file};
+use crate::world::{World, named, read_file};
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -26,7 +26,7 @@ struct Inspected {
 /// Shows what a component says of itself.
 pub fn run(world: &World, args: Inspect) -> Outcome {
     let wasm = read_file(&args.component)?;
-    let transform: Transform = world.sandbox()?.admit(&wasm).map_err(admission_failure)?;
+    let transform: Transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
     let inspected = Inspected {
         file: args.component,
         bytes: wasm.len(),

@@ -8,7 +8,7 @@ use crate::args::{Push, Release};
 use crate::clock;
 use crate::exit::Outcome;
 use crate::output;
-use crate::world::{World, admission_failure, parse_version, read_file, registry_failure};
+use crate::world::{World, named, parse_version, read_file, registry_failure};
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -24,7 +24,7 @@ struct PushReport {
 /// Checks a component and registers it as a version of its view.
 pub async fn push(world: &World, args: Push) -> Outcome {
     let wasm = read_file(&args.component)?;
-    let transform = world.sandbox()?.admit(&wasm).map_err(admission_failure)?;
+    let transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
     let checked = check::gate(world, &transform, &args.samples, &args.source)?;
     if !checked.passed() {
         return Err(check::refusal(&checked));
@@ -77,7 +77,11 @@ pub async fn release(world: &World, args: Release) -> Outcome {
         Some(number) => number,
         None => registry.latest_version(&view).await.map_err(registry_failure)?.version,
     };
-    let release = registry.release(&view, number, clock::now()).await.map_err(registry_failure)?;
+    let releases = registry.releases().await.map_err(registry_failure)?;
+    let release = match releases.get(&view).filter(|release| release.version == number) {
+        Some(release) => release.clone(),
+        None => registry.release(&view, number, clock::now()).await.map_err(registry_failure)?,
+    };
     let report = ReleaseReport {
         view: view.to_string(),
         version: release.version,

@@ -1,5 +1,6 @@
 //! `trifold serve`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub async fn serve(
     let section = &world.config.server;
     let mut catalog = Catalog::new(world.registry(false)?, world.sandbox()?);
     let problems = catalog.poll().await.map_err(registry_failure)?;
-    report(&problems);
+    let reported = report(&problems, BTreeSet::new());
     let (publish, live) = watch::channel(catalog.live());
     let config = ServerConfig {
         rows_max: section.rows_max,
@@ -59,14 +60,16 @@ pub async fn serve(
     let views = catalog.live().views.keys().map(ToString::to_string).collect();
     let listening = Listening { listening: format!("http://{bound}"), views };
     output::line(world.format, &listening, |listening| {
-        format!("serving {} at {}", listening.views.join(", "), listening.listening)
+        let views = listening.views.join(", ");
+        let views = if views.is_empty() { "no view yet, waiting for a release," } else { &views };
+        format!("serving {views} at {}", listening.listening)
     })?;
     let interval = Duration::from_millis(section.poll_interval_ms);
     let store: Arc<dyn OnlineStore> = store;
     let server = Server::new(store.clone(), live, clock::now, config).run(listener, stopped(stop));
     tokio::select! {
         served = server => served.or_exit(Exit::Unavailable),
-        lost = follow(catalog, store, publish, interval) => {
+        lost = follow(catalog, store, publish, interval, reported) => {
             // Going on would serve old versions for good without a word.
             Err(Failure::new(Exit::Internal, format!("the watch for new releases broke down: {lost}")))
         }
@@ -80,6 +83,7 @@ async fn follow(
     store: Arc<dyn OnlineStore>,
     publish: watch::Sender<Arc<LiveViews>>,
     interval: Duration,
+    mut reported: BTreeSet<String>,
 ) -> tokio::task::JoinError {
     loop {
         tokio::time::sleep(interval).await;
@@ -96,7 +100,7 @@ async fn follow(
             Err(panicked) => return panicked,
         };
         match polled {
-            Ok(problems) => report(&problems),
+            Ok(problems) => reported = report(&problems, reported),
             Err(error) => tracing::error!("the releases cannot be read: {error}"),
         }
         let serving = publish.borrow().clone();
@@ -108,10 +112,13 @@ async fn follow(
     }
 }
 
-fn report(problems: &[CatalogProblem]) {
-    for problem in problems {
-        tracing::error!("{problem}; the version before it stays in force");
+/// Logs problems that were not there at the last poll, and returns those that are there now.
+fn report(problems: &[CatalogProblem], before: BTreeSet<String>) -> BTreeSet<String> {
+    let now: BTreeSet<String> = problems.iter().map(ToString::to_string).collect();
+    for problem in now.difference(&before) {
+        tracing::error!("{problem}; the version before it stays in force, if there is one");
     }
+    now
 }
 
 /// Completes once `stop` turns true.

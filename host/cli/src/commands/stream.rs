@@ -13,7 +13,9 @@ use trifold_model::ViewName;
 use trifold_pipeline::{Catalog, CatalogProblem, LiveViews};
 use trifold_registry::{Registry, RegistryError};
 use trifold_store::{EmbeddedStore, StoreError};
-use trifold_stream::{Driver, FileSink, Notice, ReleaseFeed, RunReport, StreamError, Until, Worker, WorkerConfig};
+use trifold_stream::{
+    Driver, FileSink, Notice, Problem, ReleaseFeed, RunReport, StreamError, Until, Worker, WorkerConfig,
+};
 
 use crate::args::Stream;
 use crate::clock;
@@ -29,8 +31,15 @@ pub fn run(world: &World, args: Stream) -> Outcome {
     let stop = world.stop_signal();
     let report = world.block_on(drive(&mut driver, until, stop))?;
     output::print(world.format, &summary(&report), text)?;
-    match report.problems.iter().find(|problem| problem.blocks()) {
+    let kept_back = |problem: &&Problem| problem.blocks() || matches!(problem, Problem::Release(_));
+    match report.problems.iter().find(kept_back) {
+        Some(_) if until == Until::Follow => Ok(()),
         Some(problem) => Err(Failure::new(Exit::Data, problem)),
+        None if report.interrupted && until != Until::Follow => {
+            let (done, known) = (report.progress.rows_done(), report.progress.rows_known);
+            let message = format!("interrupted at offset {done} of {known}: run it again to go on");
+            Err(Failure::new(Exit::Unavailable, message))
+        }
         None => Ok(()),
     }
 }
@@ -99,7 +108,8 @@ pub async fn drive(driver: &mut FileDriver, until: Until, stop: watch::Receiver<
         Notice::Discarded { feed, file_count } => {
             tracing::warn!(view = %feed.view, file_count, "removed rows of a step that never committed");
         }
-        Notice::Problem(problem) => tracing::error!("{problem}"),
+        // A run that ends tells its problems at the end; one that goes on tells them as they come.
+        Notice::Problem(problem) if until == Until::Follow => tracing::error!("{problem}"),
         _ => {}
     };
     let report = driver.run(until, &mut notify, stop).await;
@@ -134,6 +144,8 @@ fn stream_failure(error: StreamError) -> Failure {
         StreamError::Registry(error) => return registry_failure(error.clone()),
         StreamError::Store { source: StoreError::Held { .. }, .. } => Exit::Unavailable,
         StreamError::NoViews => Exit::NotFound,
+        StreamError::Unavailable { .. } => Exit::Unavailable,
+        StreamError::OtherSource { .. } => Exit::Usage,
         StreamError::OtherLog { .. } | StreamError::AheadOfLog { .. } | StreamError::Ingest(_) => Exit::Data,
         StreamError::Store { .. } | StreamError::Sink { .. } => Exit::Io,
         _ => Exit::Internal,

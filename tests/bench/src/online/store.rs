@@ -23,7 +23,7 @@ pub(crate) async fn fill(directory: &Path, version: &LiveVersion) -> anyhow::Res
     let store = EmbeddedStore::open(&directory.join("online.redb"), &holder)?;
     let inputs = departures(version)?;
     let (keys, rows) =
-        (CanonicalRows::of_columns(&inputs, version.view().key_columns())?, CanonicalRows::new(&inputs)?);
+        (CanonicalRows::of_columns(&inputs, version.view().key_columns().iter().copied())?, CanonicalRows::new(&inputs)?);
     let mut scratch = Vec::new();
     let puts = (0..inputs.num_rows()).map(|row| {
         let mut fields = Vec::new();

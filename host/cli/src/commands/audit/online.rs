@@ -91,9 +91,18 @@ async fn look_up(
     let features = [parse_version(&args.view)?.0.to_string()];
     let bar = progress::rows("lookups", keys.len() as u64);
     let mut groups: BTreeMap<Cutting, Vec<LookedUp>> = BTreeMap::new();
-    for chunk in keys.chunks(REQUEST_ROWS) {
+    let mut chunks: Vec<_> = keys.chunks(REQUEST_ROWS).collect();
+    while let Some(chunk) = chunks.pop() {
         let batch = decode_keys(&fields, chunk.iter().copied()).or_exit(Exit::Internal)?;
-        let answer = client.get(&features, &batch, as_of).await.map_err(client_failure)?;
+        let halves = chunk.split_at(chunk.len() / 2);
+        let answer = match client.get(&features, &batch, as_of).await {
+            // The server's limits may be lower than ours.
+            Err(error) if error.is_limit() && chunk.len() > 1 => {
+                chunks.extend([halves.0, halves.1]);
+                continue;
+            }
+            answer => answer.map_err(client_failure)?,
+        };
         let rows: &ViewRows =
             answer.views.first().ok_or_else(|| Failure::new(Exit::Data, "the server answered for no view"))?;
         let (_, positions) = rows.position.clone().ok_or_else(|| {
@@ -103,6 +112,11 @@ async fn look_up(
             )
         })?;
         let canonical = rows.rows.canonical().or_exit(Exit::Data)?;
+        // Rows may be unavailable because the request as a whole was too much.
+        if chunk.len() > 1 && canonical.contains(&None) {
+            chunks.extend([halves.0, halves.1]);
+            continue;
+        }
         let looked_up = canonical.into_iter().enumerate().map(|(row, bytes)| LookedUp {
             key: chunk[row].clone(),
             as_of: answer.as_of[row],

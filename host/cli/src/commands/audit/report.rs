@@ -3,6 +3,7 @@
 use serde::Serialize;
 use trifold_model::{EntityKey, EventTime, FeatureView, decode_keys, first_difference};
 
+use crate::exit::Exit;
 use crate::output;
 
 /// What an audit found.
@@ -65,13 +66,23 @@ impl Report {
         Report { view: view.name.to_string(), audited, show, ..Report::default() }
     }
 
-    /// Whether everything agreed, and was there to be compared.
-    pub(super) fn is_clean(&self) -> bool {
-        self.compared > 0 && self.differing == 0 && self.missing == 0 && self.extra == 0 && self.unavailable == 0
+    /// Why the audit is not passed: something differed, or something could not be compared.
+    pub(super) fn refusal(&self) -> Option<Exit> {
+        match self.differing + self.missing + self.extra {
+            0 if self.compared > 0 && self.unavailable == 0 => None,
+            0 => Some(Exit::Unavailable),
+            _ => Some(Exit::Refused),
+        }
     }
 
     /// The verdict in a sentence.
     pub(super) fn verdict(&self) -> String {
+        if self.compared == 0 && self.missing + self.extra == 0 {
+            return format!(
+                "view {}: nothing was compared, {} rows were unavailable",
+                self.view, self.unavailable
+            );
+        }
         let first = self.mismatches.first().map_or_else(String::new, |mismatch| {
             format!(
                 "; first {} ({}): field {}: {} against {} in the backfill",

@@ -1,0 +1,119 @@
+//! A registry that is missing, cannot be written, or is damaged; views and versions that are not in it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use trifold_cli::exit::Exit;
+use trifold_tests::command::Trifold;
+use trifold_tests::guests::component;
+
+use crate::site::{departures, empty, log, of_view, parquet, stream, with_views};
+
+const ROWS: usize = 50;
+
+#[test]
+fn a_registry_that_is_not_there() {
+    let trifold = empty();
+    parquet(&log(&trifold).join("0.parquet"), &departures(ROWS));
+    let (log, parts) = (log(&trifold), ["there is no registry at", "data/registry", "push a component first"]);
+    let log = log.to_str().unwrap();
+    let commands: [&[&str]; 6] = [
+        &["views"],
+        &["release", "flight_profile"],
+        &["stream", "--events", log],
+        &["up", "--events", log, "--listen", "127.0.0.1:0"],
+        &["backfill", "flight_profile", "--events", log, "--out", "out"],
+        &["audit", "flight_profile", "--events", log],
+    ];
+    for command in commands {
+        trifold.run(command).refused(Exit::NotFound, &parts);
+    }
+    assert!(!trifold.data("registry").exists());
+}
+
+/// Permissions do not stop a superuser, so the directory is one that takes no files from anybody.
+#[test]
+fn a_registry_that_takes_no_files() {
+    let trifold = empty();
+    let wasm = component("flight-profile", &[]);
+    let push = ["push", wasm.path.to_str().unwrap()];
+    fs::create_dir(trifold.data("")).unwrap();
+    symlink("/sys/kernel", trifold.data("registry")).unwrap();
+    trifold.run(push).refused(Exit::Io, &["the registry is read-only", "data/registry/components"]);
+    fs::remove_file(trifold.data("registry")).unwrap();
+    fs::write(trifold.data("registry"), "a file").unwrap();
+    trifold.run(push).refused(Exit::Io, &["data/registry"]);
+    trifold.run(["views"]).refused(Exit::Io, &["data/registry"]);
+    fs::remove_file(trifold.data("registry")).unwrap();
+    trifold.run(push).succeeded();
+}
+
+#[test]
+fn views_and_versions_that_are_not_there() {
+    let trifold = with_views();
+    let parts = ["there is no view nope", "aircraft_status, flight_profile"];
+    trifold.run(["release", "nope"]).refused(Exit::NotFound, &parts);
+    trifold.run(["release", "nope@1"]).refused(Exit::NotFound, &parts);
+    let parts = ["view flight_profile has no version 9; it has 1"];
+    trifold.run(["release", "flight_profile@9"]).refused(Exit::NotFound, &parts);
+    trifold
+        .run(["release", "flight_profile@one"])
+        .refused(Exit::Usage, &["names no version", "`flight_profile@2`"]);
+    trifold.run(["release", "Flight"]).refused(Exit::Usage, &["`Flight` is not a valid view name"]);
+    parquet(&log(&trifold).join("0.parquet"), &departures(ROWS));
+    let log = log(&trifold);
+    let events = ["--events", log.to_str().unwrap()];
+    let run = |command: &[&str]| trifold.run(command.iter().chain(&events));
+    run(&["backfill", "nope", "--out", "out"]).refused(Exit::NotFound, &["no version of view nope is in force"]);
+    run(&["backfill", "flight_profile@9", "--out", "out"]).refused(Exit::NotFound, &parts);
+    run(&["audit", "nope"]).refused(Exit::NotFound, &["no version of view nope is in force"]);
+    run(&["stream", "--views", "nope"]).refused(Exit::NotFound, &["there is no view nope"]);
+    run(&["stream", "--views", "flight_profile,nope"]).refused(Exit::NotFound, &["there is no view nope"]);
+    run(&["stream", "--views", "flight_profile"]).succeeded();
+}
+
+/// The only component file of a digest.
+fn blob(trifold: &Trifold, package: &str) -> std::path::PathBuf {
+    let digest = component(package, &[]).digest;
+    trifold.data(format!("registry/components/sha256/{digest}.wasm"))
+}
+
+#[test]
+fn a_damaged_component_stops_its_view_alone() {
+    let trifold = with_views();
+    parquet(&log(&trifold).join("0.parquet"), &departures(ROWS));
+    let path = blob(&trifold, "flight-profile");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[2_000] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let parts = [name, "is damaged", "push it again to restore it"];
+    let log = log(&trifold);
+    let backfill =
+        |view: &'static str| trifold.run(["backfill", view, "--out", view, "--events", log.to_str().unwrap()]);
+    backfill("flight_profile").refused(Exit::Data, &parts);
+    backfill("aircraft_status").succeeded();
+    let summary = stream(&trifold).json();
+    assert_eq!(of_view(&summary, "aircraft_status")["next-offset"], ROWS);
+    let problem = summary["problems"][0].as_str().unwrap();
+    assert!(problem.contains("view flight_profile") && problem.contains("is damaged"), "{problem}");
+    // As the message says.
+    let wasm = component("flight-profile", &[]);
+    trifold.run(["push", wasm.path.to_str().unwrap()]).succeeded();
+    let summary = stream(&trifold).succeeded().json();
+    assert_eq!(of_view(&summary, "flight_profile")["next-offset"], ROWS);
+}
+
+#[test]
+fn a_damaged_record_is_named() {
+    let trifold = with_views();
+    let second = component("flight-profile", &["v2"]);
+    trifold.run(["push", second.path.to_str().unwrap()]).succeeded();
+    let record = trifold.data("registry/views/flight_profile/versions/0000000002.json");
+    fs::write(&record, "{\"version\": 2").unwrap();
+    let parts = ["flight_profile/versions/0000000002.json", "cannot be used"];
+    trifold.run(["views"]).refused(Exit::Data, &parts);
+    trifold.run(["release", "flight_profile@2"]).refused(Exit::Data, &parts);
+    trifold.run(["release", "flight_profile@1"]).succeeded();
+    trifold.run(["release", "aircraft_status@1"]).succeeded();
+}

@@ -1,0 +1,79 @@
+//! Command lines and configuration that are wrong.
+
+use std::fs;
+
+use trifold_cli::exit::Exit;
+
+use crate::site::{departures, empty, log, parquet, with_views};
+
+#[test]
+fn every_mistake_of_a_configuration_file_is_named_at_once() {
+    let trifold = empty();
+    let text = "dat-dir = \"x\"\n[stream]\nstep-rows = \"many\"\nrows-format = \"csv\"\n[servers]\nport = 1\n";
+    fs::write(trifold.path("trifold.toml"), text).unwrap();
+    let parts = [
+        "the configuration file trifold.toml has errors",
+        "dat-dir: unknown key; known here are ",
+        "stream.step-rows",
+        "stream.rows-format: `csv` is none of parquet, jsonl",
+        "servers: unknown key",
+    ];
+    for command in ["config", "views"] {
+        trifold.run([command]).refused(Exit::Usage, &parts);
+    }
+    fs::write(trifold.path("good.toml"), "[stream]\nstep-rows = 7").unwrap();
+    let shown = trifold.run(["--config", "good.toml", "config"]).succeeded().stdout;
+    assert!(shown.contains("step-rows = 7"), "{shown}");
+}
+
+#[test]
+fn configuration_files_that_cannot_be_read() {
+    let trifold = empty();
+    trifold.run(["--config", "none.toml", "config"]).refused(Exit::Usage, &["none.toml"]);
+    fs::write(trifold.path("trifold.toml"), "data-dir: x").unwrap();
+    trifold.run(["config"]).refused(Exit::Usage, &["trifold.toml is not TOML", "line 1"]);
+}
+
+#[test]
+fn wrong_command_lines() {
+    let trifold = empty();
+    for (line, parts) in [
+        (&["steam"][..], &["steam", "stream"][..]),
+        (&[][..], &["Usage"][..]),
+        (&["stream"], &["--events"]),
+        (&["stream", "--events", "x", "--follow", "--stop-at", "3"], &["--follow", "--stop-at"]),
+        (&["stream", "--events", "x", "--step-rows", "few"], &["few", "--step-rows"]),
+        (&["backfill", "v", "--events", "x"], &["--out"]),
+        (&["views", "--format", "yaml"], &["yaml", "text, json"]),
+        (&["views", "--log", "=!"], &["the log filter `=!` is wrong"]),
+        (&["audit", "v", "--events", "x", "--as-of", "0"], &["--online"]),
+    ] {
+        trifold.run(line).refused(Exit::Usage, parts);
+    }
+}
+
+#[test]
+fn environment_variables_are_named_when_they_are_wrong() {
+    let trifold = empty();
+    let mut command = trifold.command(["stream", "--events", "x"]);
+    let ran = trifold_tests::command::Ran::of(command.env("TRIFOLD_STEP_ROWS", "few"));
+    ran.refused(Exit::Usage, &["few", "--step-rows"]);
+}
+
+#[test]
+fn questions_that_contradict_themselves() {
+    let trifold = with_views();
+    parquet(&log(&trifold).join("0.parquet"), &departures(50));
+    let log = log(&trifold);
+    let backfill = ["backfill", "flight_profile", "--out", "out", "--events", log.to_str().unwrap()];
+    let run = |arguments: &[&str]| trifold.run(backfill.iter().chain(arguments));
+    run(&["--position", "5"]).refused(Exit::Usage, &["`--position` goes with `--cut position`"]);
+    run(&["--cut", "position", "--before"]).refused(Exit::Usage, &["add `--position OFFSET`"]);
+    run(&["--cut", "arrival"]).refused(Exit::Usage, &["the cut `arrival` needs arrival times", "--arrival"]);
+    run(&["--spine", "none.parquet"]).refused(Exit::NotFound, &["none.parquet"]);
+    run(&[]).succeeded();
+    run(&["--cut", "position"]).refused(Exit::Usage, &["holds the rows of another backfill", "--overwrite"]);
+    run(&["--cut", "position", "--overwrite"]).succeeded();
+    let audit = ["audit", "flight_profile", "--rows", "x", "--online", "--events", log.to_str().unwrap()];
+    trifold.run(audit).refused(Exit::Usage, &["`--rows` and `--online` are two audits"]);
+}
