@@ -102,7 +102,8 @@ fn runners_take_nothing_of_the_sandbox_that_computes() {
         for source in source::of(&format!("host/{runner}")) {
             for rest in source.code.split("trifold_sandbox").skip(1) {
                 let names = rest.trim_start_matches("::").split(';').next().unwrap_or_default();
-                let names = names.trim_matches(['{', '}']).split(',').map(str::trim).filter(|name| !name.is_empty());
+                let names =
+                    names.trim_matches(['{', '}']).split(',').map(str::trim).filter(|name| !name.is_empty());
                 for name in names {
                     let harmless = ["Budget", "Cause"].contains(&name);
                     assert!(harmless, "{} takes `{name}` from the sandbox", source.path);

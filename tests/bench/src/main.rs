@@ -44,15 +44,13 @@ fn main() -> anyhow::Result<()> {
         return say(&catalog::list());
     }
     let effort = if arguments.quick { Effort::Quick } else { Effort::Full };
-    let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.starts_with(only));
+    let wanted =
+        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.starts_with(only));
     if !CATALOG.iter().any(|measured| wanted(measured.name)) {
         anyhow::bail!("nothing to measure has a name like that; `--list` names everything");
     }
     let mut entries = Vec::new();
-    for (names, run) in [
-        (sandbox::NAMES, sandbox::run as catalog::Run),
-        (online::NAMES, online::run),
-    ] {
+    for (names, run) in [(sandbox::NAMES, sandbox::run as catalog::Run), (online::NAMES, online::run)] {
         if names.iter().any(|name| wanted(name)) {
             entries.extend(run(effort, &wanted).with_context(|| format!("measuring {}", names.join(", ")))?);
         }

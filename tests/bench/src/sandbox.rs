@@ -45,11 +45,14 @@ pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Resu
 
 fn payments(transform: &Transform, rows: usize) -> anyhow::Result<RecordBatch> {
     let mut random = Random::new(1);
-    let mut floats = |end| -> ArrayRef {
-        Arc::new(Float64Array::from_iter_values((0..rows).map(|_| random.float(end))))
-    };
-    let columns =
-        vec![Arc::new(Int64Array::from_iter_values(0..rows as i64)) as ArrayRef, floats(900.0), floats(5e4), floats(1e5)];
+    let mut floats =
+        |end| -> ArrayRef { Arc::new(Float64Array::from_iter_values((0..rows).map(|_| random.float(end)))) };
+    let columns = vec![
+        Arc::new(Int64Array::from_iter_values(0..rows as i64)) as ArrayRef,
+        floats(900.0),
+        floats(5e4),
+        floats(1e5),
+    ];
     Ok(RecordBatch::try_new(transform.view().input_schema().clone(), columns)?)
 }
 
@@ -91,7 +94,10 @@ fn check_alike(transform: &Transform, inputs: &RecordBatch, native: &[ArrayRef])
         let alike = match ours.as_primitive_opt::<Float64Type>() {
             Some(ours) => {
                 let native = native.as_primitive::<Float64Type>().values();
-                ours.values().iter().zip(native).all(|(ours, native)| (ours - native).abs() <= native.abs() * 1e-14)
+                ours.values()
+                    .iter()
+                    .zip(native)
+                    .all(|(ours, native)| (ours - native).abs() <= native.abs() * 1e-14)
             }
             None => ours == native,
         };

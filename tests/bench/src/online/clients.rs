@@ -47,7 +47,11 @@ impl Clients {
 type Client = (OnlineServiceClient<Channel>, Random);
 
 /// The microseconds that each answer took.
-async fn ask((mut client, mut random): Client, start: Instant, length: Duration) -> anyhow::Result<(Client, Vec<f64>)> {
+async fn ask(
+    (mut client, mut random): Client,
+    start: Instant,
+    length: Duration,
+) -> anyhow::Result<(Client, Vec<f64>)> {
     let mut micros = Vec::new();
     while start.elapsed() < length {
         let request = request(random.below(ENTITIES));

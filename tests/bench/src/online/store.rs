@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use trifold_model::types::UTC;
 use trifold_model::{CanonicalRows, EventTime, LogId, Positions};
 use trifold_pipeline::LiveVersion;
@@ -22,8 +24,10 @@ pub(crate) async fn fill(directory: &Path, version: &LiveVersion) -> anyhow::Res
     let holder = Holder { pid: std::process::id(), command: "bench".to_owned(), since: NOW };
     let store = EmbeddedStore::open(&directory.join("online.redb"), &holder)?;
     let inputs = departures(version)?;
-    let (keys, rows) =
-        (CanonicalRows::of_columns(&inputs, version.view().key_columns().iter().copied())?, CanonicalRows::new(&inputs)?);
+    let (keys, rows) = (
+        CanonicalRows::of_columns(&inputs, version.view().key_columns().iter().copied())?,
+        CanonicalRows::new(&inputs)?,
+    );
     let mut scratch = Vec::new();
     let puts = (0..inputs.num_rows()).map(|row| {
         let mut fields = Vec::new();
@@ -72,7 +76,8 @@ fn departures(version: &LiveVersion) -> anyhow::Result<RecordBatch> {
             "carrier" => Arc::new(StringArray::from_iter_values((0..ENTITIES).map(carrier))),
             "flight" => Arc::new(Int64Array::from_iter_values((0..ENTITIES).map(flight))),
             "event_time" | "scheduled_time" => {
-                let times = TimestampMicrosecondArray::from_iter_values((0..ENTITIES).map(|row| NOW.0 - row as i64));
+                let times =
+                    TimestampMicrosecondArray::from_iter_values((0..ENTITIES).map(|row| NOW.0 - row as i64));
                 Arc::new(times.with_timezone(UTC))
             }
             "origin" | "dest" => {
@@ -81,9 +86,9 @@ fn departures(version: &LiveVersion) -> anyhow::Result<RecordBatch> {
             "cancelled" => Arc::new(BooleanArray::from(cancelled.clone())),
             "dep_delay" | "arr_delay" => minutes(90.0),
             "air_time" => minutes(400.0),
-            "distance" => {
-                Arc::new(Float64Array::from_iter_values((0..ENTITIES).map(|_| 100.0 + random.float(2500.0).round())))
-            }
+            "distance" => Arc::new(Float64Array::from_iter_values(
+                (0..ENTITIES).map(|_| 100.0 + random.float(2500.0).round()),
+            )),
             other => anyhow::bail!("the view of flights reads {other}, of which the benchmark knows nothing"),
         })
     });
@@ -93,7 +98,8 @@ fn departures(version: &LiveVersion) -> anyhow::Result<RecordBatch> {
 
 /// A request for all features of one entity.
 pub(crate) fn request(entity: u64) -> GetFeaturesRequest {
-    let column = |name: &str, values| Column { name: name.to_owned(), null_rows: Vec::new(), values: Some(values) };
+    let column =
+        |name: &str, values| Column { name: name.to_owned(), null_rows: Vec::new(), values: Some(values) };
     GetFeaturesRequest {
         features: vec!["flight_profile".to_owned()],
         entities: vec![
