@@ -127,7 +127,7 @@ fn too_many_rows_and_too_many_bytes() {
     assert_eq!(answer.views[0].statuses.len(), ROWS_MAX);
     let long = "U".repeat(BYTES_MAX + 1);
     let large = vec![texts("carrier", &[&long]), numbers("flight", vec![1])];
-    check(&["flight_profile"], large, Code::OutOfRange, &["65536 bytes"]);
+    check(&["flight_profile"], large, Code::ResourceExhausted, &["65536 bytes"]);
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn orders(transform: &Transform) -> Vec<(i64, i64, Option<ErrorCode>)> {
     };
     let order = |row: usize| match row {
         _ if row < CROWD => dear(row % 8),
-        _ if row % 31 == 0 => dear(row / 31 % 8),
+        _ if row.is_multiple_of(31) => dear(row / 31 % 8),
         _ => (1, 1, None),
     };
     (0..ROWS).map(order).collect()

@@ -132,6 +132,7 @@ fn job(version: &LiveVersion, position: u64) -> Job {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "a run that fails is repeated from its seed")]
 #[test]
 fn lookups_after_kills_are_those_of_a_backfill() {
     let trifold = Trifold::new(PROGRAM);
