@@ -92,10 +92,25 @@ async fn measure(trifold: &str, bare: &str, effort: Effort) -> anyhow::Result<Ve
     ours.window(length).await?;
     baseline.window(length).await?;
     let (mut our_windows, mut bare_windows) = (Vec::new(), Vec::new());
+    let cpu = || -> f64 {
+        let s = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let f: Vec<_> = s.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+        (f[11].parse::<f64>().unwrap_or(0.0) + f[12].parse::<f64>().unwrap_or(0.0)) * 1e4
+    };
+    let (mut c1, mut c2) = (Vec::new(), Vec::new());
     for _ in 0..windows {
+        let a = cpu();
         our_windows.push(ours.window(length).await?);
+        let b = cpu();
         bare_windows.push(baseline.window(length).await?);
+        let c = cpu();
+        c1.push((b - a) / (our_windows.last().map_or(1.0, |w| w.requests_per_second) * length.as_secs_f64()));
+        c2.push((c - b) / (bare_windows.last().map_or(1.0, |w| w.requests_per_second) * length.as_secs_f64()));
     }
+    let _ = std::io::Write::write_all(
+        &mut std::io::stdout(),
+        format!("cpu us per request: ours {:.1} bare {:.1}\n", median(c1), median(c2)).as_bytes(),
+    );
     let of = |windows: &[Window], figure: fn(&Window) -> f64| median(windows.iter().map(figure).collect());
     let entry = |name, figure| Entry::new(name, of(&our_windows, figure), of(&bare_windows, figure));
     Ok(vec![entry(LOOKUP, |window| window.requests_per_second)?, entry(P99, |window| window.p99_micros)?])

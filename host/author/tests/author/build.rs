@@ -23,11 +23,12 @@ fn the_same_source_gives_the_same_digest_in_two_directories() {
     let deeper = second.path().join("a directory/with a longer name");
     let one = built_in(first.path(), "stable", |_| ());
     // The second compiles its dependencies too, into a target directory of its own.
-    let two = built_in(&deeper, "stable", |options| options.target_dir = None);
+    let own_target = deeper.join("own");
+    let two = built_in(&deeper, "stable", |options| options.target_dir = Some(own_target.clone()));
     assert_eq!(one.digest, two.digest);
     assert_eq!(one.component, two.component);
     assert_eq!(one.digest, ComponentDigest::of(&one.component));
-    assert!(deeper.join("stable/target/guests").is_dir());
+    assert!(own_target.join("wasm32-unknown-unknown").is_dir());
 
     for machine in [first.path(), &sdk().canonicalize().unwrap()] {
         let machine = machine.to_str().unwrap();

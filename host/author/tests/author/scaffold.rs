@@ -12,7 +12,8 @@ fn a_new_crate_tests_natively_and_builds() {
 
     let built = build_ok(&options(&path));
     assert_eq!(built.package, "card-risk");
-    assert_eq!(built.path, path.canonicalize().unwrap().join("target/trifold/card-risk.wasm"));
+    // Below the crate's target directory, wherever the environment puts that.
+    assert!(built.path.ends_with("trifold/card-risk.wasm"), "{}", built.path.display());
     assert_eq!(std::fs::read(&built.path).unwrap(), built.component);
     wasmparser::validate(&built.component).unwrap();
 }
