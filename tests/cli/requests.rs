@@ -1,6 +1,6 @@
 //! Requests that ask for what is not there, for nothing, or for too much.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::runtime::Runtime;
 use tonic::Code;
@@ -28,19 +28,27 @@ struct Server {
     client: OnlineServiceClient<Channel>,
 }
 
-fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        let trifold = with_views();
-        let limits = format!("[server]\nrows-max = {ROWS_MAX}\nrequest-bytes-max = {BYTES_MAX}");
-        std::fs::write(trifold.path("trifold.toml"), limits).unwrap();
-        let (flights, stop) = (flights(), EVENTS.to_string());
-        trifold.run(["stream", "--events", flights.to_str().unwrap(), "--stop-at", &stop]).succeeded();
-        let running = trifold.start(["serve"]);
-        let runtime = runtime();
-        let client = runtime.block_on(OnlineServiceClient::connect(running.url.clone())).unwrap();
-        Server { trifold, running, runtime, client }
+/// The server, for as long as some test holds it. A static one would outlive the tests.
+fn server() -> Arc<Server> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let server = Arc::new(start());
+        *shared = Arc::downgrade(&server);
+        server
     })
+}
+
+fn start() -> Server {
+    let trifold = with_views();
+    let limits = format!("[server]\nrows-max = {ROWS_MAX}\nrequest-bytes-max = {BYTES_MAX}");
+    std::fs::write(trifold.path("trifold.toml"), limits).unwrap();
+    let (flights, stop) = (flights(), EVENTS.to_string());
+    trifold.run(["stream", "--events", flights.to_str().unwrap(), "--stop-at", &stop]).succeeded();
+    let running = trifold.start(["serve"]);
+    let runtime = runtime();
+    let client = runtime.block_on(OnlineServiceClient::connect(running.url.clone())).unwrap();
+    Server { trifold, running, runtime, client }
 }
 
 fn ask(features: &[&str], entities: Vec<Column>) -> Result<GetFeaturesResponse, tonic::Status> {
@@ -78,6 +86,7 @@ fn check(features: &[&str], entities: Vec<Column>, code: Code, parts: &[&str]) {
 
 #[test]
 fn views_and_features_that_are_not_there() {
+    let _shared = server();
     let parts = ["no view `nope` is in force", "aircraft_status, flight_profile"];
     check(&["nope"], known(), Code::NotFound, &parts);
     check(&["flight_profile", "nope.x"], known(), Code::NotFound, &parts);
@@ -88,6 +97,7 @@ fn views_and_features_that_are_not_there() {
 
 #[test]
 fn nothing_asked_for() {
+    let _shared = server();
     check(&[], known(), Code::InvalidArgument, &["no features are asked for"]);
     check(&["flight_profile"], Vec::new(), Code::InvalidArgument, &["no entities are given"]);
     let none = vec![texts("carrier", &[]), numbers("flight", Vec::new())];
@@ -96,6 +106,7 @@ fn nothing_asked_for() {
 
 #[test]
 fn keys_that_do_not_fit_the_view() {
+    let _shared = server();
     let view = ["flight_profile"];
     let check = |entities, parts: &[&str]| check(&view, entities, Code::InvalidArgument, parts);
     let parts = ["view flight_profile needs the entity columns carrier, flight", "`flight` is missing"];
@@ -120,6 +131,7 @@ fn keys_that_do_not_fit_the_view() {
 
 #[test]
 fn too_many_rows_and_too_many_bytes() {
+    let _shared = server();
     let rows = |count: usize| vec![texts("carrier", &vec!["UA"; count]), numbers("flight", vec![1; count])];
     let parts = ["asks for 501 rows, this server takes 500; split it"];
     check(&["flight_profile.route"], rows(ROWS_MAX + 1), Code::ResourceExhausted, &parts);
@@ -132,6 +144,7 @@ fn too_many_rows_and_too_many_bytes() {
 
 #[test]
 fn an_entity_that_never_was_is_empty_beside_one_that_is() {
+    let _shared = server();
     let entities = vec![texts("carrier", &["UA", "ZZ"]), numbers("flight", vec![1545, 1])];
     let answer = ask(&["flight_profile"], entities).unwrap();
     assert_eq!(answer.views[0].statuses, [RowStatus::Value, RowStatus::Empty].map(i32::from));
@@ -149,6 +162,7 @@ fn check_get(arguments: &[&str], exit: Exit, parts: &[&str]) {
 
 #[test]
 fn the_command_ends_with_the_code_of_the_refusal() {
+    let _shared = server();
     let key = "carrier=UA,flight=1545";
     let parts = ["no view `nope` is in force", "aircraft_status, flight_profile"];
     check_get(&["nope", "--key", key], Exit::NotFound, &parts);

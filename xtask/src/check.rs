@@ -83,7 +83,8 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Stage>, arguments: &[Strin
         outcome?;
         passed.push((stage.name(), begun.elapsed()));
     }
-    say(format!("{}\n{} stages passed", table(&passed), passed.len()));
+    let stages = if passed.len() == 1 { "stage" } else { "stages" };
+    say(format!("{}\n{} {stages} passed", table(&passed), passed.len()));
     Ok(())
 }
 

@@ -41,6 +41,9 @@ const NOW: EventTime = EventTime(1_400_000_000_000_000);
 pub(crate) fn run(effort: Effort, _wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
     let version = LiveVersion { version: 2, release: Some(2), transform: transform(Guest::FLIGHT_PROFILE)? };
     let directory = tempfile::tempdir()?;
+    if std::env::args().any(|a| a == "--quick") {
+        return prof(version, directory.path());
+    }
     let servers = runtime("server")?;
     let clients = runtime("client")?;
     let trifold = servers.block_on(start_trifold(version, directory.path()))?;
@@ -114,4 +117,74 @@ async fn measure(trifold: &str, bare: &str, effort: Effort) -> anyhow::Result<Ve
     let of = |windows: &[Window], figure: fn(&Window) -> f64| median(windows.iter().map(figure).collect());
     let entry = |name, figure| Entry::new(name, of(&our_windows, figure), of(&bare_windows, figure));
     Ok(vec![entry(LOOKUP, |window| window.requests_per_second)?, entry(P99, |window| window.p99_micros)?])
+}
+
+fn prof(version: LiveVersion, directory: &std::path::Path) -> anyhow::Result<Vec<Entry>> {
+    use trifold_store::OnlineStore;
+    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let store = rt.block_on(store::fill(directory, &version))?;
+    let inputs = store::departures(&version)?;
+    let keys = trifold_model::CanonicalRows::of_columns(&inputs, version.view().key_columns().iter().copied())?;
+    let mut scratch = Vec::new();
+    let keys: Vec<_> = (0..inputs.num_rows()).map(|row| keys.key(row, &mut scratch)).collect();
+    let state = version.state_id();
+    let n = 20_000;
+    let mut random = crate::random::Random::new(9);
+    let mut picks: Vec<usize> = (0..n).map(|_| random.below(100_000) as usize).collect();
+    let cpu = || -> f64 {
+        let s = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        s.split_whitespace().next().and_then(|x| x.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    let mut out = String::new();
+    for round in 0..3 {
+        let _ = round;
+        picks.rotate_left(1);
+        let mut stage = |name: &str, f: &mut dyn FnMut(usize)| {
+            let a = cpu();
+            for &p in &picks {
+                f(p)
+            }
+            out.push_str(&format!("{name}: {:.2} us\n", (cpu() - a) / n as f64 / 1e3));
+        };
+        stage("state_id", &mut |_| {
+            std::hint::black_box(version.state_id());
+        });
+        stage("store.read", &mut |p| {
+            std::hint::black_box(rt.block_on(store.read(state, std::slice::from_ref(&keys[p])))).ok();
+        });
+        let snaps: Vec<_> = picks[..100]
+            .iter()
+            .map(|&p| rt.block_on(store.read(state, std::slice::from_ref(&keys[p]))).ok())
+            .collect();
+        let mut k = 0;
+        stage("decode_rows", &mut |_| {
+            k = (k + 1) % 100;
+            let s = snaps[k].as_ref();
+            let r = s.and_then(|s| s.records[0].as_ref());
+            if let Some(r) = r {
+                std::hint::black_box(trifold_model::decode_rows(&version.view().inputs, [r.fields.as_slice()]))
+                    .ok();
+            }
+        });
+        let row = inputs.slice(5, 1);
+        stage("apply", &mut |_| {
+            std::hint::black_box(version.transform.apply(&row, &mut trifold_sandbox::Budget::unlimited()));
+        });
+        let mut warm = version.transform.warm()?;
+        stage("warm apply", &mut |_| {
+            std::hint::black_box(warm.apply(&row));
+        });
+        stage("lookup", &mut |p| {
+            std::hint::black_box(rt.block_on(trifold_pipeline::lookup(
+                &store,
+                vec![trifold_pipeline::ViewKeys { version: version.clone(), keys: vec![keys[p].clone()] }],
+                NOW,
+                &mut trifold_sandbox::Budget::fuel(2_000_000_000),
+            )))
+            .ok();
+        });
+        out.push('\n');
+    }
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), out.as_bytes());
+    Ok(Vec::new())
 }

@@ -63,7 +63,7 @@ fn flight(entity: u64) -> i64 {
 }
 
 /// The inputs of the view of flights, one row for each entity; a departure in thirty is cancelled.
-fn departures(version: &LiveVersion) -> anyhow::Result<RecordBatch> {
+pub(crate) fn departures(version: &LiveVersion) -> anyhow::Result<RecordBatch> {
     const AIRPORTS: [&str; 8] = ["ATL", "BOS", "EWR", "JFK", "LAX", "LGA", "ORD", "SFO"];
     let mut random = Random::new(3);
     let cancelled: Vec<bool> = (0..ENTITIES).map(|_| random.below(30) == 0).collect();
