@@ -20,19 +20,38 @@ pub(crate) fn empty() -> Trifold {
 
 /// A data directory in whose registry both views are in force. What is the same in all of them is made once.
 pub(crate) fn with_views() -> Trifold {
-    static MADE: OnceLock<Trifold> = OnceLock::new();
+    static MADE: OnceLock<Vec<(PathBuf, Vec<u8>)>> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let trifold = empty();
         for package in ["flight-profile", "aircraft"] {
             push(&trifold, &component(package, &[]).component);
         }
-        trifold
+        let mut files = Vec::new();
+        for part in ["registry", "cache"] {
+            read(&trifold.data(part), Path::new(part), &mut files);
+        }
+        files
     });
     let trifold = empty();
-    for part in ["registry", "cache"] {
-        copy(&made.data(part), &trifold.data(part));
+    for (name, bytes) in made {
+        let path = trifold.data(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
     }
     trifold
+}
+
+/// The files below a directory, each under its name there with `name` before it.
+fn read(directory: &Path, name: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let name = name.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            read(&entry.path(), &name, files);
+        } else {
+            files.push((name, fs::read(entry.path()).unwrap()));
+        }
+    }
 }
 
 /// Pushes and releases a component.
@@ -41,19 +60,6 @@ pub(crate) fn push(trifold: &Trifold, wasm: &[u8]) {
     let path = trifold.path("pushed.wasm");
     fs::write(&path, wasm).unwrap();
     trifold.run(["push", path.to_str().unwrap(), "--release"]).succeeded();
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// The first departures, with all columns of the file.

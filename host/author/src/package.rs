@@ -107,7 +107,7 @@ mod tests {
             let expected = expected.map(|(from, to)| (PathBuf::from(from), to.to_owned()));
             assert_eq!(remap(&package(manifest, source), root), expected, "{manifest}");
         };
-        let index = Some("registry+https://github.com/rust-lang/crates.io-index");
+        let index = Some("registry+https://example.org/index");
         check(
             "/c/registry/src/index-1/dep-1.2.3/Cargo.toml",
             index,
