@@ -20,7 +20,7 @@ pub(crate) struct Tool {
 pub(crate) const C_COMPILER: Tool = Tool { program: "cc", what: "a C compiler", packages: &["gcc", "libc6-dev"] };
 
 /// An implementation of the canonical bytes that shares no code with ours is written in Python.
-pub(crate) const PYTHON: Tool = Tool { program: "python3", what: "Python 3", packages: &["python3-minimal"] };
+pub(crate) const PYTHON: Tool = Tool { program: "python3", what: "Python 3", packages: &["python3"] };
 
 /// Installs or names the tools that are missing.
 pub(crate) fn tools(tools: &[&Tool]) -> Result<(), Error> {
