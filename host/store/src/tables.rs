@@ -10,8 +10,10 @@
 //!
 //! Keys order bytewise, so the entities of a state lie together.
 
+use std::fmt;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{
     Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
@@ -72,12 +74,28 @@ pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<
 }
 
 /// The database with its tables. It is there until it is closed.
-#[derive(Debug)]
-pub(crate) struct Tables(Option<Database>);
+pub(crate) struct Tables {
+    database: Option<Database>,
+    /// What readers share between two commits, since to open it takes longer than to read a record.
+    latest: RwLock<Option<Arc<View>>>,
+}
+
+/// The tables as of one commit.
+struct View {
+    markers: ReadOnlyTable<[u8; 16], Bytes>,
+    records: ReadOnlyTable<Bytes, Bytes>,
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tables").field("database", &self.database).finish_non_exhaustive()
+    }
+}
 
 impl Drop for Tables {
     fn drop(&mut self) {
-        let database = self.0.take();
+        self.forget();
+        let database = self.database.take();
         if let Err(Failure::Panic(message)) = contained(|| {
             drop(database);
             Ok(())
@@ -89,11 +107,11 @@ impl Drop for Tables {
 
 impl Tables {
     pub(crate) fn new(database: Database) -> Self {
-        Tables(Some(database))
+        Tables { database: Some(database), latest: RwLock::default() }
     }
 
     fn database(&self) -> Result<&Database, Failure> {
-        self.0.as_ref().ok_or(Failure::Database(redb::Error::DatabaseClosed))
+        self.database.as_ref().ok_or(Failure::Database(redb::Error::DatabaseClosed))
     }
 
     /// The format of the store; a new database is laid out first. Somebody else's database has no format, which
@@ -126,25 +144,46 @@ impl Tables {
         Ok(transaction)
     }
 
+    /// The tables as of the last commit.
+    fn view(&self) -> Result<Arc<View>, Failure> {
+        if let Some(view) = &*self.latest.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(view.clone());
+        }
+        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        let transaction = self.database()?.begin_read()?;
+        let view = View { markers: transaction.open_table(MARKERS)?, records: transaction.open_table(RECORDS)? };
+        Ok(latest.insert(Arc::new(view)).clone())
+    }
+
+    /// Lets the next reader look for a later commit. A view is opened under the same lock, so that none from before
+    /// a commit is left behind after it.
+    fn forget(&self) {
+        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn finish(&self, transaction: WriteTransaction) -> Result<(), Failure> {
+        let committed = transaction.commit();
+        self.forget();
+        Ok(committed?)
+    }
+
     pub(crate) fn marker(&self, state: StateId) -> Result<Option<Marker>, Failure> {
-        stored_marker(&self.database()?.begin_read()?.open_table(MARKERS)?, state)
+        stored_marker(&self.view()?.markers, state)
     }
 
     pub(crate) fn read(&self, state: StateId, keys: &[EntityKey]) -> Result<Snapshot, Failure> {
-        let transaction = self.database()?.begin_read()?;
-        let marker = stored_marker(&transaction.open_table(MARKERS)?, state)?;
-        let table = transaction.open_table(RECORDS)?;
+        let view = self.view()?;
+        let marker = stored_marker(&view.markers, state)?;
         let mut place = state.0.to_vec();
-        let records = keys.iter().map(|key| stored_record(&table, state, key, &mut place));
+        let records = keys.iter().map(|key| stored_record(&view.records, state, key, &mut place));
         Ok(Snapshot { marker, records: records.collect::<Result<_, _>>()? })
     }
 
     pub(crate) fn scan(&self, state: StateId, after: Option<&EntityKey>, limit: usize) -> Result<Page, Failure> {
-        let transaction = self.database()?.begin_read()?;
-        let marker = stored_marker(&transaction.open_table(MARKERS)?, state)?;
-        let table = transaction.open_table(RECORDS)?;
+        let view = self.view()?;
+        let marker = stored_marker(&view.markers, state)?;
         let (first, end) = (first_place(state, after), end_place(state));
-        let mut range = table.range::<&[u8]>((bound(&first), bound(&end)))?;
+        let mut range = view.records.range::<&[u8]>((bound(&first), bound(&end)))?;
         let mut entries = Vec::new();
         for entry in range.by_ref().take(limit) {
             let (place, value) = entry?;
@@ -166,7 +205,7 @@ impl Tables {
             put_marker(&mut transaction.open_table(MARKERS)?, *state, marker)?;
             put_records(&mut transaction.open_table(RECORDS)?, *state, puts)?;
         }
-        Ok(transaction.commit()?)
+        self.finish(transaction)
     }
 
     pub(crate) fn clear(&self, state: StateId) -> Result<(), Failure> {
@@ -174,7 +213,7 @@ impl Tables {
         transaction.open_table(MARKERS)?.remove(state.0)?;
         let (first, end) = (first_place(state, None), end_place(state));
         transaction.open_table(RECORDS)?.retain_in::<&[u8], _>((bound(&first), bound(&end)), |_, _| false)?;
-        Ok(transaction.commit()?)
+        self.finish(transaction)
     }
 }
 

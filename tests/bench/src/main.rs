@@ -4,6 +4,7 @@
 //! Reading order: `catalog` (what is measured against what), `measure` (medians in turns), then `sandbox`,
 //! `backfill` and `online`; `guests` builds the components and `random` makes the data from a seed.
 
+mod backfill;
 mod catalog;
 mod guests;
 mod measure;
@@ -19,6 +20,10 @@ use clap::Parser;
 
 use crate::catalog::CATALOG;
 use crate::measure::Effort;
+
+/// That of the `trifold` command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures Trifold against baselines in the same run and writes target/bench/report.json.
 #[derive(Parser)]
@@ -40,6 +45,9 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let Some(json) = &arguments.backfill_child {
+        return backfill::memory::child(json);
+    }
     if arguments.list {
         return say(&catalog::list());
     }
@@ -50,7 +58,11 @@ fn main() -> anyhow::Result<()> {
         anyhow::bail!("nothing to measure has a name like that; `--list` names everything");
     }
     let mut entries = Vec::new();
-    for (names, run) in [(sandbox::NAMES, sandbox::run as catalog::Run), (online::NAMES, online::run)] {
+    for (names, run) in [
+        (sandbox::NAMES, sandbox::run as catalog::Run),
+        (online::NAMES, online::run),
+        (backfill::NAMES, backfill::run),
+    ] {
         if names.iter().any(|name| wanted(name)) {
             entries.extend(run(effort, &wanted).with_context(|| format!("measuring {}", names.join(", ")))?);
         }

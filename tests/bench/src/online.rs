@@ -41,9 +41,6 @@ const NOW: EventTime = EventTime(1_400_000_000_000_000);
 pub(crate) fn run(effort: Effort, _wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
     let version = LiveVersion { version: 2, release: Some(2), transform: transform(Guest::FLIGHT_PROFILE)? };
     let directory = tempfile::tempdir()?;
-    if std::env::args().any(|a| a == "--quick") {
-        return prof(version, directory.path());
-    }
     let servers = runtime("server")?;
     let clients = runtime("client")?;
     let trifold = servers.block_on(start_trifold(version, directory.path()))?;
@@ -63,9 +60,9 @@ async fn start_trifold(version: LiveVersion, directory: &std::path::Path) -> any
     let (live, follow) = watch::channel(Arc::new(LiveViews { views }));
     // The limits of the default configuration.
     let config = ServerConfig {
-        rows_max: 10_000,
+        rows_max: 1_000,
         request_bytes_max: 4 << 20,
-        request_fuel: 2_000_000_000,
+        request_fuel: 500_000_000,
         drain: Duration::from_secs(10),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -95,96 +92,11 @@ async fn measure(trifold: &str, bare: &str, effort: Effort) -> anyhow::Result<Ve
     ours.window(length).await?;
     baseline.window(length).await?;
     let (mut our_windows, mut bare_windows) = (Vec::new(), Vec::new());
-    let cpu = || -> f64 {
-        let s = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        let f: Vec<_> = s.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        (f[11].parse::<f64>().unwrap_or(0.0) + f[12].parse::<f64>().unwrap_or(0.0)) * 1e4
-    };
-    let (mut c1, mut c2) = (Vec::new(), Vec::new());
     for _ in 0..windows {
-        let a = cpu();
         our_windows.push(ours.window(length).await?);
-        let b = cpu();
         bare_windows.push(baseline.window(length).await?);
-        let c = cpu();
-        c1.push((b - a) / (our_windows.last().map_or(1.0, |w| w.requests_per_second) * length.as_secs_f64()));
-        c2.push((c - b) / (bare_windows.last().map_or(1.0, |w| w.requests_per_second) * length.as_secs_f64()));
     }
-    let _ = std::io::Write::write_all(
-        &mut std::io::stdout(),
-        format!("cpu us per request: ours {:.1} bare {:.1}\n", median(c1), median(c2)).as_bytes(),
-    );
     let of = |windows: &[Window], figure: fn(&Window) -> f64| median(windows.iter().map(figure).collect());
     let entry = |name, figure| Entry::new(name, of(&our_windows, figure), of(&bare_windows, figure));
     Ok(vec![entry(LOOKUP, |window| window.requests_per_second)?, entry(P99, |window| window.p99_micros)?])
-}
-
-fn prof(version: LiveVersion, directory: &std::path::Path) -> anyhow::Result<Vec<Entry>> {
-    use trifold_store::OnlineStore;
-    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let store = rt.block_on(store::fill(directory, &version))?;
-    let inputs = store::departures(&version)?;
-    let keys = trifold_model::CanonicalRows::of_columns(&inputs, version.view().key_columns().iter().copied())?;
-    let mut scratch = Vec::new();
-    let keys: Vec<_> = (0..inputs.num_rows()).map(|row| keys.key(row, &mut scratch)).collect();
-    let state = version.state_id();
-    let n = 20_000;
-    let mut random = crate::random::Random::new(9);
-    let mut picks: Vec<usize> = (0..n).map(|_| random.below(100_000) as usize).collect();
-    let cpu = || -> f64 {
-        let s = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-        s.split_whitespace().next().and_then(|x| x.parse::<f64>().ok()).unwrap_or(0.0)
-    };
-    let mut out = String::new();
-    for round in 0..3 {
-        let _ = round;
-        picks.rotate_left(1);
-        let mut stage = |name: &str, f: &mut dyn FnMut(usize)| {
-            let a = cpu();
-            for &p in &picks {
-                f(p)
-            }
-            out.push_str(&format!("{name}: {:.2} us\n", (cpu() - a) / n as f64 / 1e3));
-        };
-        stage("state_id", &mut |_| {
-            std::hint::black_box(version.state_id());
-        });
-        stage("store.read", &mut |p| {
-            std::hint::black_box(rt.block_on(store.read(state, std::slice::from_ref(&keys[p])))).ok();
-        });
-        let snaps: Vec<_> = picks[..100]
-            .iter()
-            .map(|&p| rt.block_on(store.read(state, std::slice::from_ref(&keys[p]))).ok())
-            .collect();
-        let mut k = 0;
-        stage("decode_rows", &mut |_| {
-            k = (k + 1) % 100;
-            let s = snaps[k].as_ref();
-            let r = s.and_then(|s| s.records[0].as_ref());
-            if let Some(r) = r {
-                std::hint::black_box(trifold_model::decode_rows(&version.view().inputs, [r.fields.as_slice()]))
-                    .ok();
-            }
-        });
-        let row = inputs.slice(5, 1);
-        stage("apply", &mut |_| {
-            std::hint::black_box(version.transform.apply(&row, &mut trifold_sandbox::Budget::unlimited()));
-        });
-        let mut warm = version.transform.warm()?;
-        stage("warm apply", &mut |_| {
-            std::hint::black_box(warm.apply(&row));
-        });
-        stage("lookup", &mut |p| {
-            std::hint::black_box(rt.block_on(trifold_pipeline::lookup(
-                &store,
-                vec![trifold_pipeline::ViewKeys { version: version.clone(), keys: vec![keys[p].clone()] }],
-                NOW,
-                &mut trifold_sandbox::Budget::fuel(2_000_000_000),
-            )))
-            .ok();
-        });
-        out.push('\n');
-    }
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), out.as_bytes());
-    Ok(Vec::new())
 }

@@ -68,6 +68,12 @@ pub use time::Timestamp;
 pub use trifold_sdk_macros::{Input, Output, row_view};
 pub use value::{Input, Output};
 
+/// The allocator of the target's standard library, in a version that begins with the heap that the linker laid out
+/// (`trifold build` asks for one). The standard library's own begins by growing the memory, in every call anew.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// Everything that a transform needs: `use trifold_sdk::prelude::*`.
 pub mod prelude {
     pub use std::collections::{BTreeMap, BTreeSet};

@@ -7,8 +7,8 @@ use std::thread;
 use anyhow::Context;
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use trifold_backfill::{Backfill, Report};
 
 use crate::backfill::events::properties;
@@ -34,7 +34,11 @@ impl Bare {
         }
         log.sort();
         fs::create_dir_all(&out)?;
-        let files = report.files.iter().map(|file| Ok(scan(&file.path, None, None)?.collect::<Result<_, _>>()?)).collect::<anyhow::Result<_>>()?;
+        let files = report
+            .files
+            .iter()
+            .map(|file| Ok(scan(&file.path, None, None)?.collect::<Result<_, _>>()?))
+            .collect::<anyhow::Result<_>>()?;
         let columns = backfill.job.source.columns([backfill.job.version.view()]).into_iter().collect();
         Ok(Bare { log, columns, files, out, threads: backfill.resources.threads })
     }
@@ -43,9 +47,9 @@ impl Bare {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         thread::scope(|scope| {
             let workers: Vec<_> = (0..self.threads).map(|worker| scope.spawn(move || self.part(worker))).collect();
-            workers.into_iter().try_for_each(|worker| {
-                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
+            workers
+                .into_iter()
+                .try_for_each(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })
     }
 

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -87,7 +89,8 @@ fn batch(
     let times: Vec<i64> = (0..count).map(|_| time(order, clock, random)).collect();
     let entities: Vec<u64> = (0..count).map(|_| random.below(ENTITIES)).collect();
     let cancelled: Vec<bool> = (0..count).map(|_| random.below(30) == 0).collect();
-    let timestamps = |times: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(times).with_timezone(UTC)) };
+    let timestamps =
+        |times: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(times).with_timezone(UTC)) };
     let mut airports =
         || -> ArrayRef { Arc::new(StringArray::from_iter_values((0..count).map(|_| random.pick(&AIRPORTS)))) };
     let (origins, dests) = (airports(), airports());
