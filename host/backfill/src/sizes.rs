@@ -30,9 +30,9 @@ impl Sizes {
         let share = resources.memory_bytes_max / resources.threads.clamp(1, resources.shards.max(1) as usize);
         let lane_bytes = share.max(Resources::MEMORY_BYTES_MIN);
         let row_bytes = row_bytes(job, recording)?;
-        // A merge of spilled runs holds two batches of each, so that with a sixty-fourth dozens of runs are
-        // merged at a time.
-        let batch_bytes = (lane_bytes / 64).min(BATCH_BYTES_MAX);
+        // A merge of spilled runs holds two batches of each, and as much again that nobody counts. With such a small
+        // part a hundred runs merge at a time in no more memory than sorting took.
+        let batch_bytes = (lane_bytes / 256).min(BATCH_BYTES_MAX);
         Ok(Sizes {
             batch_rows: (batch_bytes / row_bytes).clamp(BATCH_ROWS_MIN, BATCH_ROWS_MAX),
             sort_batch_bytes: (lane_bytes / 32).min(SORT_BATCH_BYTES_MAX),

@@ -26,6 +26,10 @@ use crate::error::BackfillError;
 /// Batches held between those who send and the one who sorts.
 const CHANNEL_BATCHES: usize = 2;
 
+/// Threads that read spilled runs. DataFusion would have one for each run, and what every thread keeps of the memory
+/// that it once had adds up.
+const SPILL_THREADS: usize = 2;
+
 /// What sorts need of the machine.
 #[derive(Debug, Clone)]
 pub(crate) struct SortLimits {
@@ -107,6 +111,7 @@ impl Sort {
             _ => BackfillError::Sort { what, source: Box::new(source) },
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(SPILL_THREADS)
             .build()
             .map_err(|error| failed(DataFusionError::IoError(error)))?;
         let mut rows = runtime.block_on(async { self.start(limits) }).map_err(failed)?;

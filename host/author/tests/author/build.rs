@@ -37,6 +37,21 @@ fn the_same_source_gives_the_same_digest_in_two_directories() {
 }
 
 #[test]
+fn the_memory_begins_with_room_for_a_heap() {
+    const STACK_AND_HEAP_BYTES: u64 = (1 << 20) + (256 << 10);
+    const PAGE_BYTES: u64 = 64 << 10;
+    let parent = tempfile::tempdir().unwrap();
+    let built = built_in(parent.path(), "roomy", |_| ());
+    let mut memories = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(&built.component) {
+        if let wasmparser::Payload::MemorySection(section) = payload.unwrap() {
+            memories.extend(section.into_iter().map(|memory| memory.unwrap().initial * PAGE_BYTES));
+        }
+    }
+    assert!(matches!(memories[..], [bytes] if bytes >= STACK_AND_HEAP_BYTES), "{memories:?}");
+}
+
+#[test]
 fn the_output_directory_can_be_chosen() {
     let parent = tempfile::tempdir().unwrap();
     let out = parent.path().join("components");
