@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_array::types::{Int64Type, TimestampMicrosecondType, UInt64Type};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, StringArray};
 use trifold_cli::exit::Exit;
 use trifold_eventlog::{RowFileWriter, RowFormat, read_row_files};
 use trifold_model::EntityKey;
@@ -138,6 +139,49 @@ fn a_changed_cell_of_an_emitted_row_is_found() {
     let ran = audit(&trifold, &["--format", "json"])
         .refused(Exit::Refused, &["1 of 1000 rows differ", "first 123 ", "field route: "]);
     assert_eq!(ran.json()["mismatches"][0]["number"], 123);
+}
+
+/// Changes row 5 of one column of the emitted rows: the audit names the column and both sides.
+#[track_caller]
+fn check_column(column: &str, change: impl FnOnce(RecordBatch) -> RecordBatch, sides: [&str; 2]) {
+    let trifold = streamed();
+    rewrite(&trifold, change);
+    let field = format!("field {column}: {} against {} in the backfill", sides[0], sides[1]);
+    audit(&trifold, &[]).refused(Exit::Refused, &["1 of 1000 rows differ", "first 5 ", &field]);
+}
+
+/// Replaces row 5 of a column of numbers or times.
+fn with_number<T: ArrowPrimitiveType>(batch: &RecordBatch, name: &str, value: T::Native) -> RecordBatch {
+    let index = batch.schema().index_of(name).unwrap();
+    let column = batch.column(index).as_primitive::<T>();
+    let cells = column.iter().enumerate().map(|(row, cell)| if row == 5 { Some(value) } else { cell });
+    let changed = cells.collect::<PrimitiveArray<T>>().with_data_type(column.data_type().clone());
+    let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+    columns[index] = Arc::new(changed);
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+#[test]
+fn columns_beside_the_value_are_compared_with_the_log_and_the_registry() {
+    let batch = flights_batch();
+    let time = batch.column_by_name("event_time").unwrap().as_primitive::<TimestampMicrosecondType>().value(5);
+    let changed = |batch: RecordBatch| with_number::<TimestampMicrosecondType>(&batch, "_event_time", time + 1);
+    check_column("_event_time", changed, [&(time + 1).to_string(), &time.to_string()]);
+    let id = batch.column_by_name("event_id").unwrap().as_string::<i32>().value(5).to_owned();
+    let changed = |batch: RecordBatch| {
+        with_text(&batch, "_event_id", |row, id| if row == 5 { "forged".to_owned() } else { id.to_owned() })
+    };
+    check_column("_event_id", changed, ["forged", &id]);
+    let flight = batch.column_by_name("flight").unwrap().as_primitive::<Int64Type>().value(5).to_string();
+    let changed = |batch: RecordBatch| with_number::<Int64Type>(&batch, "_key_flight", 0);
+    check_column("_key_flight", changed, ["0", &flight]);
+    let changed = |batch: RecordBatch| with_number::<UInt64Type>(&batch, "_version", 7);
+    check_column("_version", changed, ["7", "1"]);
+}
+
+/// The first events of the log.
+fn flights_batch() -> RecordBatch {
+    read_row_files(&flights(), None).unwrap().next().unwrap().unwrap()
 }
 
 #[test]

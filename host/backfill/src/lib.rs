@@ -91,6 +91,8 @@ pub struct ReplayAnswer<'a> {
     pub number: u64,
     /// The bytes of the entity's key.
     pub key: &'a [u8],
+    /// The time and the id of the event; `None` for a question.
+    pub event: Option<(EventTime, &'a str)>,
     /// The as-of time.
     pub as_of: EventTime,
     /// The canonical bytes of the value, or why there is none.

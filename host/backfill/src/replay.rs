@@ -34,6 +34,8 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
         Field::new("number", DataType::UInt64, false),
         Field::new("key", DataType::Binary, false),
+        Field::new("event_time", DataType::Int64, true),
+        Field::new("event_id", DataType::Utf8, true),
         Field::new("as_of", DataType::Int64, false),
         Field::new("canonical", DataType::Binary, true),
         Field::new("reason", DataType::Utf8, true),
@@ -181,6 +183,8 @@ impl Sink for ReplaySink<'_> {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(answered.numbers().clone()),
             Arc::new(answered.keys().clone()),
+            Arc::new(answered.event_times().clone()),
+            Arc::new(answered.event_ids().clone()),
             Arc::new(Int64Array::from_iter_values(answered.as_of.iter().map(|time| time.0))),
             Arc::new(BinaryArray::from_iter(canonical)),
             Arc::new(StringArray::from_iter(reasons)),
@@ -197,14 +201,18 @@ impl Sink for ReplaySink<'_> {
 fn hand_over(batch: &RecordBatch, each: &mut dyn FnMut(ReplayAnswer<'_>)) {
     let numbers = batch.column(0).as_primitive::<UInt64Type>().values();
     let keys = batch.column(1).as_binary::<i32>();
-    let as_of = batch.column(2).as_primitive::<Int64Type>().values();
-    let canonical = batch.column(3).as_binary::<i32>();
-    let reasons = batch.column(4).as_string::<i32>();
+    let event_times = batch.column(2).as_primitive::<Int64Type>();
+    let event_ids = batch.column(3).as_string::<i32>();
+    let as_of = batch.column(4).as_primitive::<Int64Type>().values();
+    let canonical = batch.column(5).as_binary::<i32>();
+    let reasons = batch.column(6).as_string::<i32>();
     for row in 0..batch.num_rows() {
         let known = canonical.is_valid(row);
+        let event = || (EventTime(event_times.value(row)), event_ids.value(row));
         each(ReplayAnswer {
             number: numbers[row],
             key: keys.value(row),
+            event: event_ids.is_valid(row).then(event),
             as_of: EventTime(as_of[row]),
             value: if known { Ok(canonical.value(row)) } else { Err(reasons.value(row)) },
         });

@@ -36,6 +36,16 @@ impl Answered {
     pub fn numbers(&self) -> &UInt64Array {
         self.questions.column(2).as_primitive()
     }
+
+    /// The time in microseconds of each event that asked; null for the questions of a spine.
+    pub fn event_times(&self) -> &Int64Array {
+        self.questions.column(4).as_primitive()
+    }
+
+    /// The id of each event that asked; null for the questions of a spine.
+    pub fn event_ids(&self) -> &StringArray {
+        self.questions.column(5).as_string()
+    }
 }
 
 /// Follows a sorted timeline and answers its questions.

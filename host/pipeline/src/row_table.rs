@@ -16,8 +16,7 @@ mod read;
 use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, StringBuilder, UInt16Builder};
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{
     Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, UInt64Array, new_null_array,
 };
@@ -27,7 +26,7 @@ use trifold_model::canonical::ForeignType;
 use trifold_model::types::UTC;
 use trifold_model::{DecodeError, EventTime, FeatureView, FieldType, RowStatus, decode_rows};
 
-pub use read::{ReadRows, read_rows};
+pub use read::{ReadEvents, ReadRows, read_rows};
 
 use crate::admission::ArrivalPolicy;
 use crate::ingest::Ingested;
@@ -243,12 +242,12 @@ impl RowTable {
         let asked = if self.schema.field(0).name() == column::SPINE_ROW {
             Asked::Spine { numbers, carried: &columns[LEAD + self.view.inputs.len()..] }
         } else {
-            let times = columns[4].as_primitive::<Int64Type>();
+            let times = answered.event_times().reinterpret_cast::<TimestampMicrosecondType>();
             Asked::Events {
                 partition,
                 offsets: numbers,
-                times: times.reinterpret_cast::<TimestampMicrosecondType>().with_timezone(UTC),
-                ids: columns[5].as_string(),
+                times: times.with_timezone(UTC),
+                ids: answered.event_ids(),
             }
         };
         self.batch(version, asked, &keys, &answered.as_of, &answered.rows)

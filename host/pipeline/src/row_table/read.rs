@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{TimestampMicrosecondType, UInt16Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{DataType, Schema};
 use trifold_model::canonical::is_arrow_type;
 use trifold_model::{
@@ -22,6 +22,8 @@ pub struct ReadRows {
     pub numbers: Vec<u64>,
     /// The entity of each row.
     pub keys: Vec<EntityKey>,
+    /// The events that asked; `None` for the rows of a spine.
+    pub events: Option<ReadEvents>,
     /// The as-of time of each row.
     pub as_of: Vec<EventTime>,
     /// The registry's number of the version that computed each row.
@@ -34,17 +36,27 @@ pub struct ReadRows {
     pub digests: Option<Vec<Option<RowDigest>>>,
 }
 
+/// The events of rows read back.
+#[derive(Debug, Clone)]
+pub struct ReadEvents {
+    /// The time of each row's event.
+    pub times: Vec<EventTime>,
+    /// The id of each row's event.
+    pub ids: StringArray,
+}
+
 /// Reads rows of a view from a batch of its table, of events or of a spine, with or without digests. Columns are
 /// found by name; others are ignored.
 pub fn read_rows(view: &FeatureView, batch: &RecordBatch) -> Result<ReadRows, RowTableError> {
     let table = Table { view, batch };
-    let number = if batch.column_by_name(column::OFFSET).is_some() { column::OFFSET } else { column::SPINE_ROW };
+    let of_events = batch.column_by_name(column::OFFSET).is_some();
+    let number = if of_events { column::OFFSET } else { column::SPINE_ROW };
     let versions = table.column(column::VERSION, &DataType::UInt64)?.as_primitive::<UInt64Type>();
-    let as_of = table.column(column::AS_OF, &FieldType::Timestamp.to_arrow())?;
     Ok(ReadRows {
         numbers: table.column(number, &DataType::UInt64)?.as_primitive::<UInt64Type>().values().to_vec(),
         keys: table.keys()?,
-        as_of: as_of.as_primitive::<TimestampMicrosecondType>().values().iter().copied().map(EventTime).collect(),
+        events: of_events.then(|| table.events()).transpose()?,
+        as_of: table.times(column::AS_OF)?,
         versions: versions.iter().collect(),
         components: table.components()?,
         rows: Rows::new(table.outputs()?, table.outcomes()?, BTreeMap::new()),
@@ -77,6 +89,16 @@ impl<'a> Table<'a> {
         } else {
             Err(wrong_type(name, column, ty.to_string()))
         }
+    }
+
+    fn times(&self, name: &str) -> Result<Vec<EventTime>, RowTableError> {
+        let times = self.column(name, &FieldType::Timestamp.to_arrow())?;
+        Ok(times.as_primitive::<TimestampMicrosecondType>().values().iter().copied().map(EventTime).collect())
+    }
+
+    fn events(&self) -> Result<ReadEvents, RowTableError> {
+        let ids = self.column(column::EVENT_ID, &DataType::Utf8)?.as_string::<i32>().clone();
+        Ok(ReadEvents { times: self.times(column::EVENT_TIME)?, ids })
     }
 
     fn keys(&self) -> Result<Vec<EntityKey>, RowTableError> {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use trifold_model::{EntityKey, EventTime, FeatureView, decode_keys, first_difference};
+use trifold_pipeline::row_table::column;
 
 use crate::exit::Exit;
 use crate::output;
@@ -144,16 +145,39 @@ pub(super) struct Place<'a> {
 
 /// An entity key for people: `carrier=UA,flight=1545`.
 fn key_text(view: &FeatureView, key: &EntityKey) -> String {
+    let parts = key_parts(view, key).map(|parts| {
+        let parts = parts.into_iter().map(|(field, value)| format!("{field}={value}"));
+        parts.collect::<Vec<_>>().join(",")
+    });
+    parts.unwrap_or_else(|| key.to_string())
+}
+
+/// The first key column in which two keys differ, and both sides of it.
+pub(super) fn key_difference(
+    view: &FeatureView,
+    audited: &EntityKey,
+    backfill: &EntityKey,
+) -> (String, String, String) {
+    let (left, right) = (key_parts(view, audited), key_parts(view, backfill));
+    let mut pairs = left.into_iter().flatten().zip(right.into_iter().flatten());
+    match pairs.find(|(left, right)| left != right) {
+        Some(((field, left), (_, right))) => (format!("{}{field}", column::KEY_PREFIX), left, right),
+        None => ("_key".to_owned(), audited.to_string(), backfill.to_string()),
+    }
+}
+
+/// The fields of a key and their values as text.
+fn key_parts(view: &FeatureView, key: &EntityKey) -> Option<Vec<(String, String)>> {
     let fields: Vec<_> = view.key_fields().cloned().collect();
-    let Ok(columns) = decode_keys(&fields, [key]) else { return key.to_string() };
-    let parts = fields.iter().zip(columns.columns()).map(|(field, column)| {
-        let value = trifold_eventlog::value_json(column, 0).map(|value| match value {
+    let columns = decode_keys(&fields, [key]).ok()?;
+    let parts = fields.iter().zip(columns.columns()).map(|(field, values)| {
+        let value = trifold_eventlog::value_json(values, 0).map(|value| match value {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
         });
-        format!("{}={}", field.name, value.unwrap_or_default())
+        (field.name.to_string(), value.unwrap_or_default())
     });
-    parts.collect::<Vec<_>>().join(",")
+    Some(parts.collect())
 }
 
 /// The report as text.

@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 
 use trifold_backfill::{Replay, ReplayAnswer};
 use trifold_model::{ComponentDigest, EntityKey, FeatureView, Positions, RowDigest};
+use trifold_pipeline::row_table::column;
 use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
+use trifold_registry::Registry;
 use trifold_stream::{FeedId, feed_dir};
 
 use self::files::{Emitted, StepFile, StepFiles};
-use super::report::{ComponentRows, Place, Report};
+use super::report::{ComponentRows, Place, Report, key_difference};
 use crate::args::Audit;
 use crate::commands::backfill::{backfill_failure, job, resources, watch};
 use crate::exit::{Failure, Outcome};
-use crate::world::World;
+use crate::world::{World, registry_failure};
 
 /// Replays every emitted row with the component that it names.
 pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
@@ -22,13 +24,15 @@ pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
     let dir = args.rows.clone().unwrap_or_else(|| feed_dir(&world.data("rows"), &FeedId::of(&version)));
     let files = StepFiles::list(&dir)?;
     let registry = world.registry(false)?;
+    let numbers = numbers(world, &registry, version.view())?;
     let mut versions = BTreeMap::new();
     for component in files.components() {
         let transform = match component == version.digest() {
             true => version.transform.clone(),
             false => world.block_on(world.transform(&registry, &component))?,
         };
-        versions.insert(component, LiveVersion { transform, ..version.clone() });
+        let number = numbers.get(&component).copied().unwrap_or_default();
+        versions.insert(component, LiveVersion { transform, version: number, release: None });
     }
     let end = files.end(&versions)?;
     let mut report = Report::new(version.view(), "emitted rows", args.show);
@@ -36,6 +40,12 @@ pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
         replay(world, args, &files, component, version, end, &mut report)?;
     }
     Ok(report)
+}
+
+/// The numbers under which the view's components are registered.
+fn numbers(world: &World, registry: &Registry, view: &FeatureView) -> Outcome<BTreeMap<ComponentDigest, u64>> {
+    let records = world.block_on(registry.versions(&view.name)).map_err(registry_failure)?;
+    Ok(records.into_iter().map(|record| (record.digest, record.version)).collect())
 }
 
 fn replay(
@@ -47,10 +57,10 @@ fn replay(
     end: u64,
     report: &mut Report,
 ) -> Outcome {
-    let view = version.view().clone();
+    let (view, number) = (version.view().clone(), version.version);
     let mut job = job(world, version, &args.log, Ask::OwnPosition, false)?;
     job.until = Some(Positions(BTreeMap::from([(0, end)])));
-    let mut comparison = Comparison::new(&view, component, job.arrivals, files, report);
+    let mut comparison = Comparison::new(&view, (component, number), job.arrivals, files, report);
     let replay = Replay {
         job,
         questions: None,
@@ -67,6 +77,8 @@ fn replay(
 struct Comparison<'a> {
     view: &'a FeatureView,
     component: ComponentDigest,
+    /// The component's number in the registry; 0 where the view has none with these bytes.
+    number: u64,
     arrivals: ArrivalPolicy,
     /// Steps that begin further on.
     files: std::iter::Peekable<std::slice::Iter<'a, StepFile>>,
@@ -81,14 +93,25 @@ struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     fn new(
         view: &'a FeatureView,
-        component: ComponentDigest,
+        (component, number): (ComponentDigest, u64),
         arrivals: ArrivalPolicy,
         files: &'a StepFiles,
         report: &'a mut Report,
     ) -> Self {
         let file_count = files.0.len();
         let files = files.0.iter().peekable();
-        Comparison { view, component, arrivals, files, step: None, file_count, compared: 0, report, failure: None }
+        Comparison {
+            view,
+            component,
+            number,
+            arrivals,
+            files,
+            step: None,
+            file_count,
+            compared: 0,
+            report,
+            failure: None,
+        }
     }
 
     fn answer(&mut self, answer: ReplayAnswer<'_>) {
@@ -104,7 +127,7 @@ impl<'a> Comparison<'a> {
         let key = EntityKey(answer.key.into());
         let place = Place { number: answer.number, key: &key, as_of: answer.as_of };
         match self.step.as_mut().and_then(|step| step.next_if(|row| row.number == answer.number)) {
-            Some(row) => self.compare(&place, &row, answer.value),
+            Some(row) => self.compare(&place, &row, &answer),
             None => {
                 self.report.missing += 1;
                 self.report.note(self.view, &place, "row".to_owned(), "missing".to_owned(), "present".to_owned());
@@ -138,26 +161,49 @@ impl<'a> Comparison<'a> {
         self.step.as_mut().and_then(|step| step.peek()).is_some_and(is)
     }
 
-    fn compare(&mut self, place: &Place<'_>, row: &Emitted, answer: Result<&[u8], &str>) {
+    /// A row counts as differing once, whatever else is wrong with it.
+    fn compare(&mut self, place: &Place<'_>, row: &Emitted, answer: &ReplayAnswer<'_>) {
         self.compared += 1;
-        let (Some((emitted, digest)), Ok(replayed)) = (&row.value, answer) else {
-            self.report.unavailable += 1;
-            return;
-        };
-        if !self.report.compare(self.view, place, emitted, replayed) {
-            return;
+        let mut difference = self.identity(place, row, answer);
+        match (&row.value, answer.value) {
+            (Some((emitted, digest)), Ok(replayed)) => {
+                if !self.report.compare(self.view, place, emitted, replayed) {
+                    return;
+                }
+                let replayed = RowDigest::of(replayed);
+                if *digest != Some(replayed) {
+                    let emitted = shown(digest.as_ref());
+                    difference = Some((column::ROW_DIGEST.to_owned(), emitted, replayed.to_string()));
+                }
+            }
+            _ => self.report.unavailable += 1,
         }
-        // The values agree; a row counts as differing once, whatever else is wrong with it.
-        let stored = digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
-        let others = [
-            ("_row_digest", stored, RowDigest::of(replayed).to_string()),
-            ("_key", row.key.to_string(), place.key.to_string()),
-            ("_as_of", row.as_of.0.to_string(), place.as_of.0.to_string()),
-        ];
-        if let Some((field, emitted, replayed)) = others.into_iter().find(|(_, left, right)| left != right) {
+        if let Some((field, emitted, replayed)) = difference {
             self.report.differing += 1;
-            self.report.note(self.view, place, field.to_owned(), emitted, replayed);
+            self.report.note(self.view, place, field, emitted, replayed);
         }
+    }
+
+    /// The first column besides the value that is not what the log and the registry say, and both sides of it.
+    fn identity(
+        &self,
+        place: &Place<'_>,
+        row: &Emitted,
+        answer: &ReplayAnswer<'_>,
+    ) -> Option<(String, String, String)> {
+        if row.key != *place.key {
+            return Some(key_difference(self.view, &row.key, place.key));
+        }
+        let mut columns = vec![(column::AS_OF, row.as_of.0.to_string(), place.as_of.0.to_string())];
+        if let Some((time, id)) = answer.event {
+            columns.push((column::EVENT_TIME, row.event_time.0.to_string(), time.0.to_string()));
+            columns.push((column::EVENT_ID, row.event_id.clone(), id.to_owned()));
+        }
+        if self.number > 0 {
+            columns.push((column::VERSION, shown(row.version.as_ref()), self.number.to_string()));
+        }
+        let differing = columns.into_iter().find(|(_, emitted, expected)| emitted != expected);
+        differing.map(|(field, emitted, expected)| (field.to_owned(), emitted, expected))
     }
 
     /// An emitted row that no answer belongs to.
@@ -179,4 +225,8 @@ impl<'a> Comparison<'a> {
         self.report.components.push(ComponentRows { digest: self.component.to_string(), rows: self.compared });
         self.failure.map_or(Ok(()), Err)
     }
+}
+
+fn shown(value: Option<&impl ToString>) -> String {
+    value.map_or_else(|| "none".to_owned(), ToString::to_string)
 }

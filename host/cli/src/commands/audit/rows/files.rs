@@ -32,8 +32,14 @@ pub(super) struct Emitted {
     pub number: u64,
     /// The entity.
     pub key: EntityKey,
+    /// The time of its event, as stored.
+    pub event_time: EventTime,
+    /// The id of its event, as stored.
+    pub event_id: String,
     /// The as-of time.
     pub as_of: EventTime,
+    /// The registry's number of the version that computed it, as stored.
+    pub version: Option<u64>,
     /// The canonical bytes of the stored columns, and the stored digest; `None` where the row was unavailable.
     pub value: Option<(Vec<u8>, Option<RowDigest>)>,
 }
@@ -110,11 +116,18 @@ impl StepFile {
                 let message = format!("{}: its rows name more than one component", self.path.display());
                 return Err(Failure::new(Exit::Data, message));
             }
+            let Some(events) = read.events else {
+                let message = format!("{}: its rows answer a spine, and not events", self.path.display());
+                return Err(Failure::new(Exit::Data, message));
+            };
             let canonical = read.rows.canonical().or_exit(Exit::Data)?;
             rows.extend(canonical.into_iter().enumerate().map(|(row, bytes)| Emitted {
                 number: read.numbers[row],
                 key: read.keys[row].clone(),
+                event_time: events.times[row],
+                event_id: events.ids.value(row).to_owned(),
                 as_of: read.as_of[row],
+                version: read.versions[row],
                 value: bytes.map(|bytes| (bytes, read.digests.as_ref().and_then(|digests| digests[row]))),
             }));
         }
