@@ -179,6 +179,25 @@ fn columns_beside_the_value_are_compared_with_the_log_and_the_registry() {
     check_column("_version", changed, ["7", "1"]);
 }
 
+#[test]
+fn another_log_is_refused_by_name() {
+    let trifold = streamed();
+    let flights = flights();
+    let followed = flights.file_name().unwrap().to_str().unwrap();
+    let option = format!("`--log-id {followed}`");
+    let parts = ["follows the log ", followed, "this is the log other", &option];
+    let log_id = ["--log-id", "other"];
+    audit(&trifold, &log_id).refused(Exit::Data, &parts);
+    let dir = feed_dir(&trifold.data("rows"), &feed());
+    audit(&trifold, &["--rows", dir.to_str().unwrap(), "--log-id", "other"]).refused(Exit::Data, &parts);
+    let stop = EVENTS.to_string();
+    let running = trifold.start(["up", "--events", flights.to_str().unwrap(), "--stop-at", &stop]);
+    let online = ["--online", "--server", &running.url, "--as-of", "2013-01-03T00:00:00Z"];
+    audit(&trifold, &[&online[..], &log_id].concat()).refused(Exit::Data, &parts);
+    // Beside a worker, which holds the store, rows are audited without that comparison.
+    audit(&trifold, &[]).succeeded();
+}
+
 /// The first events of the log.
 fn flights_batch() -> RecordBatch {
     read_row_files(&flights(), None).unwrap().next().unwrap().unwrap()

@@ -4,6 +4,8 @@ mod online;
 mod report;
 mod rows;
 
+use trifold_model::{FeatureView, LogId};
+
 use crate::args::Audit;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
@@ -23,4 +25,17 @@ pub fn run(world: &World, args: Audit) -> Outcome {
         None => Ok(()),
         Some(exit) => Err(Failure::new(exit, report.verdict())),
     }
+}
+
+/// Refuses to replay another log than the one that the audited state follows: every row would differ.
+fn same_log(view: &FeatureView, followed: &LogId, given: &LogId) -> Outcome {
+    if followed == given {
+        return Ok(());
+    }
+    let message = format!(
+        "view {}: its state follows the log {}, and this is the log {}: name the log that the state came from \
+         with `--events`, or, if that was only renamed, add `--log-id {}`",
+        view.name, followed.0, given.0, followed.0
+    );
+    Err(Failure::new(Exit::Data, message))
 }

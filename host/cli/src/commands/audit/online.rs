@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use trifold_backfill::{Questions, Replay, ReplayAnswer};
 use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, decode};
 use trifold_model::{
-    CanonicalRows, ComponentDigest, Cut, EntityKey, EventTime, FeatureView, Field, RowDigest, decode_keys,
+    CanonicalRows, ComponentDigest, Cut, EntityKey, EventTime, FeatureView, Field, LogId, RowDigest, decode_keys,
 };
 use trifold_pipeline::{Ask, LiveVersion};
 use trifold_server::client::{Client, ViewRows};
 
 use super::report::{ComponentRows, Place, Report};
+use super::same_log;
 use crate::args::Audit;
 use crate::commands::backfill::{backfill_failure, job, resources, watch};
 use crate::commands::get::{client_failure, connect, time};
@@ -28,8 +29,8 @@ const SCAN_ROWS: usize = 8192;
 pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
     let version = world.block_on(world.version(&args.view))?;
     let view = version.view().clone();
-    let keys = entities(world, args, &view)?;
-    let groups = world.block_on(look_up(world, args, &view, &keys))?;
+    let (log, keys) = entities(world, args, &view)?;
+    let groups = world.block_on(look_up(world, args, &view, &log, &keys))?;
     let mut report = Report::new(&view, "online answers", args.show);
     let registry = world.registry(false)?;
     for ((component, position), looked_up) in groups {
@@ -44,8 +45,8 @@ pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
     Ok(report)
 }
 
-/// Every entity of the log, each once.
-fn entities(world: &World, args: &Audit, view: &FeatureView) -> Outcome<BTreeSet<EntityKey>> {
+/// The log's id and its entities, each once.
+fn entities(world: &World, args: &Audit, view: &FeatureView) -> Outcome<(LogId, BTreeSet<EntityKey>)> {
     let source = world.source(&args.log.source);
     let options = LogOptions { name: args.log.log_id.clone(), columns: Some(source.columns([view])) };
     let mut log = FileLog::open(&args.log.events, options).map_err(log_failure)?;
@@ -63,7 +64,7 @@ fn entities(world: &World, args: &Audit, view: &FeatureView) -> Outcome<BTreeSet
         entities.extend((0..events.offsets.len()).map(|row| keys.key(row, &mut scratch)));
     }
     bar.finish_and_clear();
-    Ok(entities)
+    Ok((log.id().clone(), entities))
 }
 
 /// One answer of the server.
@@ -82,6 +83,7 @@ async fn look_up(
     world: &World,
     args: &Audit,
     view: &FeatureView,
+    log: &LogId,
     keys: &BTreeSet<EntityKey>,
 ) -> Outcome<BTreeMap<Cutting, Vec<LookedUp>>> {
     let as_of = args.as_of.as_deref().map(time).transpose()?;
@@ -105,12 +107,13 @@ async fn look_up(
         };
         let rows: &ViewRows =
             answer.views.first().ok_or_else(|| Failure::new(Exit::Data, "the server answered for no view"))?;
-        let (_, positions) = rows.position.clone().ok_or_else(|| {
+        let (followed, positions) = rows.position.clone().ok_or_else(|| {
             Failure::new(
                 Exit::Unavailable,
                 format!("the server has no state of view {}: run `trifold stream`", rows.view),
             )
         })?;
+        same_log(view, &followed, log)?;
         let canonical = rows.rows.canonical().or_exit(Exit::Data)?;
         // Rows may be unavailable because the request as a whole was too much.
         if chunk.len() > 1 && canonical.contains(&None) {

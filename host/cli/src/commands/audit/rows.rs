@@ -3,26 +3,35 @@
 mod files;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use trifold_backfill::{Replay, ReplayAnswer};
-use trifold_model::{ComponentDigest, EntityKey, FeatureView, Positions, RowDigest};
+use trifold_eventlog::{FileLog, LogOptions};
+use trifold_model::{ComponentDigest, EntityKey, FeatureView, Positions, RowDigest, StateId};
 use trifold_pipeline::row_table::column;
 use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
 use trifold_registry::Registry;
+use trifold_store::{Marker, OnlineStore};
 use trifold_stream::{FeedId, feed_dir};
 
 use self::files::{Emitted, StepFile, StepFiles};
 use super::report::{ComponentRows, Place, Report, key_difference};
+use super::same_log;
 use crate::args::Audit;
 use crate::commands::backfill::{backfill_failure, job, resources, watch};
-use crate::exit::{Failure, Outcome};
+use crate::commands::stream::log_failure;
+use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::world::{World, registry_failure};
 
 /// Replays every emitted row with the component that it names.
 pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
     let version = world.block_on(world.version(&args.view))?;
-    let dir = args.rows.clone().unwrap_or_else(|| feed_dir(&world.data("rows"), &FeedId::of(&version)));
-    let files = StepFiles::list(&dir)?;
+    let own_dir = feed_dir(&world.data("rows"), &FeedId::of(&version));
+    let dir = args.rows.as_ref().unwrap_or(&own_dir);
+    let files = StepFiles::list(dir)?;
+    if is_same(dir, &own_dir) {
+        check_log(world, args, &version)?;
+    }
     let registry = world.registry(false)?;
     let numbers = numbers(world, &registry, version.view())?;
     let mut versions = BTreeMap::new();
@@ -40,6 +49,35 @@ pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
         replay(world, args, &files, component, version, end, &mut report)?;
     }
     Ok(report)
+}
+
+/// Whether two paths lead to one directory.
+fn is_same(left: &Path, right: &Path) -> bool {
+    left.canonicalize().is_ok_and(|left| right.canonicalize().is_ok_and(|right| left == right))
+}
+
+/// Compares the log that the rows' state follows with the one to be replayed.
+fn check_log(world: &World, args: &Audit, version: &LiveVersion) -> Outcome {
+    let Some(marker) = marker(world, version.state_id())? else { return Ok(()) };
+    let options = LogOptions { name: args.log.log_id.clone(), columns: None };
+    let log = FileLog::open(&args.log.events, options).map_err(log_failure)?;
+    same_log(version.view(), &marker.log, log.id())
+}
+
+/// The marker of a state; `None` where there is none, or another process holds the store.
+fn marker(world: &World, state: StateId) -> Outcome<Option<Marker>> {
+    if !world.data("store.redb").exists() {
+        return Ok(None);
+    }
+    match world.store("audit") {
+        Ok(store) => world.block_on(store.marker(state)).or_exit(Exit::Io),
+        // The rows can be audited all the same, beside a worker that goes on.
+        Err(failure) if failure.exit == Exit::Unavailable => {
+            tracing::warn!("which log the rows belong to is not checked: {}", failure.error);
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// The numbers under which the view's components are registered.
