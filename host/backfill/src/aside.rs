@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use trifold_eventlog::{Aside, AsideReason};
 
-use crate::durable::{read_json, write_json};
+use crate::durable::{read_json, rename, write_json};
 use crate::error::BackfillError;
 use crate::recording::{Recording, Unit};
 
@@ -148,7 +148,7 @@ impl AsideFile {
         let hidden = hidden(&self.path);
         let file = writer.into_inner().map_err(|error| error.into_error());
         file.and_then(|file| file.sync_all()).map_err(BackfillError::io("write", &hidden))?;
-        fs::rename(&hidden, &self.path).map_err(BackfillError::io("rename", &hidden))
+        rename(&hidden, &self.path).map_err(BackfillError::io("rename", &hidden))
     }
 }
 

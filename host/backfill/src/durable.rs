@@ -18,10 +18,15 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Back
         serde_json::to_writer_pretty(&mut file, value)?;
         file.write_all(b"\n")?;
         file.sync_all()?;
-        fs::rename(&hidden, path)?;
-        sync_dir(path)
+        rename(&hidden, path)
     };
     write().map_err(BackfillError::io("write", path))
+}
+
+/// Gives a file its name, durably. What the file holds must be durable already.
+pub(crate) fn rename(hidden: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(hidden, path)?;
+    sync_dir(path)
 }
 
 /// Makes the names in a file's directory durable.
