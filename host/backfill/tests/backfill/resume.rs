@@ -129,6 +129,34 @@ fn a_log_may_grow_behind_the_end() {
     assert!(error.contains("its until"), "{error}");
 }
 
+/// The file in which a position lies may grow, at its end or within what was half a line; its rows before the
+/// position are the same.
+#[test]
+fn a_log_may_grow_behind_the_position_of_a_cut() {
+    let scene = Scene::new(&random_events(&mut Random(0x5EED_0035), 100), 2);
+    let tail = scene.log.join("0001.jsonl");
+    let text = fs::read_to_string(&tail).unwrap();
+    let line = text.lines().next().unwrap();
+    for cut in [70, 100] {
+        let mut bounded = backfill(&scene, false);
+        bounded.job.ask = Ask::EveryEvent(Cut::Position(position(cut)));
+        bounded.output.dir = scene.out.with_file_name(format!("cut-{cut}"));
+        fs::write(&tail, format!("{text}{}", &line[..20])).unwrap();
+        let (first, rows) = run(&bounded).unwrap();
+        assert_eq!((rows.len() as u64, first.resumed_count), (cut, 0));
+        let grown = format!("{text}{line}\n{}", format!("{line}\n").repeat(3000));
+        fs::write(&tail, grown).unwrap();
+        let (second, again) = run(&bounded).unwrap();
+        assert_eq!((second.resumed_count, again), (first.files.len() as u32, rows));
+        // What was read is compared all the same.
+        fs::write(&tail, text.replacen(&format!("{line}\n"), "", 1)).unwrap();
+        if cut == 100 {
+            let error = bounded.run().unwrap_err().to_string();
+            assert!(error.contains("its sources 0001.jsonl rows was 50 and is now 49"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn nobody_elses_files_are_touched() {
     let scene = Scene::new(&random_events(&mut Random(3), 10), 1);
