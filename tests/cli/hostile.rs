@@ -1,6 +1,7 @@
 //! Rows that panic, never end, take memory or recurse, streamed and looked up between good rows.
 
 use serde_json::{Value, json};
+use trifold_cli::exit::Exit;
 use trifold_model::EventTime;
 use trifold_registry::Registry;
 use trifold_tests::command::Trifold;
@@ -28,7 +29,7 @@ fn run(trifold: &Trifold, view: &str, bad: &Value, good: &Value) -> (Value, Vec<
 }
 
 #[track_caller]
-fn check(package: &str, bad: Value, good: Value, status: &str, code: Option<u16>, message: &str) {
+fn check(package: &str, bad: Value, good: Value, status: &str, code: Option<u16>, message: &str) -> Trifold {
     let trifold = empty();
     let view = package.replace('-', "_");
     if package == "deep-recursion" {
@@ -51,6 +52,7 @@ fn check(package: &str, bad: Value, good: Value, status: &str, code: Option<u16>
     assert_eq!((&rows[1]["status"], rows[1]["error-code"].as_u64()), (&json!(status), code.map(u64::from)));
     let text = rows[1]["message"].as_str().unwrap();
     assert!(text.contains(&format!("view {view}")) && text.contains(message), "{text}");
+    trifold
 }
 
 #[test]
@@ -76,5 +78,17 @@ fn a_memory_bomb_names_the_memory_limit() {
 #[test]
 fn deep_recursion_is_unavailable() {
     let bad = json!({"depth": 1_000_000});
-    check("deep-recursion", bad, json!({"depth": 10}), "unavailable", None, "native stack");
+    let trifold = check("deep-recursion", bad, json!({"depth": 10}), "unavailable", None, "native stack");
+    // A backfill says so, and computes such files again when it is run again.
+    let log = log(&trifold);
+    let backfill = ["backfill", "deep_recursion", "--events", log.to_str().unwrap(), "--out", "out"];
+    let shards = ["--shards", "8", "--format", "json"];
+    let parts = ["1 rows are unavailable", "native stack", "run the same backfill again"];
+    let first = trifold.run(backfill.iter().chain(&shards)).refused(Exit::Unavailable, &parts).json();
+    assert_eq!((&first["statuses"]["unavailable"], &first["resumed-files"]), (&json!(1), &json!(0)));
+    assert!(first["unavailable"].as_str().unwrap().contains("native stack"), "{first}");
+    let files = first["files"].as_array().unwrap().len();
+    let second = trifold.run(backfill.iter().chain(&shards)).refused(Exit::Unavailable, &parts).json();
+    assert_eq!(second["resumed-files"], files - 1, "{second}");
+    assert_eq!((&second["rows"], &second["statuses"]), (&first["rows"], &first["statuses"]));
 }

@@ -35,6 +35,13 @@ pub(crate) struct Done {
     pub(crate) counts: Counts,
 }
 
+impl Done {
+    /// Whether nothing is left to compute. What was unavailable once may have an answer the next time.
+    pub(crate) fn is_final(&self) -> bool {
+        self.counts.unavailable_count() == 0
+    }
+}
+
 /// A directory that is ready to take rows, and locked.
 pub(crate) struct OutputDir {
     dir: PathBuf,
@@ -129,8 +136,8 @@ impl OutputDir {
         self.dir.join(DONE).join(format!("part-{part:05}.json"))
     }
 
-    /// The finished file of a part, if it is finished and as it was left.
-    pub(crate) fn finished(&self, part: u32) -> Result<Option<(RowFile, Done)>, BackfillError> {
+    /// The written file of a part, if its record is there and it is as it was left.
+    pub(crate) fn written(&self, part: u32) -> Result<Option<(RowFile, Done)>, BackfillError> {
         let Some(done) = read_json::<Done>(&self.record(part))? else { return Ok(None) };
         let path = self.part(part);
         let size = fs::metadata(&path).map(|file| file.len());
@@ -215,5 +222,20 @@ fn count(counts: &mut Counts, rows: &Rows, numbers: &[u64]) {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_unavailable_rows_is_not_final() {
+        let rows = |status: &str| {
+            let statuses = [("value".to_owned(), 3), (status.to_owned(), 1)].into();
+            Done { bytes: 9, counts: Counts { rows: 4, statuses, ..Counts::default() } }
+        };
+        assert!(rows("error").is_final());
+        assert!(!rows(UNAVAILABLE).is_final());
     }
 }

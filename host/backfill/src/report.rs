@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use trifold_eventlog::{AsideReason, RowFile};
+use trifold_pipeline::row_table::UNAVAILABLE;
 
 /// What a backfill did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Report {
     pub aside: BTreeMap<AsideReason, u64>,
     /// The files of rows, in the order of their names.
     pub files: Vec<RowFile>,
-    /// How many of the files an earlier, interrupted run had finished.
+    /// How many of the files an earlier run had finished, with an answer for every row.
     pub resumed_count: u32,
 }
 
@@ -69,6 +70,11 @@ pub struct ErrorCount {
 }
 
 impl Counts {
+    /// How many rows have no answer, for reasons that may be gone the next time.
+    pub fn unavailable_count(&self) -> u64 {
+        self.statuses.get(UNAVAILABLE).copied().unwrap_or(0)
+    }
+
     pub(crate) fn add(&mut self, other: &Counts) {
         self.rows += other.rows;
         for (status, rows) in &other.statuses {

@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
         for part in 0..self.part_count() {
             let (file, done) = self
                 .output
-                .finished(part)?
+                .written(part)?
                 .ok_or_else(|| BackfillError::Internal(format!("file {part} is not finished at the end")))?;
             counts.add(&done.counts);
             files.push(file);
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
     fn unfinished(&self) -> Result<Vec<u32>, BackfillError> {
         let mut unfinished = Vec::new();
         for part in 0..self.part_count() {
-            if self.output.finished(part)?.is_none() {
+            if self.output.written(part)?.is_none_or(|(_, done)| !done.is_final()) {
                 unfinished.push(part);
             }
         }

@@ -34,7 +34,19 @@ pub fn run(world: &World, args: Backfill) -> Outcome {
         watch: watch(world),
     };
     let report = backfill.run().map_err(backfill_failure)?;
-    output::print(world.format, &summary(&report), text)
+    output::print(world.format, &summary(&report), text)?;
+    match &report.counts.unavailable {
+        Some(reason) => Err(unavailable(report.counts.unavailable_count(), reason)),
+        None => Ok(()),
+    }
+}
+
+fn unavailable(rows: u64, reason: &str) -> Failure {
+    let message = format!(
+        "{rows} rows are unavailable ({reason}): run the same backfill again, it computes the files that hold them \
+         anew"
+    );
+    Failure::new(Exit::Unavailable, message)
 }
 
 fn ask(args: &Backfill, arrivals_recorded: bool) -> Outcome<Ask> {
@@ -142,6 +154,8 @@ struct Summary {
     events: u64,
     rows: u64,
     statuses: BTreeMap<String, u64>,
+    /// Why rows were unavailable, for one of them; `statuses` says how many.
+    unavailable: Option<String>,
     errors: BTreeMap<u16, trifold_backfill::ErrorCount>,
     aside: BTreeMap<&'static str, u64>,
     files: Vec<PathBuf>,
@@ -154,6 +168,7 @@ fn summary(report: &Report) -> Summary {
         events: report.events_read,
         rows: report.counts.rows,
         statuses: report.counts.statuses.clone(),
+        unavailable: report.counts.unavailable.clone(),
         errors: report.counts.errors.clone(),
         aside: report.aside.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
         files: report.files.iter().map(|file| file.path.clone()).collect(),
@@ -171,6 +186,9 @@ fn text(summary: &Summary) -> String {
             "  error {code} in {} rows, as in row {}: {}\n",
             error.rows, error.number, error.message
         ));
+    }
+    if let Some(reason) = &summary.unavailable {
+        text.push_str(&format!("  unavailable, one of them because {reason}\n"));
     }
     if summary.resumed_files > 0 {
         text.push_str(&format!("  {} files were there already\n", summary.resumed_files));
