@@ -70,7 +70,8 @@ fn questions_that_contradict_themselves() {
     run(&["--position", "5"]).refused(Exit::Usage, &["`--position` goes with `--cut position`"]);
     run(&["--cut", "position", "--before"]).refused(Exit::Usage, &["add `--position OFFSET`"]);
     run(&["--cut", "arrival"]).refused(Exit::Usage, &["the cut `arrival` needs arrival times", "--arrival"]);
-    run(&["--spine", "none.parquet"]).refused(Exit::NotFound, &["none.parquet"]);
+    run(&["--spine", "none.parquet"])
+        .refused(Exit::NotFound, &["there is no spine at none.parquet", "key fields and the as-of time"]);
     run(&[]).succeeded();
     run(&["--cut", "position"]).refused(Exit::Usage, &["holds the rows of another backfill", "--overwrite"]);
     run(&["--cut", "position", "--overwrite"]).succeeded();

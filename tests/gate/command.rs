@@ -7,6 +7,7 @@ use trifold_cli::exit::Exit;
 use trifold_tests::command::{Ran, Trifold};
 use trifold_tests::flights;
 use trifold_tests::guests::{component, refused_component};
+use trifold_wat_guest::{Guest, field, row_view};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trifold-under-test");
 
@@ -57,4 +58,23 @@ fn a_refused_sample_is_not_the_components_fault() {
     let arguments = ["--sample", sample.to_str().unwrap()];
     let parts = ["no row of", "sample.jsonl", "row 0: input key is null"];
     run(&trifold, "check", &wasm.component, &arguments).refused(Exit::Data, &parts);
+}
+
+#[test]
+fn rows_of_a_sample_that_are_not_tried_are_counted() {
+    let trifold = Trifold::new(PROGRAM);
+    let sample = trifold.path("sample.jsonl");
+    let rows =
+        [r#"{"event_time": 0, "event_id": "a", "key": 1, "value": 1}"#, r#"{"event_time": 1, "key": 1}"#, "{}"];
+    fs::write(&sample, rows.join("\n") + "\n").unwrap();
+    let view = row_view("lenient", &[field("key", "int64")], &[field("y", "int64")]);
+    let wasm = Guest::new(view).build().unwrap();
+    let sample = ["--sample", sample.to_str().unwrap()];
+    let text = run(&trifold, "check", &wasm, &sample).succeeded().stdout;
+    let first = "row 1: event id is missing: the line has no `event_id`, `--event-id` names another column";
+    for part in ["set aside and not tried: 1 null-input, 1 null-time; ", first] {
+        assert!(text.contains(part), "{text}");
+    }
+    let json = run(&trifold, "check", &wasm, &[&sample[..], &["--format", "json"]].concat()).succeeded().json();
+    assert_eq!(json["samples"][1]["aside"], serde_json::json!({"null-input": 1, "null-time": 1}));
 }

@@ -27,6 +27,15 @@ pub enum BackfillError {
     /// What is asked and what was given do not go together.
     #[error("{0}")]
     Usage(String),
+    /// There is no file at a spine's path.
+    #[error(
+        "there is no spine at {}: name a *.parquet or *.jsonl file with the entity's key fields and the as-of time \
+         in its columns", file.display()
+    )]
+    NoSpine {
+        /// The path.
+        file: PathBuf,
+    },
     /// A row of a spine that asks nothing.
     #[error("spine {}, row {row}: column {column} {problem}", file.display())]
     SpineRow {

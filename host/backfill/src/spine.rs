@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::FieldRef;
-use trifold_eventlog::{DecodedColumn, FileLog, LogOptions, RawBatch, ScanUnit, decode_columns};
+use trifold_eventlog::{DecodedColumn, FileLog, LogError, LogOptions, RawBatch, ScanUnit, decode_columns};
 use trifold_model::{CanonicalRows, EntityKey, EventTime, FeatureView, FieldType};
 use trifold_pipeline::{Timeline, TimelineError};
 
@@ -60,7 +60,11 @@ pub(crate) struct SpineFile {
 impl SpineFile {
     /// Looks at the file's columns; its rows are looked at when they are asked.
     pub(crate) fn open(spine: &Spine, view: &FeatureView) -> Result<Self, BackfillError> {
-        let units = FileLog::open(&spine.path, LogOptions::default())?.units()?;
+        let log = FileLog::open(&spine.path, LogOptions::default()).map_err(|error| match error {
+            LogError::NotFound { path } => BackfillError::NoSpine { file: path },
+            error => error.into(),
+        });
+        let units = log?.units()?;
         let mut file = SpineFile {
             spine: spine.clone(),
             view: view.clone(),
@@ -146,9 +150,17 @@ impl SpineFile {
             return Err(self.row_error(raw, row, name, problem));
         }
         match (0..column.array.len()).find(|&row| column.array.is_null(row)) {
-            Some(row) => Err(self.row_error(raw, row, name, "is null".to_owned())),
+            Some(row) => Err(self.row_error(raw, row, name, self.absence(raw, name))),
             None => Ok(column.array),
         }
+    }
+
+    /// What is said of a value that is not there: in JSON lines its column may be missing as well.
+    fn absence(&self, raw: &RawBatch, name: &str) -> String {
+        let is_lines = raw.file.extension().is_some_and(|extension| extension == "jsonl");
+        let null = if is_lines { "is missing or null" } else { "is null" };
+        let other = if name == self.spine.as_of { "; `--as-of-column` names another" } else { "" };
+        format!("{null}{other}")
     }
 
     fn times(&self, raw: &RawBatch, as_of: &ArrayRef) -> Result<Vec<EventTime>, BackfillError> {

@@ -48,7 +48,7 @@ pub fn decode(
 ) -> Result<Events, LogError> {
     let table = Table::new(raw, names(source, view));
     let columns = Columns::read(&table, source, view)?;
-    let verdicts = columns.verdicts(&table, view);
+    let verdicts = columns.verdicts(&table, source, view);
     let mut clock = *arrivals;
     let clocked = columns.arrivals.as_ref().map(|recorded| {
         // A row without an arrival is set aside, so that what stands here for it is never seen.
@@ -118,16 +118,19 @@ impl Columns {
         }
     }
 
-    fn verdicts(&self, table: &Table<'_>, view: &FeatureView) -> Verdicts {
+    fn verdicts(&self, table: &Table<'_>, source: &SourceConfig, view: &FeatureView) -> Verdicts {
         let mut verdicts = Verdicts::default();
         for (row, problem) in table.bad_rows() {
             verdicts.judge(*row, AsideReason::Decode, || problem.clone());
         }
-        verdicts.required(&self.times, "event time", AsideReason::NullTime);
+        let own = |column, option| Origin { table, column, option: Some(option) };
+        let origin = own(&source.event_time, "--event-time");
+        verdicts.required(&self.times, "event time", AsideReason::NullTime, &origin);
         verdicts.within_years(&self.times, "event time");
-        verdicts.required(&self.ids, "event id", AsideReason::NullInput);
-        if let Some(arrivals) = &self.arrivals {
-            verdicts.required(arrivals, "arrival time", AsideReason::Decode);
+        let origin = own(&source.event_id, "--event-id");
+        verdicts.required(&self.ids, "event id", AsideReason::NullInput, &origin);
+        if let (Some(arrivals), Some(column)) = (&self.arrivals, &source.arrival) {
+            verdicts.required(arrivals, "arrival time", AsideReason::Decode, &own(column, "--arrival"));
             verdicts.within_years(arrivals, "arrival time");
         }
         let others = (0..view.inputs.len()).filter(|input| !view.key_columns().contains(input));
@@ -137,15 +140,37 @@ impl Columns {
             };
             let field = &view.inputs[index];
             let label = format!("input {}", field.name);
+            let origin = Origin { table, column: source.column(field.name.as_str()), option: None };
             match field.nullable {
                 true => verdicts.convertible(converted, &label),
                 false if view.key_columns().contains(&index) => {
-                    verdicts.required(converted, &label, AsideReason::NullKey);
+                    verdicts.required(converted, &label, AsideReason::NullKey, &origin);
                 }
-                false => verdicts.required(converted, &label, AsideReason::NullInput),
+                false => verdicts.required(converted, &label, AsideReason::NullInput, &origin),
             }
         }
         verdicts
+    }
+}
+
+/// Where the values of a field are read from.
+struct Origin<'a> {
+    table: &'a Table<'a>,
+    column: &'a str,
+    /// The option that names another column, for what every event has.
+    option: Option<&'a str>,
+}
+
+impl Origin<'_> {
+    /// What is said of a value that is not there.
+    fn absence(&self, row: usize) -> String {
+        match self.option {
+            _ if !self.table.lacks(self.column, row) => "is null".to_owned(),
+            None => "is missing".to_owned(),
+            Some(option) => {
+                format!("is missing: the line has no `{}`, `{option}` names another column", self.column)
+            }
+        }
     }
 }
 
@@ -164,11 +189,11 @@ impl Verdicts {
         }
     }
 
-    fn required(&mut self, column: &Converted, label: &str, reason: AsideReason) {
+    fn required(&mut self, column: &Converted, label: &str, reason: AsideReason, origin: &Origin<'_>) {
         self.convertible(column, label);
         if let Some(nulls) = column.array.nulls().filter(|nulls| nulls.null_count() > 0) {
             for row in (0..nulls.len()).filter(|row| nulls.is_null(*row)) {
-                self.judge(row, reason, || format!("{label} is null"));
+                self.judge(row, reason, || format!("{label} {}", origin.absence(row)));
             }
         }
     }

@@ -42,6 +42,14 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Whether a row lacks the column altogether, as only a JSON line can.
+    pub(crate) fn lacks(&self, name: &str, row: usize) -> bool {
+        match &self.rows {
+            Rows::Columns(..) => false,
+            Rows::Lines(rows) => rows.column(name).get(row).is_none_or(Option::is_none),
+        }
+    }
+
     /// A column as values of a contract type. `field` is what needs it, for messages.
     pub(crate) fn column(&self, name: &str, ty: FieldType, field: &str) -> Result<Converted, LogError> {
         let (batch, schema) = match &self.rows {

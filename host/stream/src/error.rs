@@ -62,7 +62,7 @@ pub enum StreamError {
     /// The state was filled from another log.
     #[error(
         "view {view}: its state {state} follows the log {stored}, and this is the log {given}: use the log that \
-         the state came from, or another data directory"
+         the state came from, with `--log-id {stored}` if that was only renamed, or another data directory"
     )]
     OtherLog {
         /// The view.

@@ -148,8 +148,8 @@ fn refusal(text: &str) -> BackfillError {
 fn a_row_that_asks_nothing_is_named() {
     let good = r#"{"key":1,"as_of":"1970-01-01T00:00:09Z"}"#;
     let cases = [
-        (format!("{good}\n{{\"key\":null,\"as_of\":\"1970-01-01T00:00:09Z\"}}\n"), 1, "key", "is null"),
-        (format!("{good}\n{good}\n{{\"key\":3}}\n"), 2, "as_of", "is null"),
+        (format!("{good}\n{{\"key\":null,\"as_of\":\"1970-01-01T00:00:09Z\"}}\n"), 1, "key", "is missing or null"),
+        (format!("{good}\n{good}\n{{\"key\":3}}\n"), 2, "as_of", "is missing or null; `--as-of-column`"),
         ("{\"key\":2.5,\"as_of\":\"1970-01-01T00:00:09Z\"}\n".to_owned(), 0, "key", "2.5"),
         (format!("{good}\n{{\"key\":4,\"as_of\":\"yesterday\"}}\n"), 1, "as_of", "yesterday"),
         (format!("{good}\nnot json\n"), 1, "key", ""),

@@ -139,6 +139,7 @@ pub fn backfill_failure(error: BackfillError) -> Failure {
         BackfillError::Usage(_) | BackfillError::OtherBackfill { .. } | BackfillError::ForeignDirectory { .. } => {
             Exit::Usage
         }
+        BackfillError::NoSpine { .. } => Exit::NotFound,
         BackfillError::Timeline(TimelineError::NoArrival { .. }) => Exit::Usage,
         BackfillError::Busy { .. } | BackfillError::Cancelled { .. } => Exit::Unavailable,
         BackfillError::Io { .. } => Exit::Io,

@@ -1,5 +1,8 @@
 //! `trifold check`: admission and the publish gate.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde::Serialize;
 use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, decode};
 use trifold_pipeline::{GateReport, publish_gate, synthetic_samples};
@@ -39,6 +42,10 @@ struct SampleReport {
     rows_from: String,
     rows: usize,
     error_rows: usize,
+    /// Rows of the sample that do not fit the view and were not tried, by reason.
+    aside: BTreeMap<&'static str, u64>,
+    /// The first of them, and what is wrong with it.
+    first_aside: Option<String>,
     checks: Vec<CheckReport>,
 }
 
@@ -68,23 +75,39 @@ pub fn gate(world: &World, transform: &Transform, samples: &Samples, source: &So
     let report = publish_gate(transform, &generated, SEED).or_exit(Exit::Internal)?;
     let mut reports = vec![sample_report("generated rows".to_owned(), &report)];
     if let Some(path) = &samples.sample {
-        let source = world.source(source);
-        let columns = Some(source.columns([view]));
-        let mut log = FileLog::open(path, LogOptions { columns, ..LogOptions::default() }).map_err(log_failure)?;
-        let raw = log
-            .read(0, samples.sample_rows)
-            .map_err(log_failure)?
-            .ok_or_else(|| Failure::new(Exit::Data, format!("the sample {} has no rows", path.display())))?;
-        let events = decode(&raw, &source, view, &mut ArrivalClock::default()).map_err(log_failure)?;
-        if let (true, Some(aside)) = (events.offsets.is_empty(), events.aside.first()) {
-            let message = format!("no row of {} fits the view; row 0: {}", path.display(), aside.detail);
-            return Err(Failure::new(Exit::Data, message));
-        }
-        let report = publish_gate(transform, &events.inputs, SEED).or_exit(Exit::Internal)?;
-        reports.push(sample_report(path.display().to_string(), &report));
+        reports.push(try_sample(world, transform, path, samples.sample_rows, source)?);
     }
     let passed = reports.iter().flat_map(|report| &report.checks).all(|check| check.failure.is_none());
     Ok(Checked { view: view.name.to_string(), digest: transform.digest().to_string(), passed, samples: reports })
+}
+
+/// Runs the publish gate over the first rows of a sample that fit the view.
+fn try_sample(
+    world: &World,
+    transform: &Transform,
+    path: &Path,
+    rows_max: usize,
+    source: &Source,
+) -> Outcome<SampleReport> {
+    let (view, source) = (transform.view(), world.source(source));
+    let columns = Some(source.columns([view]));
+    let mut log = FileLog::open(path, LogOptions { columns, ..LogOptions::default() }).map_err(log_failure)?;
+    let raw = log
+        .read(0, rows_max)
+        .map_err(log_failure)?
+        .ok_or_else(|| Failure::new(Exit::Data, format!("the sample {} has no rows", path.display())))?;
+    let events = decode(&raw, &source, view, &mut ArrivalClock::default()).map_err(log_failure)?;
+    if let (true, Some(aside)) = (events.offsets.is_empty(), events.aside.first()) {
+        let message = format!("no row of {} fits the view; row 0: {}", path.display(), aside.detail);
+        return Err(Failure::new(Exit::Data, message));
+    }
+    let report = publish_gate(transform, &events.inputs, SEED).or_exit(Exit::Internal)?;
+    let mut aside = BTreeMap::new();
+    for event in &events.aside {
+        *aside.entry(event.reason.name()).or_default() += 1;
+    }
+    let first_aside = events.aside.first().map(|event| format!("row {}: {}", event.offset, event.detail));
+    Ok(SampleReport { aside, first_aside, ..sample_report(path.display().to_string(), &report) })
 }
 
 fn sample_report(rows_from: String, report: &GateReport) -> SampleReport {
@@ -93,6 +116,8 @@ fn sample_report(rows_from: String, report: &GateReport) -> SampleReport {
         rows_from,
         rows: report.sample_rows,
         error_rows: report.error_rows,
+        aside: BTreeMap::new(),
+        first_aside: None,
         checks: checks
             .map(|check| CheckReport {
                 name: check.name,
@@ -111,6 +136,10 @@ fn text(checked: &Checked) -> String {
             "\n{}: {} rows, {} of them row errors\n",
             report.rows_from, report.rows, report.error_rows
         ));
+        if let Some(first) = &report.first_aside {
+            let counts: Vec<_> = report.aside.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+            text.push_str(&format!("  set aside and not tried: {}; {first}\n", counts.join(", ")));
+        }
         let rows: Vec<_> = report
             .checks
             .iter()

@@ -73,7 +73,8 @@ fn a_line_that_is_no_object_is_an_event_that_was_set_aside() {
     assert!(details[2].1.contains("EOF"), "{details:?}");
     assert!(details[3].1.contains("trailing characters"), "{details:?}");
     assert!(details[5].1.contains("invalid type: null"), "{details:?}");
-    assert_eq!(reasons[6], (7, NullTime, "event time is null"));
+    let missing_time = "event time is missing: the line has no `event_time`, `--event-time` names another column";
+    assert_eq!(reasons[6], (7, NullTime, missing_time));
     assert_eq!(events.aside[2].event, r#""{\"k\"""#);
     assert_eq!(events.aside[6].event, "{}");
 }

@@ -43,6 +43,7 @@ async fn a_state_of_another_log_is_left_alone() {
     let other = LogOptions { name: Some("other".to_owned()), ..LogOptions::default() };
     let error = refusal(store.clone(), FileLog::open(&world.log_dir(), other).unwrap(), &live).await;
     assert!(matches!(&error, StreamError::OtherLog { stored, given, .. } if stored == "log" && given == "other"));
+    assert!(error.to_string().contains("with `--log-id log` if that was only renamed"), "{error}");
     world.write_segment("0.jsonl", &joined(&unruly_events(4, 39)));
     let error = refusal(store, world.log(), &live).await;
     assert!(matches!(error, StreamError::AheadOfLog { applied: 40, known: 39, .. }), "{error}");
