@@ -12,3 +12,4 @@ mod registry;
 mod requests;
 mod settings;
 mod site;
+mod state;

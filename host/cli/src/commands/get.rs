@@ -251,3 +251,52 @@ fn text(looked_up: &LookedUp) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::TimestampMicrosecondType;
+
+    use super::*;
+
+    fn fields() -> Vec<Field> {
+        let field =
+            |name: &str, ty| Field { name: name.parse().unwrap(), ty, nullable: false, doc: String::new() };
+        vec![
+            field("member", FieldType::Bool),
+            field("token", FieldType::Binary),
+            field("since", FieldType::Timestamp),
+        ]
+    }
+
+    fn batch(keys: &[&str]) -> Outcome<RecordBatch> {
+        key_batch(&fields(), &keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn keys_of_bools_bytes_and_times_are_parsed() {
+        let object = r#"{"since": "-1", "member": "false", "token": ""}"#;
+        let batch = batch(&["token=00fF,member=true,since=1970-01-01T00:00:01Z", object]).unwrap();
+        let members = batch.column(0).as_boolean();
+        assert_eq!([members.value(0), members.value(1)], [true, false]);
+        let tokens = batch.column(1).as_binary::<i32>();
+        assert_eq!([tokens.value(0), tokens.value(1)], [&[0, 255][..], &[]]);
+        let since = batch.column(2).as_primitive::<TimestampMicrosecondType>();
+        assert_eq!(since.values()[..], [1_000_000, -1]);
+    }
+
+    #[test]
+    fn values_of_another_type_are_named() {
+        for (key, problem) in [
+            ("member=1,token=00,since=0", "key field member is of type bool, which `1` is not"),
+            ("member=true,token=0,since=0", "key field token is of type binary, which `0` is not"),
+            ("member=true,token=xy,since=0", "key field token is of type binary, which `xy` is not"),
+            ("member=true,token=00,since=noon", "key field since is of type timestamp, which `noon` is not"),
+            ("member=true,token=00", "is not a whole key: it takes member, token, since"),
+        ] {
+            let failure = batch(&[key]).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{key}");
+            assert!(failure.error.to_string().contains(problem), "{key}: {}", failure.error);
+        }
+    }
+}
