@@ -7,6 +7,8 @@ use arrow_schema::{ArrowError, DataType};
 use parquet::errors::ParquetError;
 use trifold_model::FieldType;
 
+use crate::consumed::LogChange;
+
 /// A problem with a whole log, segment or row file. What is wrong with one row is an [`crate::Aside`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -102,6 +104,14 @@ pub enum LogError {
         file: PathBuf,
         /// The last segment known.
         last: PathBuf,
+    },
+    /// The files that were read before a position are not what they were.
+    #[error("log {log}: {change}")]
+    Consumed {
+        /// The log.
+        log: String,
+        /// What changed.
+        change: LogChange,
     },
     /// A position that the log does not reach.
     #[error(

@@ -7,12 +7,14 @@
 //! segments. What a value of a file becomes as an input of a view is the table in `CONVERSIONS.md`, beside the
 //! manifest of this crate.
 //!
-//! Reading order: [`source`], [`segment`] and [`log`] (what there is to read), [`raw`] (what was read),
+//! Reading order: [`source`], [`segment`] and [`log`] (what there is to read), [`consumed`] (whether it is still what
+//! was read before), [`raw`] (what was read),
 //! [`mod@decode`] with [`aside`] and [`arrival`] (what it means to a view), [`fields`] (single columns, for readers
 //! to whom rows are no events), [`rows`] (files of rows, out and in).
 
 pub mod arrival;
 pub mod aside;
+pub mod consumed;
 mod convert;
 pub mod decode;
 pub mod error;
@@ -31,6 +33,7 @@ mod time;
 
 pub use arrival::ArrivalClock;
 pub use aside::{Aside, AsideReason};
+pub use consumed::LogChange;
 pub use decode::{Events, decode};
 pub use error::LogError;
 pub use fields::{DecodedColumn, decode_columns};

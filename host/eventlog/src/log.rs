@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use trifold_model::LogId;
 
+use crate::consumed::{Consumed, LogChange, Rows, Sums};
 use crate::scan::ScanUnit;
 use crate::segment::{self, SegmentKind, SegmentReader};
 use crate::{LogError, RawBatch};
@@ -34,6 +35,8 @@ pub struct FileLog {
     slots: Vec<Slot>,
     /// The offset of the first row of each counted slot, and of the first slot that is not counted.
     starts: Vec<u64>,
+    /// What stands before each of them.
+    sums: Vec<Sums>,
     /// The segment that is open, if any.
     open: Option<(usize, SegmentReader)>,
 }
@@ -71,6 +74,7 @@ impl FileLog {
             columns: options.columns,
             slots: files.into_iter().map(Slot::new).collect(),
             starts: vec![0],
+            sums: vec![Sums::default()],
             open: None,
         })
     }
@@ -136,6 +140,50 @@ impl FileLog {
         Ok(units)
     }
 
+    /// What was read by a reader who stands at `next`, for [`FileLog::check_consumed`]: some hundred bytes, however
+    /// many segments there are. They depend on the log and on `next` alone. The rows before `next` must have been
+    /// read or counted before.
+    pub fn consumed(&mut self, next: u64) -> Result<Vec<u8>, LogError> {
+        let Some(row) = next.checked_sub(1) else { return Ok(Vec::new()) };
+        let (Place::Counted(slot) | Place::Tail(slot)) = self.locate(row)? else {
+            return Err(LogError::Beyond { path: self.path.clone(), offset: next, rows: self.counted_rows() });
+        };
+        let (first, before) = (self.starts[slot], self.sums[slot].clone());
+        Ok(Consumed { first, before, last: self.slots[slot].name().to_owned() }.encode())
+    }
+
+    /// Checks what was read by a reader who stood at `next` when the log was open before: the segments up to there
+    /// have the names and the numbers of rows that they had. The last of them may have grown. Counts what was not
+    /// counted before.
+    pub fn check_consumed(&mut self, next: u64, consumed: &[u8]) -> Result<(), LogError> {
+        if next == 0 {
+            return Ok(());
+        }
+        self.rows_known()?;
+        let log = self.id.0.to_string();
+        let refuse = |change: LogChange| LogError::Consumed { log: log.clone(), change };
+        let was = Consumed::decode(consumed).map_err(refuse)?;
+        let Some(last) = self.slots.iter().position(|slot| slot.name() == was.last) else {
+            return Err(refuse(was.last_gone(next)));
+        };
+        was.check_before(self.starts[last], &self.sums[last], &self.rows_before(last)).map_err(refuse)?;
+        was.check_last(next, self.rows_of(last)?).map_err(refuse)
+    }
+
+    /// The segments before one, which are counted.
+    fn rows_before(&self, end: usize) -> Vec<Rows> {
+        let slots = self.slots[..end].iter().zip(self.starts.windows(2));
+        slots.map(|(slot, starts)| (slot.name().to_owned(), starts[1] - starts[0])).collect()
+    }
+
+    /// The rows of a segment at present; those before it are counted.
+    fn rows_of(&mut self, slot: usize) -> Result<u64, LogError> {
+        match self.starts.get(slot + 1) {
+            Some(end) => Ok(end - self.starts[slot]),
+            None => Ok(self.reader(slot)?.count(false)?.rows),
+        }
+    }
+
     /// How many segments are counted for good.
     fn counted(&self) -> usize {
         self.starts.len() - 1
@@ -169,6 +217,7 @@ impl FileLog {
     fn count(&mut self, slot: usize) -> Result<(), LogError> {
         let end = self.reader(slot)?.count(true)?;
         self.slots[slot].counted_bytes = end.bytes;
+        self.sums.push(self.sums[slot].with(self.slots[slot].name(), end.rows));
         self.starts.push(self.counted_rows() + end.rows);
         Ok(())
     }
@@ -243,6 +292,11 @@ impl FileLog {
 impl Slot {
     fn new((file, kind): (Arc<Path>, SegmentKind)) -> Self {
         Slot { file, kind, counted_bytes: 0, marks: Vec::new() }
+    }
+
+    /// The name of the file, without the directory, which may be moved.
+    fn name(&self) -> &[u8] {
+        self.file.file_name().map_or(&[], |name| name.as_encoded_bytes())
     }
 }
 

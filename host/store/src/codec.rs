@@ -6,7 +6,8 @@
 //! marker: u8 format (1), u64 incarnation, u8 0 | u8 1 + u64 release,
 //!         u32 length + log (UTF-8), u32 length + source (UTF-8),
 //!         u32 count + count times (u32 partition, u64 next offset),
-//!         u32 count + count times (u32 partition, i64 latest arrival), partitions ascending
+//!         u32 count + count times (u32 partition, i64 latest arrival), partitions ascending,
+//!         u32 length + what was consumed
 //! ```
 //!
 //! Decoding checks everything and leaves no byte unread, so damaged bytes give an error or another value and never
@@ -94,6 +95,7 @@ pub(crate) fn encode_marker(marker: &Marker, out: &mut Vec<u8>) {
         out.extend_from_slice(&partition.to_le_bytes());
         out.extend_from_slice(&latest.to_le_bytes());
     }
+    write_bytes(&marker.consumed, out);
 }
 
 /// Reads a marker.
@@ -108,8 +110,9 @@ pub(crate) fn decode_marker(bytes: &[u8]) -> Result<Marker, Damage> {
     let source = reader.text("the source")?.to_owned();
     let positions = Positions(read_partitions(&mut reader, "the positions", u64::from_le_bytes)?);
     let arrivals = read_partitions(&mut reader, "the arrivals", i64::from_le_bytes)?;
+    let consumed = reader.bytes("what was consumed")?.to_owned();
     reader.end()?;
-    Ok(Marker { incarnation, log, source, positions, release, arrivals })
+    Ok(Marker { incarnation, log, source, positions, consumed, release, arrivals })
 }
 
 fn read_partitions<T>(
@@ -215,6 +218,7 @@ mod tests {
             log: LogId("flights".into()),
             source: "id=é".to_owned(),
             positions: Positions(BTreeMap::from([(0, 51_955), (7, 1)])),
+            consumed: vec![0xC0, 0xDE],
             release,
             arrivals: BTreeMap::from([(7, -1)]),
         }
@@ -247,7 +251,7 @@ mod tests {
         assert_eq!(hex::encode(record_bytes()), expected);
         let expected = "010900000000000000010400000000000000\
                         07000000666c69676874730500000069643dc3a9020000000000000 0f3ca000000000000070000000100000000000000\
-                        0100000007000000ffffffffffffffff";
+                        0100000007000000ffffffffffffffff02000000c0de";
         assert_eq!(hex::encode(marker_bytes(&marker(Some(4)))), expected.replace(' ', ""));
     }
 

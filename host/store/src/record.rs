@@ -31,6 +31,9 @@ pub struct Marker {
     pub source: String,
     /// The next offset of each partition.
     pub positions: Positions,
+    /// What the log was before the positions, in the words of whoever commits: a log whose files changed since would
+    /// have other events there. Empty where that cannot happen.
+    pub consumed: Vec<u8>,
     /// The sequence number of the release under which the last commit was made, if there was one.
     pub release: Option<u64>,
     /// The latest arrival, in microseconds, before each partition's position; no entry where no event had one.

@@ -1,6 +1,6 @@
 //! What stops a worker, and what it only reports.
 
-use trifold_eventlog::LogError;
+use trifold_eventlog::{LogChange, LogError};
 use trifold_model::{StateId, ViewName};
 use trifold_pipeline::ingest::IngestError;
 use trifold_pipeline::row_table::RowTableError;
@@ -89,10 +89,26 @@ pub enum StreamError {
         /// How the worker reads them.
         given: String,
     },
+    /// The files that the state was filled from are not what they were.
+    #[error(
+        "view {view}: its state {state} was filled from other files of the log {log}: {change}, or \
+         `trifold clear {view}` to replay the log"
+    )]
+    ChangedLog {
+        /// The view.
+        view: ViewName,
+        /// Its state.
+        state: StateId,
+        /// The log.
+        log: String,
+        /// The file and what changed.
+        change: Box<LogChange>,
+    },
     /// The state has applied more events than the log holds.
     #[error(
         "view {view}: its state {state} has applied {applied} events of the log {log}, which holds {known}: \
-         restore the log, or clear the state and replay"
+         {}restore the log, or clear the state and replay",
+        change.as_ref().map(|change| format!("{change}; ")).unwrap_or_default()
     )]
     AheadOfLog {
         /// The view.
@@ -105,6 +121,8 @@ pub enum StreamError {
         applied: u64,
         /// The rows of the log.
         known: u64,
+        /// The file that they are missing from, if the log can tell.
+        change: Option<Box<LogChange>>,
     },
     /// The stored marker is not the one that this worker committed last.
     #[error(

@@ -17,6 +17,17 @@ pub trait Source: Send {
 
     /// How many rows there are at present.
     fn rows_known(&mut self) -> Result<u64, LogError>;
+
+    /// What was read by a reader who stands at `next`, for [`Source::check_consumed`] after a restart; the
+    /// last read ended there. Empty for sources whose offsets cannot shift.
+    fn consumed(&mut self, _next: u64) -> Result<Vec<u8>, LogError> {
+        Ok(Vec::new())
+    }
+
+    /// Fails with [`LogError::Consumed`] if the events before `next` are not those that were read.
+    fn check_consumed(&mut self, _next: u64, _consumed: &[u8]) -> Result<(), LogError> {
+        Ok(())
+    }
 }
 
 impl Source for FileLog {
@@ -34,5 +45,13 @@ impl Source for FileLog {
 
     fn rows_known(&mut self) -> Result<u64, LogError> {
         FileLog::rows_known(self)
+    }
+
+    fn consumed(&mut self, next: u64) -> Result<Vec<u8>, LogError> {
+        FileLog::consumed(self, next)
+    }
+
+    fn check_consumed(&mut self, next: u64, consumed: &[u8]) -> Result<(), LogError> {
+        FileLog::check_consumed(self, next, consumed)
     }
 }

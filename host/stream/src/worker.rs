@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use trifold_eventlog::{RawBatch, SourceConfig};
+use trifold_eventlog::{LogError, RawBatch, SourceConfig};
 use trifold_model::{LogId, Positions, ViewKind, ViewName};
 use trifold_pipeline::{LiveVersion, LiveViews};
 use trifold_store::{Marker, OnlineStore};
@@ -159,6 +159,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
             log: self.source.log().clone(),
             source,
             positions: Positions::default(),
+            consumed: Vec::new(),
             release: None,
             arrivals: BTreeMap::new(),
         }
@@ -172,11 +173,19 @@ impl<S: Source, K: Sink> Worker<S, K> {
         }
         let applied = marker.positions.next(self.source.partition());
         let known = self.look()?;
-        if applied > known {
-            let (view, log) = (id.view.clone(), log.to_string());
-            return Err(StreamError::AheadOfLog { view, state: id.state, log, applied, known });
+        let changed = match self.source.check_consumed(applied, &marker.consumed) {
+            Ok(()) => None,
+            Err(LogError::Consumed { change, .. }) => Some(change),
+            Err(error) => return Err(StreamError::Log(error)),
+        };
+        let (view, state, log) = (id.view.clone(), id.state, log.to_string());
+        match changed {
+            change if applied > known => {
+                Err(StreamError::AheadOfLog { view, state, log, applied, known, change: change.map(Box::new) })
+            }
+            Some(change) => Err(StreamError::ChangedLog { view, state, log, change: Box::new(change) }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn switch(&self, id: &FeedId, version: &LiveVersion) -> Switch {
@@ -245,6 +254,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
     /// Takes a batch through its feeds. Nothing is written.
     pub async fn process(&mut self, polled: Polled) -> Result<Step, StreamError> {
         let Polled { raw, feeds } = polled;
+        let consumed = self.source.consumed(raw.next_offset()).map_err(StreamError::Log)?;
         let mut step = Step {
             first_offset: raw.first_offset,
             next_offset: raw.next_offset(),
@@ -254,7 +264,10 @@ impl<S: Source, K: Sink> Worker<S, K> {
         for id in feeds {
             let Some(feed) = self.feeds.get(&id) else { continue };
             match process_feed(&self.config, &*self.store, &id, feed, &raw).await? {
-                Ok(part) => step.parts.push(part),
+                Ok(mut part) => {
+                    part.commit.marker.consumed.clone_from(&consumed);
+                    step.parts.push(part);
+                }
                 Err(problem) => step.blocked.push((id, problem)),
             }
         }

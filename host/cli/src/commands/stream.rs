@@ -146,7 +146,10 @@ fn stream_failure(error: StreamError) -> Failure {
         StreamError::NoViews => Exit::NotFound,
         StreamError::Unavailable { .. } => Exit::Unavailable,
         StreamError::OtherSource { .. } => Exit::Usage,
-        StreamError::OtherLog { .. } | StreamError::AheadOfLog { .. } | StreamError::Ingest(_) => Exit::Data,
+        StreamError::OtherLog { .. }
+        | StreamError::ChangedLog { .. }
+        | StreamError::AheadOfLog { .. }
+        | StreamError::Ingest(_) => Exit::Data,
         StreamError::Store { .. } | StreamError::Sink { .. } => Exit::Io,
         _ => Exit::Internal,
     };

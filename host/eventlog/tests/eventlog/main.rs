@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod columns;
+mod consumed;
 mod damage;
 mod decode;
 mod fixtures;

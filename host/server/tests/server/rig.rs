@@ -75,6 +75,7 @@ pub(crate) fn marker(log: &str, next: u64) -> Marker {
         log: LogId(log.into()),
         source: "as they are".to_owned(),
         positions: Positions(BTreeMap::from([(0, next)])),
+        consumed: Vec::new(),
         release: None,
         arrivals: BTreeMap::new(),
     }

@@ -50,6 +50,7 @@ pub(crate) fn marker(next: u64) -> Marker {
         log: LogId("flights".into()),
         source: "arrival=none".to_owned(),
         positions: Positions(BTreeMap::from([(0, next)])),
+        consumed: next.to_le_bytes().to_vec(),
         release: Some(3),
         arrivals: BTreeMap::from([(0, next as i64 * 1_000)]),
     }

@@ -4,6 +4,7 @@
 mod crashes;
 mod flights;
 mod following;
+mod identity;
 mod refusals;
 mod releases;
 mod support;

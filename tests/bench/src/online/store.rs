@@ -46,6 +46,7 @@ pub(crate) async fn fill(directory: &Path, version: &LiveVersion) -> anyhow::Res
         log: LogId("bench".into()),
         source: String::new(),
         positions: Positions([(0, ENTITIES)].into()),
+        consumed: Vec::new(),
         release: Some(2),
         arrivals: Default::default(),
     };
