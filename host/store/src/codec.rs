@@ -1,4 +1,4 @@
-//! The bytes of records and markers, format 1. All numbers are little-endian.
+//! The bytes of records and markers in a store of format 2. All numbers are little-endian.
 //!
 //! ```text
 //! record: u8 format (1), i64 event time, u32 partition, u64 offset,

@@ -1,6 +1,6 @@
 //! The tables of the embedded store and the transactions over them.
 //!
-//! Format 1:
+//! Format 2 (format 1 had markers that say nothing of what was consumed):
 //!
 //! ```text
 //! meta      "format"                             -> u64
@@ -26,7 +26,7 @@ use crate::error::StoreError;
 use crate::record::{Commit, Marker, Page, Record, Snapshot};
 
 /// The format that this version writes and reads.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 
 type Bytes = &'static [u8];
 const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");

@@ -33,12 +33,12 @@ fn a_store_of_another_format_is_refused() {
     filled(&path);
     let database = Database::create(&path).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(META).unwrap().insert("format", 2).unwrap();
+    transaction.open_table(META).unwrap().insert("format", 1).unwrap();
     transaction.commit().unwrap();
     drop(database);
     let error = refused(&path);
-    assert_eq!(error, StoreError::Format { path, found: 2, known: 1 });
-    assert!(error.to_string().contains("has format 2, this version of trifold reads format 1"));
+    assert_eq!(error, StoreError::Format { path, found: 1, known: 2 });
+    assert!(error.to_string().contains("has format 1, this version of trifold reads format 2"));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn the_database_of_somebody_else_is_refused_and_left_alone() {
     transaction.open_table(other).unwrap().insert(1, 2).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    assert_eq!(refused(&path), StoreError::Format { path: path.clone(), found: 0, known: 1 });
+    assert_eq!(refused(&path), StoreError::Format { path: path.clone(), found: 0, known: 2 });
     let database = Database::create(&path).unwrap();
     let names = redb::ReadableDatabase::begin_read(&database).unwrap();
     assert_eq!(names.list_tables().unwrap().count(), 1);
