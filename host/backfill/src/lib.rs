@@ -54,8 +54,8 @@ pub struct Backfill {
 
 impl Backfill {
     /// Runs to the end, or goes on with what an earlier run of the same backfill left: files that are missing, and
-    /// those with rows that were unavailable. Blocks the thread,
-    /// which may be one of an asynchronous runtime only if it may be blocked.
+    /// those with rows that were unavailable. Blocks the thread, which may be one of an asynchronous runtime only if
+    /// it may be blocked.
     pub fn run(&self) -> Result<Report, BackfillError> {
         run::run(self)
     }

@@ -8,9 +8,8 @@
 //! manifest of this crate.
 //!
 //! Reading order: [`source`], [`segment`] and [`log`] (what there is to read), [`consumed`] (whether it is still what
-//! was read before), [`raw`] (what was read),
-//! [`mod@decode`] with [`aside`] and [`arrival`] (what it means to a view), [`fields`] (single columns, for readers
-//! to whom rows are no events), [`rows`] (files of rows, out and in).
+//! was read before), [`raw`] (what was read), [`mod@decode`] with [`aside`] and [`arrival`] (what it means to a view),
+//! [`fields`] (single columns, for readers to whom rows are no events), [`rows`] (files of rows, out and in).
 
 pub mod arrival;
 pub mod aside;

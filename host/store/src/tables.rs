@@ -150,6 +150,10 @@ impl Tables {
             return Ok(view.clone());
         }
         let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = &*latest {
+            // Another reader was faster.
+            return Ok(view.clone());
+        }
         let transaction = self.database()?.begin_read()?;
         let view = View { markers: transaction.open_table(MARKERS)?, records: transaction.open_table(RECORDS)? };
         Ok(latest.insert(Arc::new(view)).clone())
