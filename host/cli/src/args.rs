@@ -263,6 +263,10 @@ pub struct Stream {
     /// The format of emitted rows [default: parquet]
     #[arg(long, value_parser = ["parquet", "jsonl"])]
     pub rows_format: Option<String>,
+    /// Keep values beside the records that they were computed from, so that lookups need not compute them again
+    /// [default: true]
+    #[arg(long, env = "TRIFOLD_KEEP_OUTPUTS", value_name = "BOOL")]
+    pub keep_outputs: Option<bool>,
 }
 
 /// `trifold backfill`.

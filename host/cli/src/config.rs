@@ -60,6 +60,8 @@ pub struct StreamSection {
     pub rows_format: String,
     /// How often a followed log and the releases are looked at, in milliseconds.
     pub poll_interval_ms: u64,
+    /// Whether values are kept beside the records that they were computed from.
+    pub keep_outputs: bool,
 }
 
 /// Backfills.
@@ -250,8 +252,14 @@ impl Reader<'_> {
                 r.positive("step-rows"),
                 r.one_of("rows-format", &["parquet", "jsonl"]),
                 r.positive("poll-interval-ms"),
+                r.get("keep-outputs"),
             );
-            Some(StreamSection { step_rows: parts.0?, rows_format: parts.1?, poll_interval_ms: parts.2? })
+            Some(StreamSection {
+                step_rows: parts.0?,
+                rows_format: parts.1?,
+                poll_interval_ms: parts.2?,
+                keep_outputs: parts.3?,
+            })
         });
         let backfill = self.section("backfill", |r| {
             let parts = (r.positive("memory-mib"), r.get("threads"));

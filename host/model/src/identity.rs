@@ -85,6 +85,24 @@ impl RowDigest {
     }
 }
 
+/// What computed an output: a component, under limits of one meaning. The first 16 bytes of BLAKE3 over both. For the
+/// same input, outputs of one computation have the same bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ComputationId(pub [u8; 16]);
+
+hex_display!(ComputationId);
+
+impl ComputationId {
+    /// The computation of a component by a runtime; `semantics` names all that decides a verdict beside the component.
+    pub fn of(component: &ComponentDigest, semantics: &str) -> Self {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&component.0).update(semantics.as_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize().as_bytes()[..16]);
+        ComputationId(id)
+    }
+}
+
 /// What must be equal for two versions to share stored state: the first 16 bytes of BLAKE3 over a view's name,
 /// kind, state version, entity fields, inputs, lateness and max-early.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -20,7 +20,7 @@ pub mod view;
 pub use canonical::{CanonicalRows, canonical_nans};
 pub use decode::{DecodeError, decode_keys, decode_rows, decode_rows_as};
 pub use difference::{Difference, first_difference};
-pub use identity::{ComponentDigest, EntityKey, RowDigest, StateId};
+pub use identity::{ComponentDigest, ComputationId, EntityKey, RowDigest, StateId};
 pub use name::{FieldName, NameError, ViewName};
 pub use position::{Cut, LogId, Position, Positions};
 pub use status::{ErrorCode, RowStatus};

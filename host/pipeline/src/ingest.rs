@@ -8,12 +8,14 @@ use arrow_schema::ArrowError;
 use arrow_select::concat::concat_batches;
 use trifold_eventlog::{Aside, AsideReason, Events, row_json};
 use trifold_model::canonical::ForeignType;
-use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, FeatureView, StateId, decode_rows};
+use trifold_model::{
+    CanonicalRows, DecodeError, EntityKey, EventTime, FeatureView, RowStatus, StateId, decode_rows,
+};
 use trifold_sandbox::Budget;
-use trifold_store::Record;
+use trifold_store::{Output, RECORD_BYTES_MAX, Record};
 
 use crate::admission::admit;
-use crate::rows::Rows;
+use crate::rows::{Outcome, Rows};
 use crate::values::{Latest, values};
 use crate::version::LiveVersion;
 
@@ -111,28 +113,34 @@ impl Ingest {
     }
 
     /// Folds the events onto the records as they were before the batch, `records[i]` being that of
-    /// `entities()[i]`, and computes the row that each event emits.
+    /// `entities()[i]`, and computes the row that each event emits. `keep_outputs` puts values beside the records
+    /// that they were computed from.
     pub fn fold(
         mut self,
         records: &[Option<Record>],
         version: &LiveVersion,
+        keep_outputs: bool,
         budget: &mut Budget,
     ) -> Result<Ingested, IngestError> {
         let (prior, mut winners) = self.prior(records)?;
         let (choice, conflicts, duplicate_count) = self.choose(&prior, records, &mut winners);
         let as_of: Vec<_> = choice.iter().map(|(_, time)| *time).collect();
         let latest = Latest {
+            known: None,
             times: records
                 .iter()
                 .flatten()
                 .map(|record| record.event_time)
                 .chain(self.events.times.iter().copied())
                 .collect(),
-            inputs: concat_batches(self.view.input_schema(), [&prior, &self.events.inputs])?,
+            inputs: Some(concat_batches(self.view.input_schema(), [&prior, &self.events.inputs])?),
             choice: choice.iter().map(|(row, _)| Some(*row)).collect(),
         };
         let rows = values(version, &latest, &as_of, budget)?;
-        let puts = self.puts(&winners);
+        let mut puts = self.puts(&winners);
+        if keep_outputs {
+            keep(&mut puts, &self.events.offsets, version, &rows)?;
+        }
         let mut aside = std::mem::take(&mut self.events.aside);
         aside.extend(conflicts);
         aside.sort_by_key(|aside| aside.offset);
@@ -228,6 +236,7 @@ impl Ingest {
                     partition: self.events.partition,
                     offset: self.events.offsets[row],
                     fields: std::mem::take(&mut self.fields[row]),
+                    output: None,
                 };
                 Some((key.clone(), record))
             })
@@ -235,4 +244,27 @@ impl Ingest {
         puts.sort_by(|(left, _), (right, _)| left.cmp(right));
         puts
     }
+}
+
+/// Puts the values of the events in `puts` beside their inputs. An event's own row is its value: it is the latest at
+/// its position. What is no value is computed again by every lookup, and so is what would make a record too large.
+fn keep(
+    puts: &mut [(EntityKey, Record)],
+    offsets: &[u64],
+    version: &LiveVersion,
+    rows: &Rows,
+) -> Result<(), ForeignType> {
+    let (computation, outputs) = (version.transform.computation(), CanonicalRows::new(rows.outputs())?);
+    for (_, record) in puts {
+        let Ok(row) = offsets.binary_search(&record.offset) else { continue };
+        if rows.outcomes()[row] == Outcome::Known(RowStatus::Value) {
+            let mut fields = Vec::new();
+            outputs.write_fields(row, &mut fields);
+            record.output = Some(Output { computation, fields });
+            if record.encoded_bytes() > RECORD_BYTES_MAX {
+                record.output = None;
+            }
+        }
+    }
+    Ok(())
 }

@@ -170,36 +170,75 @@ fn answer(
     Ok(ViewAnswer { version, rows, marker: Some(marker) })
 }
 
-/// The inputs of the records; a record that does not decode as the view's inputs joins the damaged ones.
+/// The events of the records. A value that was kept stands for its inputs, unless another computation made it or it
+/// does not decode. Inputs that do not decode join the damaged records.
 fn latest(version: &LiveVersion, read: &mut Read) -> Result<Latest, LookupError> {
-    let inputs = match decode_records(version, &read.snapshot.records) {
-        Ok(inputs) => inputs,
-        Err(_) => {
-            for (entity, record) in read.snapshot.records.iter_mut().enumerate() {
-                if let Err(error) = decode_records(version, std::slice::from_ref(record)) {
-                    *record = None;
-                    read.damaged.insert(
-                        entity,
-                        format!("its record is damaged: {error}; clear the state with `trifold clear` and replay"),
-                    );
-                }
-            }
-            decode_records(version, &read.snapshot.records)
-                .map_err(|source| LookupError::Record { view: version.view().name.to_string(), source })?
-        }
-    };
+    let known = known(version, &mut read.snapshot.records);
+    let inputs = inputs(version, read)?;
     let records = &read.snapshot.records;
-    let mut next = 0..;
-    let places: Vec<Option<u32>> =
-        records.iter().map(|record| record.as_ref().and_then(|_| next.next())).collect();
+    let (mut times, mut places) = (Vec::new(), vec![None; records.len()]);
+    for kept in [true, false] {
+        for (place, record) in places.iter_mut().zip(records) {
+            if let Some(record) = record.as_ref().filter(|record| record.output.is_some() == kept) {
+                *place = Some(times.len() as u32);
+                times.push(record.event_time);
+            }
+        }
+    }
     let choice = read.entity.iter().map(|&entity| places[entity]).collect();
-    Ok(Latest { inputs, times: records.iter().flatten().map(|record| record.event_time).collect(), choice })
+    Ok(Latest { known, inputs, times, choice })
 }
 
-fn decode_records(version: &LiveVersion, records: &[Option<Record>]) -> Result<RecordBatch, DecodeError> {
+/// The values that were kept; afterwards no record has an output that is not among them.
+fn known(version: &LiveVersion, records: &mut [Option<Record>]) -> Option<RecordBatch> {
+    let computation = version.transform.computation();
+    for record in records.iter_mut().flatten() {
+        record.output.take_if(|output| output.computation != computation);
+    }
+    let decode = |records: &[Option<Record>]| {
+        let rows = records.iter().flatten().filter_map(|record| record.output.as_ref());
+        let rows = rows.map(|output| output.fields.as_slice());
+        decode_rows_as(&version.view().outputs, version.transform.outputs().clone(), rows)
+    };
+    records.iter().flatten().any(|record| record.output.is_some()).then_some(())?;
+    if let Ok(values) = decode(records) {
+        return Some(values);
+    }
+    for place in 0..records.len() {
+        if decode(&records[place..=place]).is_err()
+            && let Some(record) = &mut records[place]
+        {
+            record.output = None;
+        }
+    }
+    decode(records).ok()
+}
+
+/// The inputs of the records without a known value.
+fn inputs(version: &LiveVersion, read: &mut Read) -> Result<Option<RecordBatch>, LookupError> {
     let view = version.view();
-    let rows = records.iter().flatten().map(|record| record.fields.as_slice());
-    decode_rows_as(&view.inputs, view.input_schema().clone(), rows)
+    let wanted = |record: &&Record| record.output.is_none();
+    let decode = |records: &[Option<Record>]| {
+        let rows = records.iter().flatten().filter(wanted).map(|record| record.fields.as_slice());
+        decode_rows_as(&view.inputs, view.input_schema().clone(), rows)
+    };
+    let records = &mut read.snapshot.records;
+    if !records.iter().flatten().any(|record| wanted(&record)) {
+        return Ok(None);
+    }
+    if let Ok(inputs) = decode(records) {
+        return Ok(Some(inputs));
+    }
+    for (entity, record) in records.iter_mut().enumerate() {
+        if let Err(error) = decode(std::slice::from_ref(record)) {
+            *record = None;
+            let reason =
+                format!("its record is damaged: {error}; clear the state with `trifold clear` and replay");
+            read.damaged.insert(entity, reason);
+        }
+    }
+    let damaged = |source| LookupError::Record { view: view.name.to_string(), source };
+    decode(records).map(Some).map_err(damaged)
 }
 
 impl Rows {

@@ -179,7 +179,7 @@ impl PointInTime {
                 choice.map_or(own, |chosen| own.max(times[chosen as usize]))
             })
             .collect();
-        Ok((Latest { inputs, times, choice }, as_of))
+        Ok((Latest { known: None, inputs: Some(inputs), times, choice }, as_of))
     }
 
     fn inputs(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {

@@ -1,9 +1,10 @@
-//! From the latest inputs of entities to rows of a row view.
+//! From the latest events of entities to rows of a row view.
 
 use std::collections::BTreeMap;
 
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::ArrowError;
+use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use trifold_model::{EventTime, FeatureView, RowStatus};
 use trifold_sandbox::{Applied, Budget, Verdict};
@@ -11,17 +12,19 @@ use trifold_sandbox::{Applied, Budget, Verdict};
 use crate::rows::{Outcome, Rows};
 use crate::version::LiveVersion;
 
-/// Which input row each asked row is computed from.
+/// Distinct events, and which of them each asked row is about.
 pub struct Latest {
-    /// Distinct input rows, in the schema of the view's inputs.
-    pub inputs: RecordBatch,
-    /// The event time of each input row.
+    /// The values of the first events, as far as they are known already, in the schema of the transform's outputs.
+    pub known: Option<RecordBatch>,
+    /// The inputs of all other events, in the schema of the view's inputs.
+    pub inputs: Option<RecordBatch>,
+    /// The time of each event.
     pub times: Vec<EventTime>,
-    /// For each asked row the input row of the entity's latest event, `None` where no event counts.
+    /// For each asked row the entity's latest event, `None` where no event counts.
     pub choice: Vec<Option<u32>>,
 }
 
-/// The value of each asked row at its as-of time. An input row is computed once, however often it is chosen.
+/// The value of each asked row at its as-of time. An event's value is computed once, however often it is chosen.
 pub fn values(
     version: &LiveVersion,
     latest: &Latest,
@@ -33,9 +36,9 @@ pub fn values(
         .choice
         .iter()
         .zip(as_of)
-        .map(|(choice, at)| choice.filter(|&row| !expired(view, latest.times[row as usize], *at)))
+        .map(|(choice, at)| choice.filter(|&event| !expired(view, latest.times[event as usize], *at)))
         .collect();
-    let (computed, place) = compute(version, &latest.inputs, &living, budget)?;
+    let (computed, place) = compute(version, latest, &living, budget)?;
     let failures: BTreeMap<usize, _> = computed.failures.iter().map(|failure| (failure.row, failure)).collect();
     let (mut messages, mut causes) = (BTreeMap::new(), BTreeMap::new());
     let mut outcomes = Vec::with_capacity(living.len());
@@ -65,31 +68,48 @@ fn expired(view: &FeatureView, event: EventTime, at: EventTime) -> bool {
     view.ttl.is_some_and(|ttl| at.micros_since(event) > ttl.micros())
 }
 
-/// Applies the transform to every input row that is chosen, in ascending order, and says where the answer of
-/// each asked row stands.
+/// Applies the transform to every event that is chosen and not known, in ascending order, and says where the answer
+/// of each asked row stands: known values first.
 fn compute(
     version: &LiveVersion,
-    inputs: &RecordBatch,
+    latest: &Latest,
     living: &[Option<u32>],
     budget: &mut Budget,
 ) -> Result<(Applied, Vec<Option<u32>>), ArrowError> {
     const UNUSED: u32 = u32::MAX;
-    let mut places = vec![UNUSED; inputs.num_rows()];
-    for &row in living.iter().flatten() {
-        places[row as usize] = 0;
+    let known = latest.known.as_ref().map_or(0, RecordBatch::num_rows);
+    let mut places = vec![UNUSED; latest.inputs.as_ref().map_or(0, RecordBatch::num_rows)];
+    for &event in living.iter().flatten() {
+        if let Some(input) = (event as usize).checked_sub(known) {
+            places[input] = 0;
+        }
     }
     let mut used = Vec::new();
-    for (row, place) in places.iter_mut().enumerate().filter(|(_, place)| **place != UNUSED) {
-        *place = used.len() as u32;
-        used.push(row as u32);
+    for (input, place) in places.iter_mut().enumerate().filter(|(_, place)| **place != UNUSED) {
+        *place = (known + used.len()) as u32;
+        used.push(input as u32);
     }
-    let place = living.iter().map(|row| row.map(|row| places[row as usize])).collect();
-    let applied = if used.len() == inputs.num_rows() {
-        version.transform.apply(inputs, budget)
-    } else {
-        version.transform.apply(&take_record_batch(inputs, &UInt32Array::from(used))?, budget)
+    let place = |event: u32| (event as usize).checked_sub(known).map_or(event, |input| places[input]);
+    let place = living.iter().map(|event| event.map(place)).collect();
+    let computed = match &latest.inputs {
+        Some(inputs) if used.len() == inputs.num_rows() => Some(version.transform.apply(inputs, budget)),
+        Some(inputs) if !used.is_empty() => {
+            Some(version.transform.apply(&take_record_batch(inputs, &UInt32Array::from(used))?, budget))
+        }
+        _ => None,
     };
-    Ok((applied, place))
+    let schema = version.transform.outputs();
+    let values = match (&latest.known, computed) {
+        (None, Some(computed)) => computed,
+        (Some(values), None) => Applied { outputs: values.clone(), failures: Vec::new() },
+        (None, None) => Applied { outputs: RecordBatch::new_empty(schema.clone()), failures: Vec::new() },
+        (Some(values), Some(mut computed)) => {
+            computed.outputs = concat_batches(schema, [values, &computed.outputs])?;
+            computed.failures.iter_mut().for_each(|failure| failure.row += known);
+            computed
+        }
+    };
+    Ok((values, place))
 }
 
 /// Copies the computed rows to the asked rows; null where nothing was computed.

@@ -139,7 +139,7 @@ fn checked(entry: &[u8]) -> Option<&[u8]> {
 fn settings_hash(engine: &Engine) -> String {
     let mut hasher = StableHasher(blake3::Hasher::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    hasher.write(format!("{:?}", Semantics::CURRENT).as_bytes());
+    hasher.write(Semantics::named().as_bytes());
     hasher.0.finalize().to_hex()[..32].to_owned()
 }
 

@@ -60,8 +60,10 @@ const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 /// The same for function tables, which are a few hundred bytes.
 const TABLE_KEEP_RESIDENT_BYTES: usize = 16 << 10;
 
-/// The settings that decide what compiled code does. They are part of the compile cache's key, as the engine
-/// itself does not check all of them when it loads code.
+/// The engine and its major version: another one may count fuel in another way.
+const ENGINE: &str = "wasmtime 48";
+
+/// The settings that decide what compiled code does.
 #[derive(Debug)]
 pub(crate) struct Semantics {
     nan_canonicalization: bool,
@@ -82,6 +84,12 @@ impl Semantics {
         wasm_stack_bytes: WASM_STACK_BYTES,
         memory_reservation_bytes: MEMORY_RESERVATION_BYTES,
     };
+
+    /// What decides a row's value and verdict beside the component. It is part of the compile cache's key, as the engine
+    /// itself does not check all of it when it loads code, and of [`trifold_model::ComputationId`].
+    pub(crate) fn named() -> String {
+        format!("{ENGINE} {:?}", Self::CURRENT)
+    }
 }
 
 /// The engine's configuration.
@@ -139,4 +147,16 @@ fn pool(config: &SandboxConfig) -> PoolingAllocationConfig {
 /// The most that any version may ask for.
 pub(crate) fn memory_bytes_max() -> usize {
     usize::try_from(*RowLimits::MEMORY_BYTES.end()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_is_the_one_that_is_linked() {
+        let manifest = include_str!("../../../Cargo.toml");
+        let line = manifest.lines().find(|line| line.starts_with("wasmtime = ")).unwrap();
+        assert!(line.contains(&format!("version = \"{}\"", ENGINE.strip_prefix("wasmtime ").unwrap())), "{line}");
+    }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
-use trifold_model::{ComponentDigest, FeatureView};
+use trifold_model::{ComponentDigest, ComputationId, FeatureView};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use crate::applied::Applied;
 use crate::apply::Run;
 use crate::budget::Budget;
 use crate::call::{Allowance, Instance, Stop, Usage};
+use crate::config::Semantics;
 use crate::error::Unavailable;
 use crate::host::Host;
 use crate::pace::Pace;
@@ -27,6 +28,7 @@ struct Inner {
     pre: InstancePre<Host>,
     apply: ComponentExportIndex,
     digest: ComponentDigest,
+    computation: ComputationId,
     view: FeatureView,
     name: Arc<str>,
     description: String,
@@ -50,12 +52,30 @@ impl Transform {
         let pace = Pace::new(sandbox.config.batch_rows_max, view.limits, memory_initial);
         let name = view.name.as_str().into();
         let outputs = all_nullable(view.output_schema());
-        Transform(Arc::new(Inner { sandbox, pre, apply, digest, view, name, description, outputs, pace }))
+        let computation = ComputationId::of(&digest, &Semantics::named());
+        Transform(Arc::new(Inner {
+            sandbox,
+            pre,
+            apply,
+            digest,
+            computation,
+            view,
+            name,
+            description,
+            outputs,
+            pace,
+        }))
     }
 
     /// The component's identity.
     pub fn digest(&self) -> ComponentDigest {
         self.0.digest
+    }
+
+    /// The identity of what this component computes here: an output that was computed under another one, by another
+    /// release of Trifold for instance, may differ.
+    pub fn computation(&self) -> ComputationId {
+        self.0.computation
     }
 
     /// The view that the component describes.
@@ -108,7 +128,7 @@ impl Transform {
     }
 
     /// The output schema with every field nullable.
-    pub(crate) fn outputs(&self) -> &SchemaRef {
+    pub fn outputs(&self) -> &SchemaRef {
         &self.0.outputs
     }
 

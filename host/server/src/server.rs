@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::Code;
@@ -17,6 +18,7 @@ use trifold_store::OnlineStore;
 
 use crate::api::DESCRIPTORS;
 use crate::api::online_service_server::OnlineServiceServer;
+use crate::connection::Connection;
 use crate::service::{Clock, Online};
 
 /// The limits of a server.
@@ -79,7 +81,7 @@ impl Server {
             // The receiver lives as long as this function.
             let _ = stopping.send(true);
         };
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(Connection);
         let serving = tonic::transport::Server::builder()
             .layer(MapResponseLayer::new(name_the_size_limit))
             .add_service(health)

@@ -1,8 +1,9 @@
 //! The bytes of records and markers in a store of format 2. All numbers are little-endian.
 //!
 //! ```text
-//! record: u8 format (1), i64 event time, u32 partition, u64 offset,
-//!         u32 length + event id (UTF-8), u32 length + fields
+//! record: u8 format (1 | 2), i64 event time, u32 partition, u64 offset,
+//!         u32 length + event id (UTF-8), u32 length + fields,
+//!         in format 2: 16 bytes of the output's computation, u32 length + output
 //! marker: u8 format (1), u64 incarnation, u8 0 | u8 1 + u64 release,
 //!         u32 length + log (UTF-8), u32 length + source (UTF-8),
 //!         u32 count + count times (u32 partition, u64 next offset),
@@ -15,10 +16,10 @@
 
 use std::collections::BTreeMap;
 
-use trifold_model::{EntityKey, EventTime, LogId, Positions, StateId};
+use trifold_model::{ComputationId, EntityKey, EventTime, LogId, Positions, StateId};
 
 use crate::error::{Damage, StoreError};
-use crate::record::{Marker, Record};
+use crate::record::{Marker, Output, Record};
 
 /// The most bytes of an entity key: a key of several long strings fits, and a page of the database holds one.
 pub const KEY_BYTES_MAX: usize = 2 << 10;
@@ -28,13 +29,18 @@ pub const KEY_BYTES_MAX: usize = 2 << 10;
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
 const FORMAT: u8 = 1;
+/// A record with an output.
+const FORMAT_OUTPUT: u8 = 2;
 /// Format, event time, partition, offset and the two lengths.
 const RECORD_BYTES_FIXED: usize = 1 + 8 + 4 + 8 + 4 + 4;
+/// Computation and length.
+const OUTPUT_BYTES_FIXED: usize = 16 + 4;
 
 impl Record {
     /// How many bytes the record takes in a store; [`RECORD_BYTES_MAX`] at most can be committed.
     pub fn encoded_bytes(&self) -> usize {
-        RECORD_BYTES_FIXED + self.event_id.len() + self.fields.len()
+        let output = self.output.as_ref().map_or(0, |output| OUTPUT_BYTES_FIXED + output.fields.len());
+        RECORD_BYTES_FIXED + self.event_id.len() + self.fields.len() + output
     }
 
     /// Checks that a key and its record are within the limits of every store.
@@ -53,23 +59,34 @@ impl Record {
 
 /// Writes a record into an empty buffer. Its size must have been checked, which keeps the lengths in their 32 bits.
 pub(crate) fn encode_record(record: &Record, out: &mut Vec<u8>) {
-    out.push(FORMAT);
+    out.push(if record.output.is_some() { FORMAT_OUTPUT } else { FORMAT });
     out.extend_from_slice(&record.event_time.0.to_le_bytes());
     out.extend_from_slice(&record.partition.to_le_bytes());
     out.extend_from_slice(&record.offset.to_le_bytes());
     write_bytes(record.event_id.as_bytes(), out);
     write_bytes(&record.fields, out);
+    if let Some(output) = &record.output {
+        out.extend_from_slice(&output.computation.0);
+        write_bytes(&output.fields, out);
+    }
 }
 
 /// Reads a record.
 pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, Damage> {
-    let mut reader = Reader::new(bytes)?;
+    let (format, mut reader) = Reader::new(bytes, FORMAT_OUTPUT)?;
     let record = Record {
         event_time: EventTime(i64::from_le_bytes(reader.array("the event time")?)),
         partition: reader.u32("the partition")?,
         offset: reader.u64("the offset")?,
         event_id: reader.text("the event id")?.to_owned(),
         fields: reader.bytes("the fields")?.to_owned(),
+        output: match format {
+            FORMAT => None,
+            _ => Some(Output {
+                computation: ComputationId(reader.array("the output's computation")?),
+                fields: reader.bytes("the output")?.to_owned(),
+            }),
+        },
     };
     reader.end()?;
     Ok(record)
@@ -100,7 +117,7 @@ pub(crate) fn encode_marker(marker: &Marker, out: &mut Vec<u8>) {
 
 /// Reads a marker.
 pub(crate) fn decode_marker(bytes: &[u8]) -> Result<Marker, Damage> {
-    let mut reader = Reader::new(bytes)?;
+    let (_, mut reader) = Reader::new(bytes, FORMAT)?;
     let incarnation = reader.u64("the incarnation")?;
     let release = match reader.flag("the release")? {
         true => Some(reader.u64("the release")?),
@@ -147,13 +164,11 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Checks the format byte.
-    fn new(bytes: &'a [u8]) -> Result<Self, Damage> {
+    /// Reads the format byte, which must be from 1 to `latest`.
+    fn new(bytes: &'a [u8], latest: u8) -> Result<(u8, Self), Damage> {
         let mut reader = Reader { rest: bytes, total: bytes.len() };
-        match reader.array("the format")? {
-            [FORMAT] => Ok(reader),
-            [format] => Err(Damage::Format(format)),
-        }
+        let [format] = reader.array("the format")?;
+        if (FORMAT..=latest).contains(&format) { Ok((format, reader)) } else { Err(Damage::Format(format)) }
     }
 
     fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], Damage> {
@@ -209,7 +224,13 @@ mod tests {
             partition: 3,
             offset: u64::MAX,
             fields: vec![1, 0, 255],
+            output: None,
         }
+    }
+
+    fn record_with_output() -> Record {
+        let output = Output { computation: ComputationId([0xAB; 16]), fields: vec![1, 7] };
+        Record { output: Some(output), ..record() }
     }
 
     fn marker(release: Option<u64>) -> Marker {
@@ -224,9 +245,9 @@ mod tests {
         }
     }
 
-    fn record_bytes() -> Vec<u8> {
+    fn record_bytes(record: &Record) -> Vec<u8> {
         let mut bytes = Vec::new();
-        encode_record(&record(), &mut bytes);
+        encode_record(record, &mut bytes);
         bytes
     }
 
@@ -238,8 +259,10 @@ mod tests {
 
     #[test]
     fn records_and_markers_round_trip() {
-        assert_eq!(decode_record(&record_bytes()), Ok(record()));
-        assert_eq!(record_bytes().len(), record().encoded_bytes());
+        for record in [record(), record_with_output()] {
+            assert_eq!(record_bytes(&record).len(), record.encoded_bytes());
+            assert_eq!(decode_record(&record_bytes(&record)), Ok(record));
+        }
         for marker in [marker(None), marker(Some(4))] {
             assert_eq!(decode_marker(&marker_bytes(&marker)), Ok(marker));
         }
@@ -248,7 +271,9 @@ mod tests {
     #[test]
     fn the_bytes_are_the_published_ones() {
         let expected = "01f9ffffffffffffff03000000ffffffffffffffff0a00000055412d313534352dc3a9030000000100ff";
-        assert_eq!(hex::encode(record_bytes()), expected);
+        assert_eq!(hex::encode(record_bytes(&record())), expected);
+        let expected = format!("02{}{}020000000107", &expected[2..], "ab".repeat(16));
+        assert_eq!(hex::encode(record_bytes(&record_with_output())), expected);
         let expected = "010900000000000000010400000000000000\
                         07000000666c69676874730500000069643dc3a9020000000000000 0f3ca000000000000070000000100000000000000\
                         0100000007000000ffffffffffffffff02000000c0de";
@@ -264,15 +289,18 @@ mod tests {
                 assert!(!same(&flipped), "bit {bit}");
             }
         };
-        check(record_bytes(), &|bytes| decode_record(bytes) == Ok(record()));
+        for record in [record(), record_with_output()] {
+            check(record_bytes(&record), &|bytes| decode_record(bytes).as_ref() == Ok(&record));
+        }
         let marker = marker(Some(4));
         check(marker_bytes(&marker), &|bytes| decode_marker(bytes).as_ref() == Ok(&marker));
     }
 
     #[test]
     fn bytes_cut_short_or_too_long_are_damage() {
-        for mut bytes in [record_bytes(), marker_bytes(&marker(Some(4)))] {
-            let is_record = bytes == record_bytes();
+        let records = [record_bytes(&record()), record_bytes(&record_with_output())];
+        for mut bytes in records.clone().into_iter().chain([marker_bytes(&marker(Some(4)))]) {
+            let is_record = records.contains(&bytes);
             let damage = |bytes: &[u8]| match is_record {
                 true => decode_record(bytes).unwrap_err(),
                 false => decode_marker(bytes).unwrap_err(),

@@ -21,4 +21,4 @@ pub use codec::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 pub use embedded::EmbeddedStore;
 pub use error::{Damage, StoreError};
 pub use holder::Holder;
-pub use record::{Commit, Marker, Page, Record, Snapshot};
+pub use record::{Commit, Marker, Output, Page, Record, Snapshot};

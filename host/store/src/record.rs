@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use trifold_model::{EntityKey, EventTime, LogId, Positions, StateId};
+use trifold_model::{ComputationId, EntityKey, EventTime, LogId, Positions, StateId};
 
 /// What a store keeps of one entity of a row view: the entity's latest event in canonical order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,18 @@ pub struct Record {
     /// The event's offset in that partition.
     pub offset: u64,
     /// The view's inputs in the coding of canonical rows, without a status byte.
+    pub fields: Vec<u8>,
+    /// The value that was computed from the fields, if it was kept: lookups under the same version need not compute
+    /// it again.
+    pub output: Option<Output>,
+}
+
+/// A value beside the inputs that it was computed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// What computed it. Another computation may come to another value.
+    pub computation: ComputationId,
+    /// The view's outputs in the coding of canonical rows, without a status byte.
     pub fields: Vec<u8>,
 }
 

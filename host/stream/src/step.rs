@@ -80,7 +80,8 @@ pub(crate) async fn process_feed(
     if snapshot.marker.as_ref() != feed.expected() {
         return Err(StreamError::Overtaken { view: id.view.clone(), state: id.state });
     }
-    let mut ingested = match ingest.fold(&snapshot.records, version, &mut Budget::unlimited()) {
+    let mut ingested = match ingest.fold(&snapshot.records, version, config.keep_outputs, &mut Budget::unlimited())
+    {
         Ok(ingested) => ingested,
         Err(error @ IngestError::Record { .. }) => return damaged(RecordProblem::Fields(error)),
         Err(error) => return Err(error.into()),
@@ -135,7 +136,7 @@ mod tests {
         let version = LiveVersion { version: 1, release: None, transform };
         let events = decode(&raw, &SourceConfig::default(), version.view(), &mut Default::default()).unwrap();
         let ingest = Ingest::new(version.view(), events).unwrap();
-        (FeedId::of(&version), ingest.fold(&[None], &version, budget).unwrap())
+        (FeedId::of(&version), ingest.fold(&[None], &version, true, budget).unwrap())
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct WorkerConfig {
     pub assume_on_time: bool,
     /// Whether emitted rows carry their digest.
     pub digest: bool,
+    /// Whether records carry the values that were computed from them, so that lookups need not compute them again.
+    pub keep_outputs: bool,
 }
 
 impl WorkerConfig {
@@ -51,6 +53,7 @@ impl WorkerConfig {
             incarnation,
             assume_on_time: false,
             digest: true,
+            keep_outputs: true,
         }
     }
 }

@@ -67,6 +67,20 @@ pub(crate) const CATALOG: &[Measured] = &[
         baseline: "the same of the bare server",
     },
     Measured {
+        name: "online.lookup.computed",
+        unit: "requests/s",
+        goal: None,
+        value: "the same from a store without kept values, so that every lookup calls the component",
+        baseline: "the bare server of online.lookup",
+    },
+    Measured {
+        name: "online.lookup.computed.p99",
+        unit: "us",
+        goal: None,
+        value: "the time of an answer which 99 of 100 do not exceed",
+        baseline: "the same of the bare server",
+    },
+    Measured {
         name: "backfill.rows",
         unit: "rows/s",
         goal: Some(Goal::AtLeast(0.5)),

@@ -27,26 +27,35 @@ use crate::measure::{Effort, median};
 use crate::online::clients::{Clients, Window};
 use crate::report::Entry;
 
-const LOOKUP: &str = "online.lookup";
-const P99: &str = "online.lookup.p99";
+/// Lookups of values that the stream worker computed and kept.
+const KEPT: [&str; 2] = ["online.lookup", "online.lookup.p99"];
+/// Lookups that call the component, as they do after a release or where values are not kept.
+const COMPUTED: [&str; 2] = ["online.lookup.computed", "online.lookup.computed.p99"];
 
 /// The entries of this module.
-pub(crate) const NAMES: &[&str] = &[LOOKUP, P99];
+pub(crate) const NAMES: &[&str] = &[KEPT[0], KEPT[1], COMPUTED[0], COMPUTED[1]];
 
 /// More than the processors of a small machine and fewer than would only queue.
 const CLIENTS: usize = 16;
 /// The time at which lookups ask: the benchmark needs no clock, and the events must not be too old.
 const NOW: EventTime = EventTime(1_400_000_000_000_000);
 
-pub(crate) fn run(effort: Effort, _wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
+pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
     let version = LiveVersion { version: 2, release: Some(2), transform: transform(Guest::FLIGHT_PROFILE)? };
-    let directory = tempfile::tempdir()?;
-    let servers = runtime("server")?;
-    let clients = runtime("client")?;
-    let trifold = servers.block_on(start_trifold(version, directory.path()))?;
-    let answer = clients.block_on(one_answer(&trifold))?;
-    let bare = servers.block_on(bare::start(answer.encode_to_vec().into()))?;
-    clients.block_on(measure(&trifold, &bare, effort))
+    let mut entries = Vec::new();
+    for (names, keep_outputs) in [(KEPT, true), (COMPUTED, false)] {
+        if !names.into_iter().any(wanted) {
+            continue;
+        }
+        let directory = tempfile::tempdir()?;
+        let servers = runtime("server")?;
+        let clients = runtime("client")?;
+        let trifold = servers.block_on(start_trifold(version.clone(), directory.path(), keep_outputs))?;
+        let answer = clients.block_on(one_answer(&trifold))?;
+        let bare = servers.block_on(bare::start(answer.encode_to_vec().into()))?;
+        entries.extend(clients.block_on(measure(names, &trifold, &bare, effort))?);
+    }
+    Ok(entries)
 }
 
 fn runtime(name: &str) -> anyhow::Result<Runtime> {
@@ -54,8 +63,12 @@ fn runtime(name: &str) -> anyhow::Result<Runtime> {
 }
 
 /// A server as `trifold serve` starts it, without the registry: one view in force.
-async fn start_trifold(version: LiveVersion, directory: &std::path::Path) -> anyhow::Result<String> {
-    let store = Arc::new(store::fill(directory, &version).await?);
+async fn start_trifold(
+    version: LiveVersion,
+    directory: &std::path::Path,
+    keep_outputs: bool,
+) -> anyhow::Result<String> {
+    let store = Arc::new(store::fill(directory, &version, keep_outputs).await?);
     let views = BTreeMap::from([(version.view().name.clone(), version)]);
     let (live, follow) = watch::channel(Arc::new(LiveViews { views }));
     // The limits of the default configuration.
@@ -85,7 +98,12 @@ async fn one_answer(url: &str) -> anyhow::Result<GetFeaturesResponse> {
     Ok(answer)
 }
 
-async fn measure(trifold: &str, bare: &str, effort: Effort) -> anyhow::Result<Vec<Entry>> {
+async fn measure(
+    [lookup, p99]: [&'static str; 2],
+    trifold: &str,
+    bare: &str,
+    effort: Effort,
+) -> anyhow::Result<Vec<Entry>> {
     let (mut ours, mut baseline) = (Clients::connect(trifold).await?, Clients::connect(bare).await?);
     let (windows, length) = effort.choose((21, Duration::from_millis(700)), (3, Duration::from_millis(200)));
     // Warms up: connections, caches, and the pool of instances.
@@ -98,5 +116,5 @@ async fn measure(trifold: &str, bare: &str, effort: Effort) -> anyhow::Result<Ve
     }
     let of = |windows: &[Window], figure: fn(&Window) -> f64| median(windows.iter().map(figure).collect());
     let entry = |name, figure| Entry::new(name, of(&our_windows, figure), of(&bare_windows, figure));
-    Ok(vec![entry(LOOKUP, |window| window.requests_per_second)?, entry(P99, |window| window.p99_micros)?])
+    Ok(vec![entry(lookup, |window| window.requests_per_second)?, entry(p99, |window| window.p99_micros)?])
 }

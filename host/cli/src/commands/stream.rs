@@ -74,6 +74,7 @@ pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>) -> Outcom
         incarnation: clock::now().0.unsigned_abs(),
         assume_on_time: world.assume_on_time(&args.log.source),
         digest: true,
+        keep_outputs: args.keep_outputs.unwrap_or(section.keep_outputs),
     };
     let registry = world.registry(false)?;
     world.block_on(check_names(&registry, &names))?;

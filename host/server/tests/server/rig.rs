@@ -89,7 +89,8 @@ pub(crate) fn records(version: &LiveVersion, inputs: &RecordBatch, times: &[i64]
         let mut fields = Vec::new();
         rows.write_fields(row, &mut fields);
         let event_id = format!("event {row}");
-        let record = Record { event_time: EventTime(time), event_id, partition: 0, offset: row as u64, fields };
+        let offset = row as u64;
+        let record = Record { event_time: EventTime(time), event_id, partition: 0, offset, fields, output: None };
         (keys.key(row, &mut Vec::new()), record)
     });
     records.collect()

@@ -40,6 +40,7 @@ pub(crate) fn record(offset: u64) -> Record {
         partition: 0,
         offset,
         fields: [&b"fields "[..], &offset.to_le_bytes()].concat(),
+        output: None,
     }
 }
 

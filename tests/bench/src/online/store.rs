@@ -6,12 +6,14 @@ use std::sync::Arc;
 use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use trifold_eventlog::Events;
 use trifold_model::types::UTC;
-use trifold_model::{CanonicalRows, EventTime, LogId, Positions};
-use trifold_pipeline::LiveVersion;
+use trifold_model::{EventTime, LogId, Positions};
+use trifold_pipeline::{Ingest, LiveVersion};
+use trifold_sandbox::Budget;
 use trifold_server::api::column::Values;
 use trifold_server::api::{Column, GetFeaturesRequest, Int64s, Texts};
-use trifold_store::{Commit, EmbeddedStore, Holder, Marker, OnlineStore, Record};
+use trifold_store::{Commit, EmbeddedStore, Holder, Marker, OnlineStore};
 
 use crate::online::NOW;
 use crate::random::Random;
@@ -19,28 +21,27 @@ use crate::random::Random;
 pub(crate) const ENTITIES: u64 = 100_000;
 const CARRIERS: u64 = 16;
 
-/// Opens a store and puts one record for each entity.
-pub(crate) async fn fill(directory: &Path, version: &LiveVersion) -> anyhow::Result<EmbeddedStore> {
+/// Opens a store and puts what the stream worker would: one record for each entity, with its value or without.
+pub(crate) async fn fill(
+    directory: &Path,
+    version: &LiveVersion,
+    keep_outputs: bool,
+) -> anyhow::Result<EmbeddedStore> {
     let holder = Holder { pid: std::process::id(), command: "bench".to_owned(), since: NOW };
     let store = EmbeddedStore::open(&directory.join("online.redb"), &holder)?;
     let inputs = departures(version)?;
-    let (keys, rows) = (
-        CanonicalRows::of_columns(&inputs, version.view().key_columns().iter().copied())?,
-        CanonicalRows::new(&inputs)?,
-    );
-    let mut scratch = Vec::new();
-    let puts = (0..inputs.num_rows()).map(|row| {
-        let mut fields = Vec::new();
-        rows.write_fields(row, &mut fields);
-        let record = Record {
-            event_time: EventTime(NOW.0 - row as i64),
-            event_id: format!("event {row}"),
-            partition: 0,
-            offset: row as u64,
-            fields,
-        };
-        (keys.key(row, &mut scratch), record)
-    });
+    let events = Events {
+        partition: 0,
+        offsets: (0..ENTITIES).collect(),
+        times: (0..ENTITIES).map(|row| EventTime(NOW.0 - row as i64)).collect(),
+        ids: StringArray::from_iter_values((0..ENTITIES).map(|row| format!("event {row}"))),
+        arrivals: None,
+        inputs,
+        aside: Vec::new(),
+    };
+    let ingest = Ingest::new(version.view(), events)?;
+    let records = vec![None; ingest.entities().len()];
+    let puts = ingest.fold(&records, version, keep_outputs, &mut Budget::unlimited())?.puts;
     let marker = Marker {
         incarnation: 1,
         log: LogId("bench".into()),
@@ -50,7 +51,7 @@ pub(crate) async fn fill(directory: &Path, version: &LiveVersion) -> anyhow::Res
         release: Some(2),
         arrivals: Default::default(),
     };
-    let commit = Commit { state: version.state_id(), marker, puts: puts.collect() };
+    let commit = Commit { state: version.state_id(), marker, puts };
     store.commit(vec![commit]).await?;
     Ok(store)
 }
