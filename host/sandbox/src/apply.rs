@@ -104,14 +104,14 @@ impl<'a> Run<'a> {
 
     fn call_instance(&mut self, rows: &Range<usize>, allowance: Allowance) -> (Result<Outcome, Stop>, Usage) {
         let transform = self.transform;
-        let mut instance = match self.instance(allowance) {
+        let mut instance = match self.instance(rows.len(), allowance) {
             Ok(instance) => instance,
             Err((stop, usage)) => return (Err(stop), usage),
         };
         encode(&transform.view().inputs, self.inputs, rows.clone(), &mut self.words);
         // Batches are chunked far below what 32 bits count.
         let input = Input { rows: rows.len() as u32, words: &self.words };
-        let outcome = instance.apply(transform.apply_export(), input);
+        let outcome = instance.apply(input);
         let usage = instance.usage();
         if let (Some(kept), Ok(_)) = (&mut self.kept, &outcome) {
             **kept = Some(instance);
@@ -120,8 +120,8 @@ impl<'a> Run<'a> {
     }
 
     /// The kept instance while it leaves the call room, or a fresh one.
-    fn instance(&mut self, allowance: Allowance) -> Result<Instance, (Stop, Usage)> {
-        let Some(kept) = &mut self.kept else { return self.transform.instance(allowance) };
+    fn instance(&mut self, rows: usize, allowance: Allowance) -> Result<Instance, (Stop, Usage)> {
+        let Some(kept) = &mut self.kept else { return self.transform.instance(rows, allowance) };
         match kept.take() {
             Some(mut instance) if instance.usage().memory_bytes <= self.transform.memory_bytes() / 2 => {
                 let begun = instance.begin(allowance);

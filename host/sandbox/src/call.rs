@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use trifold_model::ErrorCode;
-use wasmtime::component::{ComponentExportIndex, ComponentType, Func, InstancePre, Lift, Lower, TypedFunc};
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, TypedFunc,
+};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 
+use crate::admission::{APPLY, DESCRIBE, DIAGNOSTICS};
 use crate::applied::{Cause, Verdict};
+use crate::error::AdmissionError;
 use crate::host::{Host, Refused, SystemMemory};
 use crate::permits::Permit;
 use crate::slab::AnswerError;
@@ -95,10 +99,30 @@ pub(crate) struct Usage {
     pub(crate) memory_bytes: usize,
 }
 
+/// A component's compiled code, ready to be instantiated.
+pub(crate) struct Code {
+    pre: InstancePre<Host>,
+    describe: ComponentExportIndex,
+    apply: ComponentExportIndex,
+}
+
+impl Code {
+    /// Links a component and finds its exports, whose types [`Instance::check_types`] checks.
+    pub(crate) fn link(linker: &Linker<Host>, component: &Component) -> Result<Arc<Code>, AdmissionError> {
+        let export = |name| component.get_export_index(None, name).ok_or(AdmissionError::MissingExport { name });
+        let pre = linker.instantiate_pre(component).map_err(|error| AdmissionError::WrongType {
+            name: DIAGNOSTICS.to_owned(),
+            message: format!("{error:#}"),
+        })?;
+        Ok(Arc::new(Code { pre, describe: export(DESCRIBE)?, apply: export(APPLY)? }))
+    }
+}
+
 /// An instance in a store of its own. Once a call has failed it is dropped: a trap leaves guests in any state.
 pub(crate) struct Instance {
     store: Store<Host>,
     instance: wasmtime::component::Instance,
+    code: Arc<Code>,
     allowance: Allowance,
     // Given back after the store has returned its memory to the pool: fields are dropped in this order.
     _permit: Option<Permit>,
@@ -108,7 +132,7 @@ impl Instance {
     /// A fresh instance. On an error the usage is what instantiation burnt.
     pub(crate) fn new(
         engine: &Engine,
-        pre: &InstancePre<Host>,
+        code: Arc<Code>,
         view: Arc<str>,
         allowance: Allowance,
         permit: Option<Permit>,
@@ -120,8 +144,8 @@ impl Instance {
             (Stop::unavailable(Cause::Engine, error.to_string()), usage)
         };
         begin(&mut store, allowance).map_err(unusable)?;
-        match pre.instantiate(&mut store) {
-            Ok(instance) => Ok(Instance { store, instance, allowance, _permit: permit }),
+        match code.pre.instantiate(&mut store) {
+            Ok(instance) => Ok(Instance { store, instance, code, allowance, _permit: permit }),
             Err(error) => {
                 let stop = stop(&error, store.data_mut().take_panic(), allowance);
                 Err((stop, usage(&store, allowance)))
@@ -141,22 +165,18 @@ impl Instance {
     }
 
     /// Whether the exports have the types of the world; the error names the difference.
-    pub(crate) fn check_types(
-        &mut self,
-        describe: &ComponentExportIndex,
-        apply: &ComponentExportIndex,
-    ) -> Result<(), (&'static str, wasmtime::Error)> {
-        let Instance { store, instance, .. } = self;
-        let describe = instance.get_typed_func::<(), DescribeResults>(&mut *store, describe);
-        describe.map_err(|error| (crate::admission::DESCRIBE, error))?;
-        let apply = instance.get_typed_func::<ApplyParams<'_>, ApplyResults>(&mut *store, apply);
-        apply.map_err(|error| (crate::admission::APPLY, error))?;
+    pub(crate) fn check_types(&mut self) -> Result<(), (&'static str, wasmtime::Error)> {
+        let Instance { store, instance, code, .. } = self;
+        let describe = instance.get_typed_func::<(), DescribeResults>(&mut *store, &code.describe);
+        describe.map_err(|error| (DESCRIBE, error))?;
+        let apply = instance.get_typed_func::<ApplyParams<'_>, ApplyResults>(&mut *store, &code.apply);
+        apply.map_err(|error| (APPLY, error))?;
         Ok(())
     }
 
     /// Calls `describe`, whose type `check_types` has found right.
-    pub(crate) fn describe(&mut self, export: &ComponentExportIndex) -> Result<String, Stop> {
-        let func = self.func(export)?;
+    pub(crate) fn describe(&mut self) -> Result<String, Stop> {
+        let func = self.instance.get_func(&mut self.store, &self.code.describe).ok_or_else(no_export)?;
         #[expect(unsafe_code, reason = "`check_types` checked this export of this component at admission")]
         let describe = unsafe { TypedFunc::<(), DescribeResults>::new_unchecked(func) };
         let (text,) = describe.call(&mut self.store, ()).map_err(|error| self.stop(&error))?;
@@ -164,8 +184,8 @@ impl Instance {
     }
 
     /// Calls `apply`, whose type `check_types` has found right.
-    pub(crate) fn apply(&mut self, export: &ComponentExportIndex, input: Input<'_>) -> Result<Outcome, Stop> {
-        let func = self.func(export)?;
+    pub(crate) fn apply(&mut self, input: Input<'_>) -> Result<Outcome, Stop> {
+        let func = self.instance.get_func(&mut self.store, &self.code.apply).ok_or_else(no_export)?;
         // A call through `get_typed_func` would compare the types again, which costs as much as the call.
         #[expect(unsafe_code, reason = "`check_types` checked this export of this component at admission")]
         let apply = unsafe { TypedFunc::<ApplyParams<'_>, ApplyResults>::new_unchecked(func) };
@@ -176,14 +196,13 @@ impl Instance {
         })
     }
 
-    fn func(&mut self, export: &ComponentExportIndex) -> Result<Func, Stop> {
-        let func = self.instance.get_func(&mut self.store, export);
-        func.ok_or_else(|| Stop::unavailable(Cause::Engine, "the engine lost an export".to_owned()))
-    }
-
     fn stop(&mut self, error: &wasmtime::Error) -> Stop {
         stop(error, self.store.data_mut().take_panic(), self.allowance)
     }
+}
+
+fn no_export() -> Stop {
+    Stop::unavailable(Cause::Engine, "the engine lost an export".to_owned())
 }
 
 /// Shortens what a guest said of a row.

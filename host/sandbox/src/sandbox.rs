@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use trifold_model::{ComponentDigest, ErrorCode, FeatureView, RowLimits};
 use wasmtime::Engine;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime::component::{Component, Linker};
 
-use crate::admission::{self, APPLY, DESCRIBE, DIAGNOSTICS};
+use crate::admission;
 use crate::applied::Verdict;
 use crate::cache::CompileCache;
-use crate::call::{Allowance, Instance, Stop};
+use crate::call::{Allowance, Code, Instance, Stop};
 use crate::config::{self, SandboxConfig, WARM_INSTANCES_MAX};
 use crate::describe;
 use crate::error::{AdmissionError, SandboxError};
@@ -59,21 +59,17 @@ impl Sandbox {
         admission::check(wasm, shared.config.component_bytes_max)?;
         let digest = ComponentDigest::of(wasm);
         let component = shared.compile(digest, wasm)?;
-        let pre = shared.linker.instantiate_pre(&component).map_err(|error| AdmissionError::WrongType {
-            name: DIAGNOSTICS.to_owned(),
-            message: format!("{error:#}"),
-        })?;
-        let described = shared.describe(digest, &component, &pre)?;
-        let Described { apply, description, memory_initial } = described;
+        let few_rows = Code::link(&shared.linker, &component)?;
+        let many_rows = Code::link(&shared.linker, &shared.copy(digest, &component)?)?;
+        let Described { description, memory_initial } = shared.describe(digest, &few_rows)?;
         let view = describe::parse(digest, &description)?;
         check_memory(&view, memory_initial)?;
-        let admitted = Admitted { pre, apply, digest, view, description, memory_initial };
+        let admitted = Admitted { few_rows, many_rows, digest, view, description, memory_initial };
         Ok(Transform::new(shared.clone(), admitted))
     }
 }
 
 struct Described {
-    apply: ComponentExportIndex,
     description: String,
     memory_initial: u64,
 }
@@ -92,32 +88,34 @@ impl Shared {
         Ok(component)
     }
 
+    /// The same code once more, which the pool tells from the first.
+    fn copy(&self, digest: ComponentDigest, component: &Component) -> Result<Component, AdmissionError> {
+        let failed = |error: wasmtime::Error| AdmissionError::Compile { digest, message: format!("{error:#}") };
+        let code = component.serialize().map_err(failed)?;
+        #[expect(unsafe_code, reason = "the bytes were serialised by this engine in the line above")]
+        let copy = unsafe { Component::deserialize(&self.engine, code) };
+        copy.map_err(failed)
+    }
+
     /// Calls `describe` in a fresh instance, with what one row may have at most.
-    fn describe(
-        &self,
-        digest: ComponentDigest,
-        component: &Component,
-        pre: &InstancePre<Host>,
-    ) -> Result<Described, AdmissionError> {
-        let export = |name| component.get_export_index(None, name).ok_or(AdmissionError::MissingExport { name });
-        let (describe, apply) = (export(DESCRIBE)?, export(APPLY)?);
+    fn describe(&self, digest: ComponentDigest, code: &Arc<Code>) -> Result<Described, AdmissionError> {
         let allowance = Allowance { fuel: DESCRIBE_FUEL, memory_bytes: config::memory_bytes_max() };
         let failed = |stop: Stop| AdmissionError::DescribeFailed { digest, message: with_limit(stop) };
         let permit = self.calls.acquire();
         let name = format!("component {}", digest.short()).into();
-        let instance = Instance::new(&self.engine, pre, name, allowance, Some(permit));
+        let instance = Instance::new(&self.engine, code.clone(), name, allowance, Some(permit));
         let mut instance = instance.map_err(|(stop, _)| failed(stop))?;
         let memory_initial = instance.usage().memory_bytes as u64;
-        instance.check_types(&describe, &apply).map_err(|(name, error)| AdmissionError::WrongType {
+        instance.check_types().map_err(|(name, error)| AdmissionError::WrongType {
             name: name.to_owned(),
             message: format!("{error:#}"),
         })?;
-        let description = instance.describe(&describe).map_err(failed)?;
+        let description = instance.describe().map_err(failed)?;
         if description.len() > DESCRIPTION_BYTES_MAX {
             let message = format!("it has {} bytes, the most is {DESCRIPTION_BYTES_MAX}", description.len());
             return Err(AdmissionError::DescribeText { digest, message });
         }
-        Ok(Described { apply, description, memory_initial })
+        Ok(Described { description, memory_initial })
     }
 }
 

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use trifold_model::{ComponentDigest, ComputationId, FeatureView};
-use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use crate::applied::Applied;
 use crate::apply::Run;
 use crate::budget::Budget;
-use crate::call::{Allowance, Instance, Stop, Usage};
+use crate::call::{Allowance, Code, Instance, Stop, Usage};
 use crate::config::Semantics;
 use crate::error::Unavailable;
-use crate::host::Host;
 use crate::pace::Pace;
 use crate::permits::Permit;
 use crate::sandbox::Shared;
+
+/// The most rows of a call that touches little memory.
+const FEW_ROWS_MAX: usize = 16;
 
 /// A component that was admitted and compiled, with the view that it describes. Cheap to clone.
 #[derive(Clone)]
@@ -25,8 +26,8 @@ pub struct Transform(Arc<Inner>);
 
 struct Inner {
     sandbox: Arc<Shared>,
-    pre: InstancePre<Host>,
-    apply: ComponentExportIndex,
+    few_rows: Arc<Code>,
+    many_rows: Arc<Code>,
     digest: ComponentDigest,
     computation: ComputationId,
     view: FeatureView,
@@ -38,8 +39,12 @@ struct Inner {
 
 /// What admission found out.
 pub(crate) struct Admitted {
-    pub(crate) pre: InstancePre<Host>,
-    pub(crate) apply: ComponentExportIndex,
+    /// The code for calls of few rows.
+    pub(crate) few_rows: Arc<Code>,
+    /// The same code once more, for calls of many rows. The pool keeps a place for instances of the same code only,
+    /// with the memory that they touched, and zeroes that for the next one: a call of one row in a place that had
+    /// thousands would spend most of its time so.
+    pub(crate) many_rows: Arc<Code>,
     pub(crate) digest: ComponentDigest,
     pub(crate) view: FeatureView,
     pub(crate) description: String,
@@ -48,15 +53,15 @@ pub(crate) struct Admitted {
 
 impl Transform {
     pub(crate) fn new(sandbox: Arc<Shared>, admitted: Admitted) -> Self {
-        let Admitted { pre, apply, digest, view, description, memory_initial } = admitted;
+        let Admitted { few_rows, many_rows, digest, view, description, memory_initial } = admitted;
         let pace = Pace::new(sandbox.config.batch_rows_max, view.limits, memory_initial);
         let name = view.name.as_str().into();
         let outputs = all_nullable(view.output_schema());
         let computation = ComputationId::of(&digest, &Semantics::named());
         Transform(Arc::new(Inner {
             sandbox,
-            pre,
-            apply,
+            few_rows,
+            many_rows,
             digest,
             computation,
             view,
@@ -108,23 +113,26 @@ impl Transform {
         Ok(WarmInstance { transform: self.clone(), instance: None, _permit: permit })
     }
 
-    pub(crate) fn instance(&self, allowance: Allowance) -> Result<Instance, (Stop, Usage)> {
+    /// An instance for a call of some rows.
+    pub(crate) fn instance(&self, rows: usize, allowance: Allowance) -> Result<Instance, (Stop, Usage)> {
         let permit = self.0.sandbox.calls.acquire();
-        self.new_instance(allowance, Some(permit))
+        let code = if rows <= FEW_ROWS_MAX { &self.0.few_rows } else { &self.0.many_rows };
+        self.new_instance(code, allowance, Some(permit))
     }
 
     /// An instance for which the caller holds a permit.
     pub(crate) fn warm_instance(&self, allowance: Allowance) -> Result<Instance, (Stop, Usage)> {
-        self.new_instance(allowance, None)
+        self.new_instance(&self.0.many_rows, allowance, None)
     }
 
-    fn new_instance(&self, allowance: Allowance, permit: Option<Permit>) -> Result<Instance, (Stop, Usage)> {
-        let Inner { sandbox, pre, name, .. } = &*self.0;
-        Instance::new(&sandbox.engine, pre, name.clone(), allowance, permit)
-    }
-
-    pub(crate) fn apply_export(&self) -> &ComponentExportIndex {
-        &self.0.apply
+    fn new_instance(
+        &self,
+        code: &Arc<Code>,
+        allowance: Allowance,
+        permit: Option<Permit>,
+    ) -> Result<Instance, (Stop, Usage)> {
+        let Inner { sandbox, name, .. } = &*self.0;
+        Instance::new(&sandbox.engine, code.clone(), name.clone(), allowance, permit)
     }
 
     /// The output schema with every field nullable.
