@@ -52,11 +52,21 @@ fn feed() -> FeedId {
     FeedId::of(&version(1, transform("flight-profile", &[])))
 }
 
-/// Changes the last letter of an airport in one stored record.
-fn flip(record: &mut Record) {
-    let at =
-        record.fields.windows(3).position(|letters| ["EWR", "JFK", "LGA"].map(str::as_bytes).contains(&letters));
-    record.fields[at.unwrap() + 2] ^= 1;
+/// Changes the last letter of an airport in the inputs or the value of one stored record.
+fn flip(fields: &mut [u8]) {
+    let airport = |letters: &[u8]| ["EWR", "JFK", "LGA"].map(str::as_bytes).contains(&letters);
+    let at = fields.windows(3).position(airport).unwrap();
+    fields[at + 2] ^= 1;
+}
+
+/// The record without its value, which a lookup then computes.
+fn computed(record: &mut Record) -> &mut Vec<u8> {
+    assert!(record.output.take().is_some());
+    &mut record.fields
+}
+
+fn kept(record: &mut Record) -> &mut Vec<u8> {
+    &mut record.output.as_mut().unwrap().fields
 }
 
 /// Changes one record of the store, and puts it back.
@@ -80,20 +90,24 @@ fn a_flipped_byte_in_the_store_is_found_online() {
     let report = audit_online(&trifold).succeeded().json();
     let entities = report["compared"].as_u64().unwrap();
     assert_eq!(report["differing"], 0);
-    let (_, original) = change_record(&trifold, flip);
-    let ran = audit_online(&trifold).refused(Exit::Refused, &["1 of", "rows differ", "field route: "]);
-    let report = ran.json();
-    assert_eq!((report["compared"].as_u64(), report["differing"].as_u64()), (Some(entities), Some(1)));
-    assert_eq!(report["mismatches"][0]["field"], "route");
-    change_record(&trifold, |record| *record = original);
-    audit_online(&trifold).succeeded();
+    for read in [kept, computed] {
+        let (_, original) = change_record(&trifold, |record| flip(read(record)));
+        let ran = audit_online(&trifold).refused(Exit::Refused, &["1 of", "rows differ", "field route: "]);
+        let report = ran.json();
+        assert_eq!((report["compared"].as_u64(), report["differing"].as_u64()), (Some(entities), Some(1)));
+        assert_eq!(report["mismatches"][0]["field"], "route");
+        change_record(&trifold, |record| *record = original);
+        audit_online(&trifold).succeeded();
+    }
 }
 
 #[test]
 fn a_record_that_does_not_decode_is_unavailable_and_its_neighbours_are_not() {
     let trifold = streamed();
     let entities = audit_online(&trifold).succeeded().json()["compared"].as_u64().unwrap();
-    change_record(&trifold, |record| record.fields.truncate(9));
+    change_record(&trifold, |record| kept(record).truncate(9));
+    assert_eq!(audit_online(&trifold).succeeded().json()["compared"].as_u64(), Some(entities));
+    change_record(&trifold, |record| computed(record).truncate(9));
     let report = audit_online(&trifold).json();
     assert_eq!((report["compared"].as_u64(), report["differing"].as_u64()), (Some(entities - 1), Some(0)));
     assert_eq!(report["unavailable"].as_u64(), Some(1));

@@ -93,7 +93,7 @@ fn online(case: &Case, batch: usize) -> BTreeMap<u64, Row> {
     let dir = case.scratch();
     let store = stores::open(dir.path());
     let runtime = runtime();
-    let mut worker = runtime.block_on(worker(case, ROWS, store.clone(), NoSink));
+    let mut worker = runtime.block_on(worker(case, ROWS, false, store.clone(), NoSink));
     while let Some(polled) = worker.poll(None).unwrap() {
         let step = runtime.block_on(worker.process(polled)).unwrap();
         runtime.block_on(worker.commit(step)).unwrap();

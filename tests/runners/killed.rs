@@ -58,10 +58,12 @@ fn stops(random: &mut SplitMix64) -> Vec<u64> {
     stops.into_iter().collect()
 }
 
-fn up(trifold: &Trifold, stop_at: u64) -> Running {
+fn up(trifold: &Trifold, stop_at: u64, keep_outputs: bool) -> Running {
     let (events, stop_at, step_rows) = (flights(), stop_at.to_string(), STEP_ROWS.to_string());
     let events = events.to_str().unwrap();
-    trifold.start(["up", "--events", events, "--stop-at", &stop_at, "--step-rows", &step_rows])
+    let kept = keep_outputs.to_string();
+    let stretch = ["--stop-at", &stop_at, "--step-rows", &step_rows, "--keep-outputs", &kept];
+    trifold.start(["up", "--events", events].into_iter().chain(stretch))
 }
 
 /// Asks until both views have applied the log up to a position, or beyond it. Asking takes as long as it takes,
@@ -148,14 +150,16 @@ fn lookups_after_kills_are_those_of_a_backfill() {
     let mut random = SplitMix64(SEED);
     let runtime = runtime();
     let (mut compared, mut before) = ([0, 0], 0);
-    for position in stops(&mut random) {
+    for (stop, position) in stops(&mut random).into_iter().enumerate() {
+        // So the store comes to hold records with values and without, and lookups of both.
+        let keep_outputs = stop.is_multiple_of(2);
         // Somewhere on the way, whatever it is doing.
         let midway = random.between(before, position);
-        let killed = up(&trifold, position);
+        let killed = up(&trifold, position, keep_outputs);
         runtime.block_on(wait_for(&killed.url, &subjects, midway));
         killed.kill();
         // Once more, and there at the position itself.
-        let running = up(&trifold, position);
+        let running = up(&trifold, position, keep_outputs);
         let mut client = runtime.block_on(wait_for(&running.url, &subjects, position));
         for (subject, compared) in subjects.iter().zip(&mut compared) {
             // The log is sorted, so this is the latest time before the position.

@@ -26,12 +26,14 @@ pub(crate) enum Runner {
     StreamWithRestart,
     /// Every event at its own position, from row files.
     Backfill,
-    /// A lookup over gRPC after each event, at the event's time.
-    OnlineLookup,
+    /// A lookup over gRPC after each event, at the event's time, which computes the value.
+    OnlineComputed,
+    /// The same with the values that the worker kept.
+    OnlineKept,
 }
 
-pub(crate) const RUNNERS: [Runner; 4] =
-    [Runner::Stream, Runner::StreamWithRestart, Runner::Backfill, Runner::OnlineLookup];
+pub(crate) const RUNNERS: [Runner; 5] =
+    [Runner::Stream, Runner::StreamWithRestart, Runner::Backfill, Runner::OnlineComputed, Runner::OnlineKept];
 
 /// Runs a case through every runner.
 #[track_caller]
@@ -69,7 +71,8 @@ impl Runner {
             Runner::Stream => stream(case, None),
             Runner::StreamWithRestart => stream(case, Some(SplitMix64(0x5eed))),
             Runner::Backfill => backfill(case),
-            Runner::OnlineLookup => online(case),
+            Runner::OnlineComputed => online(case, false),
+            Runner::OnlineKept => online(case, true),
         }
     }
 }
@@ -78,11 +81,12 @@ impl Runner {
 pub(crate) async fn worker<K: Sink>(
     case: &Case,
     rows_max: usize,
+    keep_outputs: bool,
     store: EmbeddedStore,
     sink: K,
 ) -> Worker<FileLog, K> {
     let log = FileLog::open(&case.log(), LogOptions::default()).unwrap();
-    let config = WorkerConfig { source: case.source.clone(), rows_max, ..WorkerConfig::new(1) };
+    let config = WorkerConfig { source: case.source.clone(), rows_max, keep_outputs, ..WorkerConfig::new(1) };
     let mut worker = Worker::new(log, Arc::new(store), sink, config);
     let restored = worker.restore(&views([case.version.clone()])).await.unwrap();
     assert!(restored.problems.is_empty(), "{:?}", restored.problems);
@@ -96,7 +100,7 @@ fn stream(case: &Case, mut deaths: Option<SplitMix64>) -> BTreeMap<u64, Row> {
     let sink = FileSink::new().with_rows(dir.path().join("rows"), RowFormat::Parquet);
     runtime().block_on(async {
         loop {
-            let mut worker = worker(case, case.step_rows, stores::open(dir.path()), sink.clone()).await;
+            let mut worker = worker(case, case.step_rows, true, stores::open(dir.path()), sink.clone()).await;
             loop {
                 let Some(polled) = worker.poll(None).unwrap() else { return };
                 let step = worker.process(polled).await.unwrap();
@@ -141,14 +145,14 @@ fn backfill(case: &Case) -> BTreeMap<u64, Row> {
     rows::files(&out, case.view())
 }
 
-fn online(case: &Case) -> BTreeMap<u64, Row> {
+fn online(case: &Case, keep_outputs: bool) -> BTreeMap<u64, Row> {
     let events = case.decoded();
     let mut admitted = case.admitted(&events).into_iter().peekable();
     let dir = case.scratch();
     let store = stores::open(dir.path());
     let server = Online::fixed(Arc::new(store.clone()), views([case.version.clone()]));
     let runtime = runtime();
-    let mut worker = runtime.block_on(worker(case, 1, store, NoSink));
+    let mut worker = runtime.block_on(worker(case, 1, keep_outputs, store, NoSink));
     let mut found = BTreeMap::new();
     while let Some(polled) = worker.poll(None).unwrap() {
         let step = runtime.block_on(worker.process(polled)).unwrap();

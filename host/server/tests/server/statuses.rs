@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
-use trifold_model::{ErrorCode, EventTime, RowDigest, RowStatus};
+use trifold_model::{ComputationId, ErrorCode, EventTime, RowDigest, RowStatus};
 use trifold_pipeline::{LiveVersion, Outcome};
 use trifold_server::client::ViewRows;
+use trifold_store::Output;
 use trifold_wat_guest::{Act, unruly};
 
 use crate::rig::{NOW, Online, Watched, open, put, records, score, version, views};
@@ -183,4 +184,30 @@ async fn all_views_of_a_row_share_the_latest_time() {
     let alone = server.get(&["score"], &keys, None).await;
     assert_eq!(alone.as_of, [NOW; 3].map(EventTime));
     assert_eq!(alone.views[0].rows.outcomes(), [value(), value(), empty()]);
+}
+
+#[tokio::test]
+async fn a_kept_value_answers_if_this_version_computed_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, version) = (open(dir.path()), score());
+    let mut puts = records(&version, &scores(&version, &[1, 2, 3, 4, 5]), &[0; 5]);
+    // A value that the component would not come to tells whether it was asked.
+    let forged = |id: i64| [&[1][..], &id.to_le_bytes(), &[1], &7.5_f64.to_le_bytes()].concat();
+    let output = |computation, fields| Some(Output { computation, fields });
+    let (own, other) = (version.transform.computation(), ComputationId([9; 16]));
+    puts[0].1.output = output(own, forged(1));
+    puts[1].1.output = output(other, forged(2));
+    puts[2].1.output = output(own, forged(3)[..9].to_vec());
+    puts[4].1.output = output(own, forged(5));
+    puts[4].1.event_time = EventTime(-10_000_000);
+    put(&store, &version, puts).await;
+    let server = Online::start(Arc::new(store), views(&[version])).await;
+    let answer = server.get(&["score"], &ints("id", &[4, 1, 9, 2, 3, 5, 1]), Some(1)).await;
+    let rows = &answer.views[0];
+    let (empty, expired) = (Outcome::Known(RowStatus::Empty), Outcome::Known(RowStatus::Expired));
+    assert_eq!(rows.rows.outcomes(), [value(), value(), empty, value(), value(), expired, value()]);
+    let values = rows.rows.outputs().column(1).as_any().downcast_ref::<Float64Array>().unwrap();
+    let expected = [Some(0.4), Some(7.5), None, Some(0.2), Some(0.3), None, Some(7.5)];
+    assert_eq!(values, &Float64Array::from(expected.to_vec()));
+    check_digests(rows);
 }

@@ -5,6 +5,7 @@ mod crashes;
 mod flights;
 mod following;
 mod identity;
+mod kept;
 mod refusals;
 mod releases;
 mod support;
