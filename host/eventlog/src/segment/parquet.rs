@@ -19,6 +19,9 @@ use crate::{LogError, segment};
 const BATCH_ROWS_MIN: usize = 1024;
 /// The most rows that are decoded at once.
 const BATCH_ROWS_MAX: usize = 65_536;
+/// Fewer rows are decoded at once where the footer says that they would take more, so that memory is bounded whatever
+/// the rows hold.
+const BATCH_BYTES_MAX: i64 = 64 << 20;
 
 /// A Parquet file whose footer has been read.
 pub(crate) struct ParquetSegment {
@@ -30,6 +33,8 @@ pub(crate) struct ParquetSegment {
     mask: ProjectionMask,
     /// The first row of each row group, and the number of rows.
     starts: Vec<u64>,
+    /// The most rows that are decoded at once.
+    batch_rows_max: usize,
     /// The row group before which reading ends.
     groups_end: usize,
     stream: Option<Stream>,
@@ -56,8 +61,18 @@ impl ParquetSegment {
         let metadata = strings_as_bytes(&handle, &as_written).unwrap_or(as_written);
         let mask = projection(&metadata, &file_schema, columns);
         let starts = group_starts(&metadata);
-        let groups_end = starts.len() - 1;
-        Ok(ParquetSegment { file, handle, bytes, metadata, file_schema, mask, starts, groups_end, stream: None })
+        Ok(ParquetSegment {
+            batch_rows_max: batch_rows_max(&metadata, &mask),
+            groups_end: starts.len() - 1,
+            stream: None,
+            file,
+            handle,
+            bytes,
+            metadata,
+            file_schema,
+            mask,
+            starts,
+        })
     }
 
     /// The size that the file had when it was opened.
@@ -119,7 +134,7 @@ impl ParquetSegment {
             .with_projection(self.mask.clone())
             .with_row_groups((group..self.groups_end).collect())
             .with_offset(skipped)
-            .with_batch_size(rows_max.clamp(BATCH_ROWS_MIN, BATCH_ROWS_MAX))
+            .with_batch_size(rows_max.max(BATCH_ROWS_MIN).min(self.batch_rows_max))
             .build()
             .map_err(|error| self.damaged(row, error.to_string()))?;
         let pending = RecordBatch::new_empty(Arc::new(arrow_schema::Schema::empty()));
@@ -141,6 +156,20 @@ fn projection(
     };
     let wanted = schema.fields().iter().enumerate().filter(|(_, field)| columns.contains(field.name()));
     ProjectionMask::roots(metadata.parquet_schema(), wanted.map(|(index, _)| index))
+}
+
+/// The most rows of any row group that are decoded at once, by what its columns hold: their pages, or the strings
+/// that a dictionary stands for.
+fn batch_rows_max(metadata: &ArrowReaderMetadata, mask: &ProjectionMask) -> usize {
+    let groups = metadata.metadata().row_groups().iter().map(|group| {
+        let columns = group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
+        let bytes = columns.map(|(_, column)| {
+            column.uncompressed_size().max(column.unencoded_byte_array_data_bytes().unwrap_or(0)).max(0)
+        });
+        let row_bytes = bytes.fold(0, i64::saturating_add) / group.num_rows().max(1);
+        BATCH_BYTES_MAX / row_bytes.max(1)
+    });
+    groups.min().map_or(BATCH_ROWS_MAX, |rows| usize::try_from(rows).unwrap_or(1).clamp(1, BATCH_ROWS_MAX))
 }
 
 fn group_starts(metadata: &ArrowReaderMetadata) -> Vec<u64> {

@@ -1,7 +1,13 @@
 //! Offsets over segments of both kinds, and parts that are read side by side.
 
+use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 use trifold_eventlog::{FileLog, LogError, LogOptions, RawBatch, RawRows, SegmentKind, SourceConfig};
 use trifold_model::FieldType;
 
@@ -141,4 +147,35 @@ fn logs_and_units_may_move_between_threads() {
     movable::<FileLog>();
     movable::<trifold_eventlog::ScanUnit>();
     movable::<trifold_eventlog::UnitReader>();
+}
+
+/// Large values are few bytes in the file if they are compressed or repeat each other; what counts is what they are
+/// in memory.
+#[test]
+fn a_batch_of_large_rows_ends_early() {
+    const ROWS: u64 = 150;
+    const VALUE: usize = 1 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    for dictionary in [true, false] {
+        let file = directory.path().join("a.parquet");
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..ROWS).map(|_| "x".repeat(VALUE))));
+        let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_dictionary_enabled(dictionary)
+            .set_dictionary_page_size_limit(4 * VALUE)
+            .build();
+        let writer = ArrowWriter::try_new(File::create(&file).unwrap(), batch.schema(), Some(properties));
+        let mut writer = writer.unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        assert!(std::fs::metadata(&file).unwrap().len() < 16 << 20);
+        let mut log = FileLog::open(&file, LogOptions::default()).unwrap();
+        let (mut next, mut batches) = (0, 0);
+        while let Some(raw) = log.read(next, 8_192).unwrap() {
+            assert!(raw.rows() <= 64, "{} rows, dictionary {dictionary}", raw.rows());
+            (next, batches) = (raw.next_offset(), batches + 1);
+        }
+        assert_eq!((next, batches), (ROWS, 3), "dictionary {dictionary}");
+    }
 }
