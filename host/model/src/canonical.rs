@@ -233,11 +233,16 @@ pub fn canonical_nans(array: &ArrayRef) -> ArrayRef {
 }
 
 fn canonical_64(array: &arrow_array::PrimitiveArray<Float64Type>) -> Option<Float64Array> {
-    let foreign = |value: &f64| value.is_nan() && value.to_bits() != NAN_64;
-    array.values().iter().any(foreign).then(|| array.unary(|value| f64::from_bits(bits_64(value))))
+    let foreign = |value: &f64| value.is_nan() & (value.to_bits() != NAN_64);
+    any(array.values(), foreign).then(|| array.unary(|value| f64::from_bits(bits_64(value))))
 }
 
 fn canonical_32(array: &arrow_array::PrimitiveArray<Float32Type>) -> Option<Float32Array> {
-    let foreign = |value: &f32| value.is_nan() && value.to_bits() != NAN_32;
-    array.values().iter().any(foreign).then(|| array.unary(|value| f32::from_bits(bits_32(value))))
+    let foreign = |value: &f32| value.is_nan() & (value.to_bits() != NAN_32);
+    any(array.values(), foreign).then(|| array.unary(|value| f32::from_bits(bits_32(value))))
+}
+
+/// Whether any value is so. It looks at all of them: without a branch in between, several are looked at at once.
+fn any<T>(values: &[T], so: impl Fn(&T) -> bool) -> bool {
+    values.iter().fold(false, |found, value| found | so(value))
 }

@@ -8,6 +8,8 @@ use wasmtime::{
     WasmBacktraceDetails,
 };
 
+use crate::nan;
+
 /// What a host may choose. None of it changes a value.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
@@ -56,7 +58,7 @@ const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 /// of 5 us; more than this gained nothing, and every byte kept is zeroed again even for a row that needs none.
 /// Only where the system can say which pages are dirty; elsewhere the first bytes of the memory would be zeroed
 /// each time, and those are the unused end of the guest's stack.
-const KEEP_RESIDENT_BYTES: usize = 256 << 10;
+const KEEP_RESIDENT_BYTES: usize = 512 << 10;
 /// The same for function tables, which are a few hundred bytes.
 const TABLE_KEEP_RESIDENT_BYTES: usize = 16 << 10;
 
@@ -66,7 +68,6 @@ const ENGINE: &str = "wasmtime 48";
 /// The settings that decide what compiled code does.
 #[derive(Debug)]
 pub(crate) struct Semantics {
-    nan_canonicalization: bool,
     relaxed_simd: bool,
     fuel: bool,
     wasm_stack_bytes: usize,
@@ -76,8 +77,6 @@ pub(crate) struct Semantics {
 impl Semantics {
     /// The one setting that is in force.
     pub(crate) const CURRENT: Semantics = Semantics {
-        // Processors differ in the bits of the NaNs that they make.
-        nan_canonicalization: true,
         // Relaxed instructions may differ between processors by definition.
         relaxed_simd: false,
         fuel: true,
@@ -88,7 +87,7 @@ impl Semantics {
     /// What decides a row's value and verdict beside the component. It is part of the compile cache's key, as the engine
     /// itself does not check all of it when it loads code, and of [`trifold_model::ComputationId`].
     pub(crate) fn named() -> String {
-        format!("{ENGINE} {:?}", Self::CURRENT)
+        format!("{ENGINE}, rewriter {}, {:?}", nan::REWRITER, Self::CURRENT)
     }
 }
 
@@ -97,7 +96,8 @@ pub(crate) fn engine_config(config: &SandboxConfig) -> Config {
     let semantics = Semantics::CURRENT;
     let mut engine = Config::new();
     engine
-        .cranelift_nan_canonicalization(semantics.nan_canonicalization)
+        // Components are rewritten instead, which costs a fraction.
+        .cranelift_nan_canonicalization(false)
         .wasm_relaxed_simd(semantics.relaxed_simd)
         .relaxed_simd_deterministic(true)
         .consume_fuel(semantics.fuel)

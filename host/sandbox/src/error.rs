@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use trifold_model::{ComponentDigest, ViewName};
 
+use crate::nan::RewriteError;
+
 /// The sandbox cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -63,6 +65,9 @@ pub enum AdmissionError {
         /// What the validator said.
         message: String,
     },
+    /// Something of which it is not known what it does to the bits of a NaN.
+    #[error("the component cannot be made deterministic: {0}")]
+    Nan(#[from] RewriteError),
     /// It wants something that no transform gets.
     #[error(
         "the component imports `{name}`; a transform may import only `{allowed}`, as it sees nothing but its arguments"

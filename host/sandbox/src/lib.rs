@@ -18,6 +18,7 @@ mod config;
 mod describe;
 mod error;
 mod host;
+pub mod nan;
 mod pace;
 mod permits;
 mod sandbox;

@@ -14,6 +14,7 @@ use crate::config::{self, SandboxConfig, WARM_INSTANCES_MAX};
 use crate::describe;
 use crate::error::{AdmissionError, SandboxError};
 use crate::host::{self, Host};
+use crate::nan;
 use crate::permits::Permits;
 use crate::transform::{Admitted, Transform};
 
@@ -80,7 +81,8 @@ impl Shared {
             return Ok(component);
         }
         validate(wasm)?;
-        let component = Component::from_binary(&self.engine, wasm)
+        let rewritten = nan::rewrite_component(wasm)?;
+        let component = Component::from_binary(&self.engine, &rewritten)
             .map_err(|error| AdmissionError::Compile { digest, message: format!("{error:#}") })?;
         if let Some(cache) = &self.cache {
             cache.store(digest, &component);
@@ -121,7 +123,7 @@ impl Shared {
 
 /// The engine validates too, but its error has no place.
 fn validate(wasm: &[u8]) -> Result<(), AdmissionError> {
-    let mut validator = wasmparser::Validator::new();
+    let mut validator = wasmparser::Validator::new_with_features(nan::FEATURES);
     validator
         .validate_all(wasm)
         .map(drop)

@@ -1,0 +1,323 @@
+//! Canonical NaNs where their bits can be seen.
+//!
+//! WebAssembly leaves open which bits a NaN has that an operation makes, and processors differ in them. The engine can
+//! replace every NaN after every operation, which makes arithmetic several times slower. But the bits of a float are
+//! invisible as long as it stays a float: on the stack, in locals and globals, as a parameter or a result. So
+//! components are rewritten before they are compiled: a float is made canonical where it leaves the world of floats,
+//! and nowhere else. `NAN.md` beside the manifest of this crate argues, instruction by instruction, why that is enough.
+//!
+//! A component keeps the identity of its original bytes.
+
+mod operator;
+
+use std::ops::Range;
+
+use trifold_model::canonical::{NAN_32, NAN_64};
+use wasm_encoder::{CodeSection, Component, Encode, Instruction, Module, ModuleSection, RawSection, ValType};
+use wasmparser::{
+    BinaryReaderError, CompositeInnerType, FunctionBody, FunctionSectionReader, Parser, Payload,
+    TypeSectionReader, WasmFeatures,
+};
+
+use operator::{Floats, Site, site};
+
+/// Counts the changes of what a rewritten component computes, or of the fuel that it burns.
+pub const REWRITER: u32 = 1;
+
+/// The features for which the argument is made.
+pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
+/// What the argument does not cover.
+#[derive(Debug, thiserror::Error)]
+pub enum RewriteError {
+    /// The bytes do not parse, which validation has found first.
+    #[error(transparent)]
+    Parse(#[from] BinaryReaderError),
+    /// An instruction of another feature.
+    #[error("the instruction {instruction} at byte {offset} is not admitted: how it treats NaNs is not known")]
+    Instruction {
+        /// Its name.
+        instruction: String,
+        /// Where it stands.
+        offset: usize,
+    },
+    /// Floats that pass from one component to another may be written to memory by the engine itself.
+    #[error("a component nested in the component, at byte {offset}, is not admitted: link its modules into one")]
+    Nested {
+        /// Where it stands.
+        offset: usize,
+    },
+}
+
+/// Rewrites the core modules of a valid component.
+pub fn rewrite_component(wasm: &[u8]) -> Result<Vec<u8>, RewriteError> {
+    let mut component = Component::new();
+    let mut within = 0..0;
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload?;
+        match &payload {
+            Payload::ModuleSection { unchecked_range, .. } => {
+                within = unchecked_range.clone();
+                component.section(&ModuleSection(&module(wasm, within.clone())?));
+            }
+            Payload::ComponentSection { unchecked_range, .. } => {
+                return Err(RewriteError::Nested { offset: unchecked_range.start });
+            }
+            Payload::CustomSection(_) => {}
+            payload => {
+                let section = payload.as_section().filter(|(_, range)| range.start >= within.end);
+                if let Some((id, range)) = section {
+                    component.section(&RawSection { id, data: &wasm[range] });
+                }
+            }
+        }
+    }
+    Ok(component.finish())
+}
+
+/// Rewrites the functions of a valid core module.
+pub fn rewrite_module(wasm: &[u8]) -> Result<Vec<u8>, RewriteError> {
+    Ok(module(wasm, 0..wasm.len())?.finish())
+}
+
+/// Rewrites the core module that stands in a range of `wasm`.
+fn module(wasm: &[u8], range: Range<usize>) -> Result<Module, RewriteError> {
+    let mut module = Module::new();
+    let mut functions = Functions::default();
+    let mut code = CodeSection::new();
+    let mut bodies = 0;
+    for payload in Parser::new(range.start as u64).parse_all(&wasm[range]) {
+        let payload = payload?;
+        match &payload {
+            Payload::CustomSection(_) => continue,
+            Payload::CodeSectionStart { count, .. } => {
+                bodies = *count;
+                continue;
+            }
+            Payload::CodeSectionEntry(body) => {
+                code.raw(&rewrite_function(body, functions.params(code.len()))?);
+                if code.len() == bodies {
+                    module.section(&code);
+                }
+                continue;
+            }
+            Payload::TypeSection(types) => functions.read_types(types.clone())?,
+            Payload::FunctionSection(section) => functions.read_functions(section.clone())?,
+            _ => {}
+        }
+        if let Some((id, range)) = payload.as_section() {
+            module.section(&RawSection { id, data: &wasm[range] });
+        }
+    }
+    Ok(module)
+}
+
+/// How many parameters the functions of a module have.
+#[derive(Default)]
+struct Functions {
+    /// By type.
+    of_types: Vec<u32>,
+    /// By place in the code section.
+    of_bodies: Vec<u32>,
+}
+
+impl Functions {
+    fn read_types(&mut self, types: TypeSectionReader<'_>) -> Result<(), RewriteError> {
+        for group in types {
+            for ty in group?.into_types() {
+                let params = match &ty.composite_type.inner {
+                    CompositeInnerType::Func(function) => function.params().len() as u32,
+                    _ => 0,
+                };
+                self.of_types.push(params);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_functions(&mut self, functions: FunctionSectionReader<'_>) -> Result<(), RewriteError> {
+        for ty in functions {
+            self.of_bodies.push(self.of_types.get(ty? as usize).copied().unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    fn params(&self, body: u32) -> u32 {
+        self.of_bodies.get(body as usize).copied().unwrap_or(0)
+    }
+}
+
+/// Copies a function and makes floats canonical where their bits could be seen.
+fn rewrite_function(body: &FunctionBody<'_>, params: u32) -> Result<Vec<u8>, RewriteError> {
+    let (bytes, start) = (body.as_bytes(), body.range().start);
+    let mut code = Code::new(body, params)?;
+    let mut reader = body.get_operators_reader()?;
+    let mut copied = reader.original_position();
+    while !reader.eof() {
+        let (operator, offset) = reader.read_with_offset()?;
+        let (at, floats) = match site(&operator) {
+            Site::Pass => continue,
+            Site::Before(floats) => (offset, floats),
+            Site::After(floats) => (reader.original_position(), floats),
+            Site::Refuse => {
+                let instruction = format!("{operator:?}");
+                let instruction = instruction.split([' ', '{']).next().unwrap_or_default().to_owned();
+                return Err(RewriteError::Instruction { instruction, offset });
+            }
+        };
+        code.body.extend_from_slice(&bytes[copied - start..at - start]);
+        code.make_canonical(floats);
+        copied = at;
+    }
+    code.body.extend_from_slice(&bytes[copied - start..]);
+    Ok(code.finish())
+}
+
+/// A function on its way.
+struct Code {
+    /// The declared groups of locals, as they stand, and how many they are.
+    declared: Vec<u8>,
+    groups: u32,
+    /// The first local that is free.
+    free: u32,
+    /// The locals that were added.
+    added: Vec<ValType>,
+    body: Vec<u8>,
+}
+
+impl Code {
+    fn new(body: &FunctionBody<'_>, params: u32) -> Result<Self, RewriteError> {
+        let mut locals = body.get_locals_reader()?;
+        let first = locals.original_position();
+        let groups = locals.get_count();
+        let mut free = params;
+        for _ in 0..groups {
+            free = free.saturating_add(locals.read()?.0);
+        }
+        let range = first - body.range().start..locals.original_position() - body.range().start;
+        let declared = body.as_bytes()[range].to_vec();
+        Ok(Code { declared, groups, free, added: Vec::new(), body: Vec::new() })
+    }
+
+    /// The local of a type in which a value is kept for a moment.
+    fn scratch(&mut self, ty: ValType) -> u32 {
+        let place = self.added.iter().position(|added| *added == ty).unwrap_or_else(|| {
+            self.added.push(ty);
+            self.added.len() - 1
+        });
+        self.free + place as u32
+    }
+
+    /// Replaces the NaNs in the value on top of the stack: whatever does not equal itself.
+    fn make_canonical(&mut self, floats: Floats) {
+        let (ty, nan, equal, choose) = match floats {
+            Floats::F32 => {
+                let nan = f32::from_bits(NAN_32).into();
+                (ValType::F32, Instruction::F32Const(nan), Instruction::F32Eq, Instruction::Select)
+            }
+            Floats::F64 => {
+                let nan = f64::from_bits(NAN_64).into();
+                (ValType::F64, Instruction::F64Const(nan), Instruction::F64Eq, Instruction::Select)
+            }
+            Floats::F32x4 => {
+                let nans = Instruction::V128Const(i128::from_le_bytes(bytemuck::cast([NAN_32; 4])));
+                (ValType::V128, nans, Instruction::F32x4Eq, Instruction::V128Bitselect)
+            }
+            Floats::F64x2 => {
+                let nans = Instruction::V128Const(i128::from_le_bytes(bytemuck::cast([NAN_64; 2])));
+                (ValType::V128, nans, Instruction::F64x2Eq, Instruction::V128Bitselect)
+            }
+        };
+        let local = self.scratch(ty);
+        let (tee, get) = (Instruction::LocalTee(local), Instruction::LocalGet(local));
+        for instruction in [tee, nan, get.clone(), get, equal, choose] {
+            instruction.encode(&mut self.body);
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        (self.groups + self.added.len() as u32).encode(&mut bytes);
+        bytes.extend(self.declared);
+        for ty in self.added {
+            1_u32.encode(&mut bytes);
+            ty.encode(&mut bytes);
+        }
+        bytes.extend(self.body);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_encoder::{
+        ExportKind, ExportSection, Function, FunctionSection, NestedComponentSection, TypeSection,
+    };
+
+    use super::*;
+
+    /// A module with one function over two doubles and two vectors, whose body leaves nothing.
+    fn module_of(body: &[Instruction<'_>]) -> Vec<u8> {
+        let mut types = TypeSection::new();
+        types.ty().function([ValType::F64, ValType::V128], []);
+        let mut functions = FunctionSection::new();
+        functions.function(0);
+        let mut exports = ExportSection::new();
+        exports.export("f", ExportKind::Func, 0);
+        let mut function = Function::new([(1, ValType::F64), (1, ValType::V128)]);
+        for instruction in body {
+            function.instruction(instruction);
+        }
+        function.instruction(&Instruction::End);
+        let mut code = CodeSection::new();
+        code.function(&function);
+        let mut module = Module::new();
+        module.section(&types).section(&functions).section(&exports).section(&code);
+        module.finish()
+    }
+
+    #[test]
+    fn what_needs_nothing_stays_as_it_is() {
+        let plain = module_of(&[Instruction::LocalGet(0), Instruction::F64Neg, Instruction::LocalSet(2)]);
+        assert_eq!(rewrite_module(&plain).unwrap(), plain);
+    }
+
+    #[test]
+    fn a_rewritten_module_is_valid_and_has_locals_of_its_own() {
+        let stored = [Instruction::LocalGet(0), Instruction::I64ReinterpretF64, Instruction::Drop];
+        let added =
+            [Instruction::LocalGet(1), Instruction::LocalGet(3), Instruction::F64x2Add, Instruction::LocalSet(3)];
+        let wasm = rewrite_module(&module_of(&[&stored[..], &added, &stored].concat())).unwrap();
+        wasmparser::Validator::new_with_features(FEATURES).validate_all(&wasm).unwrap();
+        // Parameters, declared locals, and one of each type that is needed.
+        let locals = |payload| match payload {
+            Payload::CodeSectionEntry(body) => Some(body.get_locals_reader().unwrap().into_iter().count()),
+            _ => None,
+        };
+        let groups: Vec<_> =
+            Parser::new(0).parse_all(&wasm).filter_map(|payload| locals(payload.unwrap())).collect();
+        assert_eq!(groups, [4]);
+    }
+
+    #[test]
+    fn an_instruction_that_the_argument_does_not_cover_is_refused_by_name() {
+        let body = [
+            Instruction::LocalGet(1),
+            Instruction::LocalGet(1),
+            Instruction::F64x2RelaxedMin,
+            Instruction::LocalSet(3),
+        ];
+        let error = rewrite_module(&module_of(&body)).unwrap_err().to_string();
+        assert!(error.starts_with("the instruction F64x2RelaxedMin at byte "), "{error}");
+    }
+
+    #[test]
+    fn a_nested_component_is_refused() {
+        let mut outer = Component::new();
+        outer.section(&NestedComponentSection(&Component::new()));
+        assert!(matches!(rewrite_component(&outer.finish()), Err(RewriteError::Nested { .. })));
+    }
+}
