@@ -4,7 +4,7 @@
 //! A component sees its arguments and nothing else, every call is capped in fuel, memory and rows, and a row's
 //! verdict does not depend on the batch in which it was computed: see [`Transform::apply`].
 //!
-//! Reading order: `config` (the engine), `sandbox` and `admission` (how a component gets in), `describe` (what
+//! Reading order: `config` (the engine), `sandbox`, `admission` and [`nan`] (how a component gets in), `describe` (what
 //! it says of itself), `cache`, `transform`, `apply` (batches to calls), `call` and `host` (one call), `slab`
 //! (what crosses).
 
@@ -28,7 +28,7 @@ mod transform;
 
 pub use applied::{Applied, Cause, RowFailure, Verdict};
 pub use budget::Budget;
-pub use config::SandboxConfig;
+pub use config::{SandboxConfig, fuel_counted_by};
 pub use error::{AdmissionError, CacheError, SandboxError, Unavailable};
 pub use sandbox::Sandbox;
 pub use transform::{Transform, WarmInstance};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use trifold_model::{FeatureView, Field, Span};
-use trifold_sandbox::Transform;
+use trifold_sandbox::{Transform, fuel_counted_by};
 
 use crate::args::Inspect;
 use crate::exit::{Exit, OrExit, Outcome};
@@ -18,6 +18,7 @@ struct Inspected {
     bytes: usize,
     digest: String,
     state_id: String,
+    fuel_counted_by: String,
     describe: serde_json::Value,
     #[serde(skip)]
     view: FeatureView,
@@ -32,6 +33,7 @@ pub fn run(world: &World, args: Inspect) -> Outcome {
         bytes: wasm.len(),
         digest: transform.digest().to_string(),
         state_id: transform.view().state_id().to_string(),
+        fuel_counted_by: fuel_counted_by(),
         describe: serde_json::from_str(transform.description()).or_exit(Exit::Data)?,
         view: transform.view().clone(),
     };
@@ -51,7 +53,13 @@ fn text(inspected: &Inspected) -> String {
         ("time to live", span(view.ttl)),
         ("lateness", span(view.lateness)),
         ("max early", span(view.max_early)),
-        ("limits of a row", format!("{} fuel, {} bytes of memory", view.limits.fuel, view.limits.memory_bytes)),
+        (
+            "limits of a row",
+            format!(
+                "{} fuel (counted by {}), {} bytes of memory",
+                view.limits.fuel, inspected.fuel_counted_by, view.limits.memory_bytes
+            ),
+        ),
         ("state", format!("{} (version {})", inspected.state_id, view.state_version)),
         ("component", format!("{} bytes, sha256 {}", inspected.bytes, inspected.digest)),
     ];
