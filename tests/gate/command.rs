@@ -28,9 +28,8 @@ fn a_good_component_passes_over_generated_and_real_rows() {
     assert_eq!(checked["passed"], Value::Bool(true));
     let rows: Vec<_> = checked["samples"].as_array().unwrap().iter().map(|sample| &sample["rows"]).collect();
     assert_eq!(rows, [256, 300]);
-    for sample in checked["samples"].as_array().unwrap() {
-        assert_eq!(sample["checks"].as_array().unwrap().len(), 6);
-    }
+    let checks = |sample: &Value| sample["checks"].as_array().unwrap().len();
+    assert_eq!(checked["samples"].as_array().unwrap().iter().map(checks).collect::<Vec<_>>(), [6, 7]);
 }
 
 #[test]
@@ -77,4 +76,23 @@ fn rows_of_a_sample_that_are_not_tried_are_counted() {
     }
     let json = run(&trifold, "check", &wasm, &[&sample[..], &["--format", "json"]].concat()).succeeded().json();
     assert_eq!(json["samples"][1]["aside"], serde_json::json!({"null-input": 1, "null-time": 1}));
+}
+
+#[test]
+fn a_component_that_traps_on_every_row_of_the_authors_sample_is_refused() {
+    let trifold = Trifold::new(PROGRAM);
+    let (wasm, sample) = (component("panicker", &[]), trifold.path("sample.jsonl"));
+    let line = |key: u32, message: &str| {
+        format!("{{\"event_time\": 0, \"event_id\": \"a\", \"key\": {key}, \"message\": {message}}}\n")
+    };
+    fs::write(&sample, [line(1, "\"no clock here\""), line(2, "\"nor there\"")].concat()).unwrap();
+    let arguments = ["--sample", sample.to_str().unwrap()];
+    let parts = ["a row is computed: error 65280 and the like, sample row 0: ", "no clock here"];
+    run(&trifold, "push", &wasm.component, &arguments).refused(Exit::Refused, &parts);
+    // One good row shows that the component can do its work; the errors are told all the same.
+    fs::write(&sample, [line(1, "\"no clock here\""), line(2, "null")].concat()).unwrap();
+    let checked = run(&trifold, "check", &wasm.component, &[&arguments[..], &["--format", "json"]].concat());
+    let errors = &checked.succeeded().json()["samples"][1]["errors"];
+    assert_eq!((&errors[0]["code"], &errors[0]["rows"]), (&Value::from(65280), &Value::from(1)));
+    assert!(errors[0]["first"].as_str().unwrap().contains("no clock here"), "{errors}");
 }

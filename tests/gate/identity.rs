@@ -51,7 +51,7 @@ fn check_gate(transform: &Transform, samples: &RecordBatch, error_rows: usize) {
 
 #[track_caller]
 fn check_report(report: &GateReport, samples: &RecordBatch, error_rows: usize) {
-    assert_eq!((report.sample_rows, report.error_rows), (samples.num_rows(), error_rows));
+    assert_eq!((report.sample_rows, report.error_rows()), (samples.num_rows(), error_rows));
     assert_eq!(report.checks.len(), 6);
     assert!(report.checks.iter().all(|check| check.rows == samples.num_rows()), "{report:?}");
 }

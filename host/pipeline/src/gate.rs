@@ -58,13 +58,37 @@ impl GateCheck {
 pub struct GateReport {
     /// How many sample rows were used.
     pub sample_rows: usize,
-    /// How many of them are row errors. They count as values, but samples that are all errors show little.
-    pub error_rows: usize,
+    /// Those of them that are row errors, by code. They count as values, but samples that are all errors show little.
+    pub errors: Vec<ErrorRows>,
     /// Everything that was tried.
     pub checks: Vec<GateCheck>,
 }
 
+/// Sample rows that are errors of one code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorRows {
+    /// The code.
+    pub code: ErrorCode,
+    /// How many rows have it.
+    pub rows: usize,
+    /// The first of them, and its message.
+    pub first: String,
+}
+
 impl GateReport {
+    /// How many sample rows are row errors.
+    pub fn error_rows(&self) -> usize {
+        self.errors.iter().map(|errors| errors.rows).sum()
+    }
+
+    /// What the rows end with if not one of them is computed or refused by the transform itself: each trapped, or went
+    /// beyond a limit.
+    pub fn nothing_computed(&self) -> Option<&ErrorRows> {
+        let by_host = self.errors.iter().filter(|errors| !errors.code.is_guest());
+        let rows: usize = by_host.clone().map(|errors| errors.rows).sum();
+        by_host.into_iter().next().filter(|_| rows == self.sample_rows)
+    }
+
     /// Whether the component may be published.
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|check| check.failure.is_none())
@@ -97,8 +121,7 @@ pub fn publish_gate(transform: &Transform, samples: &RecordBatch, seed: u64) -> 
     let reordered = take_record_batch(samples, &UInt32Array::from(shuffled.clone()))?;
     let warm_batch = bytes(&warm.apply(&reordered), count)?;
     checks.push(gate.check("all rows, shuffled, in a used instance", &shuffled, warm_batch));
-    let error_rows = alone.iter().filter(|row| matches!(row, Row::Known(bytes) if bytes[0] == 3)).count();
-    Ok(GateReport { sample_rows: count, error_rows, checks })
+    Ok(GateReport { sample_rows: count, errors: gate.errors(samples), checks })
 }
 
 /// A sample row's result: canonical bytes, or why there are none.
@@ -106,6 +129,20 @@ pub fn publish_gate(transform: &Transform, samples: &RecordBatch, seed: u64) -> 
 enum Row {
     Known(Vec<u8>),
     Unavailable(String),
+}
+
+impl Row {
+    fn error(&self) -> Option<ErrorCode> {
+        match self {
+            Row::Known(bytes) => match bytes.as_slice() {
+                [status, low, high] if *status == RowStatus::Error(ErrorCode(0)).byte() => {
+                    Some(ErrorCode(u16::from_le_bytes([*low, *high])))
+                }
+                _ => None,
+            },
+            Row::Unavailable(_) => None,
+        }
+    }
 }
 
 struct Gate<'a> {
@@ -117,15 +154,32 @@ impl Gate<'_> {
     /// An answer that is not of the described outputs is an error row like any other, and the same in every
     /// batch; but no row of such a component is worth publishing.
     fn answers(&self, samples: &RecordBatch) -> GateCheck {
-        let mut invalid = vec![RowStatus::Error(ErrorCode::ANSWER).byte()];
-        invalid.extend(ErrorCode::ANSWER.0.to_le_bytes());
-        let first = self.alone.iter().position(|row| matches!(row, Row::Known(bytes) if *bytes == invalid));
-        let failure = first.map(|row| {
-            let applied = self.transform.apply(&samples.slice(row, 1), &mut Budget::unlimited());
-            let message = applied.failures.first().map_or("", |failure| failure.message.as_str());
-            format!("sample row {row}: {message}")
-        });
+        let first = self.alone.iter().position(|row| row.error() == Some(ErrorCode::ANSWER));
+        let failure = first.map(|row| self.message(samples, row));
         GateCheck { name: ANSWERS, rows: self.alone.len(), failure }
+    }
+
+    /// The row errors by code.
+    fn errors(&self, samples: &RecordBatch) -> Vec<ErrorRows> {
+        let mut rows: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+        for (row, alone) in self.alone.iter().enumerate() {
+            if let Some(code) = alone.error() {
+                rows.entry(code.0).or_default().push(row);
+            }
+        }
+        let errors = rows.into_iter().map(|(code, rows)| ErrorRows {
+            code: ErrorCode(code),
+            rows: rows.len(),
+            first: self.message(samples, rows[0]),
+        });
+        errors.collect()
+    }
+
+    /// What is said of a row that fails.
+    fn message(&self, samples: &RecordBatch, row: usize) -> String {
+        let applied = self.transform.apply(&samples.slice(row, 1), &mut Budget::unlimited());
+        let message = applied.failures.first().map_or("", |failure| failure.message.as_str());
+        format!("sample row {row}: {message}")
     }
 
     /// Compares rows, the `i`-th being that of sample `order[i]`, with the rows computed alone.

@@ -24,7 +24,7 @@ pub mod version;
 
 pub use admission::{ArrivalPolicy, ArrivalPolicyError};
 pub use catalog::{Catalog, CatalogProblem, LiveViews};
-pub use gate::{GateCheck, GateReport, publish_gate};
+pub use gate::{ErrorRows, GateCheck, GateReport, publish_gate};
 pub use ingest::{Ingest, Ingested};
 pub use lookup::{Answer, LookupError, ViewAnswer, ViewKeys, lookup};
 pub use point_in_time::{Answered, PointInTime};

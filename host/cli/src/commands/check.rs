@@ -42,11 +42,21 @@ struct SampleReport {
     rows_from: String,
     rows: usize,
     error_rows: usize,
+    errors: Vec<ErrorReport>,
     /// Rows of the sample that do not fit the view and were not tried, by reason.
     aside: BTreeMap<&'static str, u64>,
     /// The first of them, and what is wrong with it.
     first_aside: Option<String>,
     checks: Vec<CheckReport>,
+}
+
+/// The rows that end with one error code.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ErrorReport {
+    code: u16,
+    rows: usize,
+    first: String,
 }
 
 #[derive(Serialize)]
@@ -107,7 +117,17 @@ fn try_sample(
         *aside.entry(event.reason.name()).or_default() += 1;
     }
     let first_aside = events.aside.first().map(|event| format!("row {}: {}", event.offset, event.detail));
-    Ok(SampleReport { aside, first_aside, ..sample_report(path.display().to_string(), &report) })
+    let mut sample = sample_report(path.display().to_string(), &report);
+    // Generated rows may all be nonsense to a transform; the author's own are not.
+    sample.checks.push(CheckReport {
+        name: "a row is computed",
+        rows: report.sample_rows,
+        failure: report
+            .nothing_computed()
+            .map(|errors| format!("error {} and the like, {}", errors.code.0, errors.first)),
+        advice: "every row of the sample traps or goes beyond a limit, so no lookup would ever have a value",
+    });
+    Ok(SampleReport { aside, first_aside, ..sample })
 }
 
 fn sample_report(rows_from: String, report: &GateReport) -> SampleReport {
@@ -115,7 +135,12 @@ fn sample_report(rows_from: String, report: &GateReport) -> SampleReport {
     SampleReport {
         rows_from,
         rows: report.sample_rows,
-        error_rows: report.error_rows,
+        error_rows: report.error_rows(),
+        errors: report
+            .errors
+            .iter()
+            .map(|errors| ErrorReport { code: errors.code.0, rows: errors.rows, first: errors.first.clone() })
+            .collect(),
         aside: BTreeMap::new(),
         first_aside: None,
         checks: checks
@@ -136,6 +161,9 @@ fn text(checked: &Checked) -> String {
             "\n{}: {} rows, {} of them row errors\n",
             report.rows_from, report.rows, report.error_rows
         ));
+        for error in &report.errors {
+            text.push_str(&format!("  {} with error {}, the first: {}\n", error.rows, error.code, error.first));
+        }
         if let Some(first) = &report.first_aside {
             let counts: Vec<_> = report.aside.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
             text.push_str(&format!("  set aside and not tried: {}; {first}\n", counts.join(", ")));
