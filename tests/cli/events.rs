@@ -131,3 +131,34 @@ fn a_view_that_limits_lateness_needs_arrivals() {
     let vouched = ["stream", "--assume-on-time", "--format", "json", "--events", log.to_str().unwrap()];
     assert_eq!(of_view(&trifold.run(vouched).succeeded().json(), "punctual")["rows"], ROWS);
 }
+
+#[test]
+fn events_of_which_none_can_be_read_are_no_success() {
+    let trifold = with_views();
+    let log = log(&trifold);
+    lines(&log.join("0.jsonl"), &departures_json(ROWS));
+    let named = ["--events", log.to_str().unwrap(), "--event-id", "number"];
+    let parts =
+        ["not one of the 300 events could be read", "the line has no `number`, `--event-id` names another column"];
+    trifold.run(["stream"].into_iter().chain(named)).refused(Exit::Data, &parts);
+    let out = trifold.path("out");
+    let backfill = ["backfill", "flight_profile", "--out", out.to_str().unwrap()];
+    trifold.run(backfill.into_iter().chain(named)).refused(Exit::Data, &parts);
+}
+
+#[test]
+fn a_last_line_without_its_end_is_told() {
+    let trifold = with_views();
+    let (log, told) = (log(&trifold), "the last line has no line end");
+    let file = log.join("0.jsonl");
+    lines(&file, &departures_json(ROWS));
+    assert!(!stream(&trifold).succeeded().stderr.contains(told));
+    let whole = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{whole}{}", whole.lines().next().unwrap())).unwrap();
+    let ran = stream(&trifold).succeeded();
+    assert!(ran.stderr.contains(told) && ran.stderr.contains("0.jsonl"), "{}", ran.stderr);
+    assert_eq!(of_view(&ran.json(), "flight_profile")["next-offset"], ROWS);
+    let ran = backfill(&trifold, "flight_profile").succeeded();
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    assert_eq!(ran.json()["events"], ROWS);
+}

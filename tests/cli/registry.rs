@@ -117,3 +117,21 @@ fn a_damaged_record_is_named() {
     trifold.run(["release", "flight_profile@1"]).succeeded();
     trifold.run(["release", "aircraft_status@1"]).succeeded();
 }
+
+/// A release that cannot be read must not look like none.
+#[test]
+fn a_damaged_release_is_named() {
+    let trifold = with_views();
+    parquet(&log(&trifold).join("0.parquet"), &departures(ROWS));
+    fs::write(trifold.data("registry/views/flight_profile/releases/0000000001.json"), "{").unwrap();
+    let parts = ["flight_profile/releases/0000000001.json", "cannot be used"];
+    let views = trifold.run(["views"]).refused(Exit::Data, &parts);
+    assert!(views.stdout.contains("aircraft_status"), "{}", views.stdout);
+    let log = log(&trifold);
+    let events = ["--events", log.to_str().unwrap()];
+    trifold
+        .run(["backfill", "flight_profile", "--out", "out"].into_iter().chain(events))
+        .refused(Exit::Data, &parts);
+    fs::remove_dir_all(trifold.data("registry/views/aircraft_status")).unwrap();
+    trifold.run(["stream"].into_iter().chain(events)).refused(Exit::Data, &parts);
+}

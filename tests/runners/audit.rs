@@ -218,6 +218,25 @@ fn flights_batch() -> RecordBatch {
 }
 
 #[test]
+fn missing_files_are_counted_wherever_they_were() {
+    let trifold = Trifold::new(PROGRAM);
+    let component = component("flight-profile", &[]);
+    trifold.run(["push", component.path.to_str().unwrap(), "--release"]).succeeded();
+    let (flights, stop) = (flights(), EVENTS.to_string());
+    let steps = ["--stop-at", &stop, "--step-rows", "100"];
+    trifold.run(["stream", "--events", flights.to_str().unwrap()].into_iter().chain(steps)).succeeded();
+    audit(&trifold, &[]).succeeded();
+    let dir = feed_dir(&trifold.data("rows"), &feed());
+    for name in ["0-000000000000000900.parquet", "0-000000000000000300.parquet", "0-000000000000000000.parquet"] {
+        let (path, aside) = (dir.join(name), trifold.path("aside.parquet"));
+        fs::rename(&path, &aside).unwrap();
+        audit(&trifold, &[]).refused(Exit::Refused, &["100 are missing"]);
+        fs::rename(&aside, &path).unwrap();
+    }
+    audit(&trifold, &[]).succeeded();
+}
+
+#[test]
 fn missing_rows_are_counted() {
     let trifold = streamed();
     rewrite(&trifold, |batch| {

@@ -143,6 +143,9 @@ impl World {
             }
             None => {
                 let releases = registry.releases().await.map_err(registry_failure)?;
+                if let Some(problem) = releases.problems.get(&view) {
+                    return Err(registry_failure(problem.clone()));
+                }
                 let release = releases.get(&view).ok_or_else(|| {
                     let known = releases.views.keys().map(ViewName::as_str).collect::<Vec<_>>();
                     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };

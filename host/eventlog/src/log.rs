@@ -128,6 +128,15 @@ impl FileLog {
         Ok(self.counted_rows() + tail)
     }
 
+    /// The last segment, if it ends with a line that has no line end yet and is not read before.
+    pub fn unfinished_line(&self) -> Result<Option<PathBuf>, LogError> {
+        let Some(slot) = self.slots.last().filter(|slot| slot.kind == SegmentKind::JsonLines) else {
+            return Ok(None);
+        };
+        let last = segment::last_byte(&slot.file)?;
+        Ok(last.filter(|byte| *byte != b'\n').map(|_| slot.file.to_path_buf()))
+    }
+
     /// The log as it stands, cut into parts that can be read side by side, in offset order without gaps.
     pub fn units(&mut self) -> Result<Vec<ScanUnit>, LogError> {
         self.rows_known()?;

@@ -1,7 +1,8 @@
 //! Segments: the files of a log, and reading one of them.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -121,6 +122,20 @@ fn metadata(path: &Path) -> Result<Metadata, LogError> {
 /// The size of a file.
 pub(crate) fn size(path: &Path) -> Result<u64, LogError> {
     Ok(metadata(path)?.len())
+}
+
+/// The last byte of a file that has one.
+pub(crate) fn last_byte(path: &Path) -> Result<Option<u8>, LogError> {
+    let last = |mut file: File| {
+        if file.metadata()?.len() == 0 {
+            return Ok(None);
+        }
+        let mut byte = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut byte)?;
+        Ok(Some(byte[0]))
+    };
+    File::open(path).and_then(last).map_err(LogError::io("read", path))
 }
 
 /// The size of a file of which rows have been read.

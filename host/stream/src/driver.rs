@@ -81,7 +81,8 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
                 return Ok(self.report(run, true));
             }
             if until != Until::Follow && self.worker.is_idle() {
-                return Err(StreamError::NoViews);
+                let problem = run.problems.first();
+                return Err(problem.map_or(StreamError::NoViews, |first| StreamError::Releases(first.to_string())));
             }
             if self.step(&mut run).await? {
                 // Whoever shares the thread gets a turn between two steps.

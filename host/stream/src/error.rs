@@ -157,6 +157,9 @@ pub enum StreamError {
     /// There is nothing to do, and nobody wants to wait.
     #[error("no row view is in force: push a component and release it, or follow the log to wait for a release")]
     NoViews,
+    /// There is nothing to do because of what is wrong with the releases.
+    #[error("no row view can be put into force: {0}")]
+    Releases(String),
 }
 
 impl StreamError {

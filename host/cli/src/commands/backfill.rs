@@ -14,6 +14,7 @@ use trifold_eventlog::RowFormat;
 use trifold_model::{Cut, Positions};
 use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion, TimelineError};
 
+use super::events::{nothing_read, unreadable, warn_of_unfinished_line};
 use super::stream::log_failure;
 use crate::args::{Backfill, CutName, Log};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -35,6 +36,11 @@ pub fn run(world: &World, args: Backfill) -> Outcome {
     };
     let report = backfill.run().map_err(backfill_failure)?;
     output::print(world.format, &summary(&report), text)?;
+    warn_of_unfinished_line(&backfill.job.log);
+    if report.events_read > 0 && unreadable(report.aside.clone()) == report.events_read {
+        let view = backfill.job.version.view().name.as_str();
+        return Err(nothing_read(view, report.events_read, &backfill.output.dir.join("_aside")));
+    }
     match &report.counts.unavailable {
         Some(reason) => Err(unavailable(report.counts.unavailable_count(), reason)),
         None => Ok(()),

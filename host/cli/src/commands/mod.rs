@@ -5,6 +5,7 @@ pub mod author;
 pub mod backfill;
 pub mod check;
 pub mod clear;
+pub mod events;
 pub mod get;
 pub mod inspect;
 pub mod registry;

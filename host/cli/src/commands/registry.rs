@@ -1,7 +1,7 @@
 //! `trifold push`, `trifold release` and `trifold views`.
 
 use serde::Serialize;
-use trifold_registry::Registry;
+use trifold_registry::{Registry, Releases};
 
 use super::check;
 use crate::args::{Push, Release};
@@ -111,7 +111,8 @@ struct VersionRow {
 /// Lists views, versions and releases.
 pub async fn views(world: &World) -> Outcome {
     let registry = world.registry(false)?;
-    let rows = version_rows(&registry).await?;
+    let releases = registry.releases().await.map_err(registry_failure)?;
+    let rows = version_rows(&registry, &releases).await?;
     output::print(world.format, &rows, |rows| {
         let heading = ["VIEW", "VERSION", "IN FORCE", "BYTES", "STATE", "COMPONENT"].map(str::to_owned).to_vec();
         let lines = rows.iter().map(|row| {
@@ -120,11 +121,12 @@ pub async fn views(world: &World) -> Outcome {
             vec![row.view.clone(), row.version.to_string(), release, row.bytes.to_string(), state, digest]
         });
         output::table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>())
-    })
+    })?;
+    // A view whose releases cannot be read looks like one that was never released.
+    releases.problems.values().next().map_or(Ok(()), |problem| Err(registry_failure(problem.clone())))
 }
 
-async fn version_rows(registry: &Registry) -> Outcome<Vec<VersionRow>> {
-    let releases = registry.releases().await.map_err(registry_failure)?;
+async fn version_rows(registry: &Registry, releases: &Releases) -> Outcome<Vec<VersionRow>> {
     let mut rows = Vec::new();
     for view in registry.views().await.map_err(registry_failure)? {
         let release = releases.get(&view);

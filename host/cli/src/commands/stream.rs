@@ -14,9 +14,11 @@ use trifold_pipeline::{Catalog, CatalogProblem, LiveViews};
 use trifold_registry::{Registry, RegistryError};
 use trifold_store::{EmbeddedStore, StoreError};
 use trifold_stream::{
-    Driver, FileSink, Notice, Problem, ReleaseFeed, RunReport, StreamError, Until, Worker, WorkerConfig,
+    AsideKind, Driver, FeedProgress, FileSink, Notice, Problem, ReleaseFeed, RunReport, StreamError, Until,
+    Worker, WorkerConfig, feed_dir,
 };
 
+use super::events::{nothing_read, unreadable, warn_of_unfinished_line};
 use crate::args::Stream;
 use crate::clock;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -31,6 +33,13 @@ pub fn run(world: &World, args: Stream) -> Outcome {
     let stop = world.stop_signal();
     let report = world.block_on(drive(&mut driver, until, stop))?;
     output::print(world.format, &summary(&report), text)?;
+    if until == Until::End {
+        warn_of_unfinished_line(&args.log.events);
+    }
+    if let Some(feed) = report.progress.feeds.iter().find(|feed| nothing_was_read(feed)) {
+        let aside = feed_dir(&world.data("aside"), &feed.feed);
+        return Err(nothing_read(feed.feed.view.as_str(), feed.counts.event_count, &aside));
+    }
     let kept_back = |problem: &&Problem| problem.blocks() || matches!(problem, Problem::Release(_));
     match report.problems.iter().find(kept_back) {
         Some(_) if until == Until::Follow => Ok(()),
@@ -42,6 +51,15 @@ pub fn run(world: &World, args: Stream) -> Outcome {
         }
         None => Ok(()),
     }
+}
+
+/// Whether a feed began with this run, and all that it was given was unreadable.
+fn nothing_was_read(feed: &FeedProgress) -> bool {
+    let aside = feed.counts.aside.iter().filter_map(|(kind, count)| match kind {
+        AsideKind::Excluded(reason) => Some((*reason, *count)),
+        AsideKind::RowError | AsideKind::Unavailable => None,
+    });
+    feed.next > 0 && feed.counts.event_count == feed.next && unreadable(aside) == feed.next
 }
 
 /// When the command is over.
@@ -150,6 +168,7 @@ fn stream_failure(error: StreamError) -> Failure {
         StreamError::OtherLog { .. }
         | StreamError::ChangedLog { .. }
         | StreamError::AheadOfLog { .. }
+        | StreamError::Releases(_)
         | StreamError::Ingest(_) => Exit::Data,
         StreamError::Store { .. } | StreamError::Sink { .. } => Exit::Io,
         _ => Exit::Internal,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use trifold_backfill::{Replay, ReplayAnswer};
+use trifold_eventlog::log::PARTITION;
 use trifold_eventlog::{FileLog, LogOptions};
 use trifold_model::{ComponentDigest, EntityKey, FeatureView, Positions, RowDigest, StateId};
 use trifold_pipeline::row_table::column;
@@ -29,9 +30,7 @@ pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
     let own_dir = feed_dir(&world.data("rows"), &FeedId::of(&version));
     let dir = args.rows.as_ref().unwrap_or(&own_dir);
     let files = StepFiles::list(dir)?;
-    if is_same(dir, &own_dir) {
-        check_log(world, args, &version)?;
-    }
+    let applied = if is_same(dir, &own_dir) { check_log(world, args, &version)? } else { None };
     let registry = world.registry(false)?;
     let numbers = numbers(world, &registry, version.view())?;
     let mut versions = BTreeMap::new();
@@ -43,7 +42,8 @@ pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
         let number = numbers.get(&component).copied().unwrap_or_default();
         versions.insert(component, LiveVersion { transform, version: number, release: None });
     }
-    let end = files.end(&versions)?;
+    // Without the store's word, rows that are missing behind the last file cannot be told from rows to come.
+    let end = files.end(&versions)?.max(applied.unwrap_or(0));
     let mut report = Report::new(version.view(), "emitted rows", args.show);
     for (component, version) in versions {
         replay(world, args, &files, component, version, end, &mut report)?;
@@ -56,12 +56,14 @@ fn is_same(left: &Path, right: &Path) -> bool {
     left.canonicalize().is_ok_and(|left| right.canonicalize().is_ok_and(|right| left == right))
 }
 
-/// Compares the log that the rows' state follows with the one to be replayed.
-fn check_log(world: &World, args: &Audit, version: &LiveVersion) -> Outcome {
-    let Some(marker) = marker(world, version.state_id())? else { return Ok(()) };
+/// Compares the log that the rows' state follows with the one to be replayed, and says up to which offset the state
+/// has applied it, if that can be known.
+fn check_log(world: &World, args: &Audit, version: &LiveVersion) -> Outcome<Option<u64>> {
+    let Some(marker) = marker(world, version.state_id())? else { return Ok(None) };
     let options = LogOptions { name: args.log.log_id.clone(), columns: None };
     let log = FileLog::open(&args.log.events, options).map_err(log_failure)?;
-    same_log(version.view(), &marker.log, log.id())
+    same_log(version.view(), &marker.log, log.id())?;
+    Ok(Some(marker.positions.next(PARTITION)))
 }
 
 /// The marker of a state; `None` where there is none, or another process holds the store.
@@ -73,7 +75,8 @@ fn marker(world: &World, state: StateId) -> Outcome<Option<Marker>> {
         Ok(store) => world.block_on(store.marker(state)).or_exit(Exit::Io),
         // The rows can be audited all the same, beside a worker that goes on.
         Err(failure) if failure.exit == Exit::Unavailable => {
-            tracing::warn!("which log the rows belong to is not checked: {}", failure.error);
+            let unchecked = "which log the rows belong to, and whether the newest are all there, is not checked";
+            tracing::warn!("{unchecked}: {}", failure.error);
             Ok(None)
         }
         Err(failure) => Err(failure),
