@@ -79,6 +79,13 @@ impl FileLog {
         })
     }
 
+    /// Opens the log anew, as if nothing was known of its segments.
+    pub fn reopen(&mut self) -> Result<(), LogError> {
+        let options = LogOptions { name: Some(self.id.0.to_string()), columns: self.columns.clone() };
+        *self = FileLog::open(&self.path, options)?;
+        Ok(())
+    }
+
     /// The log's id.
     pub fn id(&self) -> &LogId {
         &self.id

@@ -51,12 +51,24 @@ pub struct Driver<S, K, R> {
     interval: Duration,
     next_poll: Option<Instant>,
     reported: BTreeSet<String>,
+    /// What is wrong with a log that was followed and cannot be at present.
+    standing: Option<String>,
+}
+
+/// What a turn came to.
+enum Turn {
+    /// A step was taken.
+    Moved,
+    /// There is nothing to do at present.
+    Waits,
+    /// The end was reached, or the worker was told to stop (`true`).
+    Over(bool),
 }
 
 impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
     /// A driver that looks for releases, and for new events once there are none, every `interval`.
     pub fn new(worker: Worker<S, K>, releases: R, interval: Duration) -> Self {
-        Driver { worker, releases, interval, next_poll: None, reported: BTreeSet::new() }
+        Driver { worker, releases, interval, next_poll: None, reported: BTreeSet::new(), standing: None }
     }
 
     /// The worker.
@@ -75,25 +87,62 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
     ) -> Result<RunReport, StreamError> {
         let mut run = Run { until, notify, problems: Vec::new() };
         self.next_poll = None;
+        // A log that cannot be read from the start is a mistake of whoever started the worker.
+        let mut read = false;
         loop {
-            self.look(&mut run).await?;
-            if *stop.borrow() {
-                return Ok(self.report(run, true));
+            match self.turn(&mut run, &stop).await {
+                Ok(Turn::Over(interrupted)) => return Ok(self.report(run, interrupted)),
+                Ok(turn) => {
+                    read = true;
+                    self.standing = None;
+                    match turn {
+                        Turn::Waits => wait(self.interval, &mut stop).await,
+                        // Whoever shares the thread gets a turn between two steps.
+                        _ => tokio::task::yield_now().await,
+                    }
+                }
+                Err(error) if read && until == Until::Follow && error.is_of_the_log() => {
+                    self.stand_still(&mut run, &error);
+                    wait(self.interval, &mut stop).await;
+                    if *stop.borrow() {
+                        return Ok(self.report(run, true));
+                    }
+                }
+                Err(error) => return Err(error),
             }
-            if until != Until::Follow && self.worker.is_idle() {
-                let problem = run.problems.first();
-                return Err(problem.map_or(StreamError::NoViews, |first| StreamError::Releases(first.to_string())));
-            }
-            if self.step(&mut run).await? {
-                // Whoever shares the thread gets a turn between two steps.
-                tokio::task::yield_now().await;
-                continue;
-            }
-            if until != Until::Follow {
-                return Ok(self.report(run, false));
-            }
-            wait(self.interval, &mut stop).await;
         }
+    }
+
+    /// Looks around and takes a step, if there is one to take.
+    async fn turn(&mut self, run: &mut Run<'_>, stop: &watch::Receiver<bool>) -> Result<Turn, StreamError> {
+        if self.standing.is_some() {
+            self.worker.reopen()?;
+        }
+        self.look(run).await?;
+        if *stop.borrow() {
+            return Ok(Turn::Over(true));
+        }
+        if run.until != Until::Follow && self.worker.is_idle() {
+            let problem = run.problems.first();
+            return Err(problem.map_or(StreamError::NoViews, |first| StreamError::Releases(first.to_string())));
+        }
+        Ok(match self.step(run).await? {
+            true => Turn::Moved,
+            false if run.until == Until::Follow => Turn::Waits,
+            false => Turn::Over(false),
+        })
+    }
+
+    /// Reports what is wrong with the log when it begins, and looks at everything again at the next turn.
+    fn stand_still(&mut self, run: &mut Run<'_>, error: &StreamError) {
+        self.next_poll = Some(Instant::now());
+        let text = error.to_string();
+        if self.standing.as_ref() != Some(&text) {
+            let problem = Problem::Log(text.clone());
+            (run.notify)(Notice::Problem(&problem));
+            run.problems.push(problem);
+        }
+        self.standing = Some(text);
     }
 
     fn report(&self, run: Run<'_>, interrupted: bool) -> RunReport {

@@ -163,6 +163,11 @@ pub enum StreamError {
 }
 
 impl StreamError {
+    /// Whether it says something of the log's files as they are at present, which somebody may put right.
+    pub(crate) fn is_of_the_log(&self) -> bool {
+        matches!(self, StreamError::Log(_) | StreamError::ChangedLog { .. } | StreamError::AheadOfLog { .. })
+    }
+
     pub(crate) fn store(view: &ViewName) -> impl FnOnce(StoreError) -> StreamError {
         let view = view.to_string();
         move |source| StreamError::Store { view, source }
@@ -184,6 +189,10 @@ pub enum Problem {
     /// The releases could not be read; those known stay in force.
     #[error("the releases cannot be read: {0}")]
     Registry(RegistryError),
+    /// The log that is followed cannot be read at present, or is not the one it was. All views stand still until it is
+    /// put right.
+    #[error("the stream stands still: {0}")]
+    Log(String),
     /// The view judges arrivals and the source records none.
     #[error(transparent)]
     Arrival(ArrivalPolicyError),

@@ -18,6 +18,11 @@ pub trait Source: Send {
     /// How many rows there are at present.
     fn rows_known(&mut self) -> Result<u64, LogError>;
 
+    /// Forgets what an earlier look at the log found, after which it had failed.
+    fn reopen(&mut self) -> Result<(), LogError> {
+        Ok(())
+    }
+
     /// What was read by a reader who stands at `next`, for [`Source::check_consumed`] after a restart; the
     /// last read ended there. Empty for sources whose offsets cannot shift.
     fn consumed(&mut self, _next: u64) -> Result<Vec<u8>, LogError> {
@@ -45,6 +50,10 @@ impl Source for FileLog {
 
     fn rows_known(&mut self) -> Result<u64, LogError> {
         FileLog::rows_known(self)
+    }
+
+    fn reopen(&mut self) -> Result<(), LogError> {
+        FileLog::reopen(self)
     }
 
     fn consumed(&mut self, next: u64) -> Result<Vec<u8>, LogError> {

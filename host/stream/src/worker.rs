@@ -204,6 +204,13 @@ impl<S: Source, K: Sink> Worker<S, K> {
         Some(Problem::Arrival(problem))
     }
 
+    /// Looks at the log anew after it could not be read: the next restore checks that it is still the one that was
+    /// followed.
+    pub fn reopen(&mut self) -> Result<(), StreamError> {
+        self.torn = true;
+        self.source.reopen().map_err(StreamError::Log)
+    }
+
     /// Looks how many rows the log has at present. Feeds that have applied all of them wait behind the others.
     pub fn look(&mut self) -> Result<u64, StreamError> {
         self.known = self.source.rows_known().map_err(StreamError::Log)?;

@@ -1,6 +1,6 @@
 //! A log that grows is followed, and a worker stops where it is told to.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -52,6 +52,46 @@ async fn a_growing_log_is_followed_until_the_worker_is_stopped() {
     assert_eq!((report.progress.rows_done(), report.progress.rows_known), (4, 4));
     let outcome = world.outcome("run", &feeds(&live)[0]).await;
     assert_eq!(outcome.rows.lines().count(), 4);
+}
+
+/// A file that is half written, or that would shift the offsets of what was read, stops nobody for good.
+#[tokio::test]
+async fn a_log_that_is_put_right_is_followed_again() {
+    let world = World::new();
+    let line = |number: u64| format!("{}\n", event(&number.to_string(), number, number, "k", number));
+    append(&world, "5.jsonl", &line(0));
+    let live = world.live(&[&echo("echo", "", 1)]);
+    let mut driver =
+        driver(world.log(), Arc::new(world.store("run")), world.sink("run"), live.clone(), config(100));
+    let (stop, stopped) = watch::channel(false);
+    let (told, mut done) = mpsc::unbounded_channel();
+    let (complain, mut problems) = mpsc::unbounded_channel();
+    let worker = tokio::spawn(async move {
+        let mut notify = move |notice: Notice<'_>| match notice {
+            Notice::Progress(progress) => told.send(progress.rows_done()).unwrap(),
+            Notice::Problem(problem) => complain.send(problem.to_string()).unwrap(),
+            _ => {}
+        };
+        driver.run(Until::Follow, &mut notify, stopped).await.unwrap()
+    });
+    reached(&mut done, 1).await;
+    for (rows, (wrong, part)) in (2..).zip([("7.parquet", "7.parquet"), ("1.jsonl", "1.jsonl")]) {
+        world.write_segment(wrong, &line(9));
+        loop {
+            let problem = problems.recv().await.unwrap();
+            assert!(problem.starts_with("the stream stands still: "), "{problem}");
+            if problem.contains(part) {
+                break;
+            }
+        }
+        fs::remove_file(world.log_dir().join(wrong)).unwrap();
+        append(&world, "5.jsonl", &line(rows));
+        reached(&mut done, rows).await;
+    }
+    stop.send(true).unwrap();
+    let report = worker.await.unwrap();
+    assert!(report.interrupted && !report.problems.is_empty());
+    assert_eq!(world.outcome("run", &feeds(&live)[0]).await.rows.lines().count(), 3);
 }
 
 #[tokio::test]
