@@ -104,3 +104,20 @@ fn cargos_configuration_names_no_registry() {
         assert!(!config.contains(table), ".cargo/config.toml has {table}");
     }
 }
+
+/// A link of one page to another file of the tree leads there.
+#[test]
+fn links_between_files_lead_somewhere() {
+    let mut checked = 0;
+    for (name, text) in files().into_iter().filter(|(name, _)| name.ends_with(".md")) {
+        let folder = root().join(&name).parent().unwrap().to_owned();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap_or_default();
+            if !path.is_empty() && !path.contains("://") {
+                assert!(folder.join(path).exists(), "{name} links to {link}, which is not there");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 10, "{checked} links");
+}

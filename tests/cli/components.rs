@@ -35,7 +35,7 @@ fn describing(change: impl FnOnce(&mut Value)) -> Vec<u8> {
 fn no_file_and_no_regular_file() {
     let trifold = empty();
     trifold.run(["inspect", "missing.wasm"]).refused(Exit::NotFound, &["cannot read missing.wasm"]);
-    trifold.run(["inspect", "."]).refused(Exit::Io, &["cannot read .", "directory"]);
+    trifold.run(["inspect", "."]).refused(Exit::Usage, &[". is a directory"]);
 }
 
 #[test]

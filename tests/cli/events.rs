@@ -162,3 +162,37 @@ fn a_last_line_without_its_end_is_told() {
     assert!(ran.stderr.contains(told), "{}", ran.stderr);
     assert_eq!(ran.json()["events"], ROWS);
 }
+
+/// The value of the only row of a backfill's output.
+fn value(dir: &std::path::Path, field: &str) -> Value {
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut files = files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    let text = fs::read_to_string(files.next().unwrap()).unwrap();
+    assert!(files.next().is_none() && text.lines().count() == 1, "{text}");
+    serde_json::from_str::<Value>(&text).unwrap()[field].clone()
+}
+
+#[test]
+fn the_cut_by_default_is_arrival_for_a_spine_where_arrivals_are_recorded() {
+    let (trifold, inputs) = (crate::site::empty(), [field("key", "utf8"), field("n", "int64")]);
+    let outputs = [field("who", "utf8"), field("latest", "int64")];
+    push(&trifold, &Guest::new(row_view("latest", &inputs, &outputs)).build().unwrap());
+    // At the time that is asked for, the second event has happened and has not arrived.
+    let event = |time: i64, arrived: i64, n: i64| json!({"event_time": time, "event_id": n.to_string(), "arrived": arrived, "key": "a", "n": n});
+    let log = log(&trifold);
+    lines(&log.join("0.jsonl"), &[event(1, 2, 1), event(10, 100, 2)]);
+    let spine = trifold.path("spine.jsonl");
+    lines(&spine, &[json!({"key": "a", "as_of": 20})]);
+    let backfill = |out: &str, options: &[&str]| {
+        let out = trifold.path(out);
+        let fixed = ["backfill", "latest", "--rows-format", "jsonl", "--out", out.to_str().unwrap()];
+        let fixed = fixed.into_iter().chain(["--events", log.to_str().unwrap()]);
+        trifold.run(fixed.chain(["--spine", spine.to_str().unwrap()]).chain(options.iter().copied())).succeeded();
+        value(&out, "latest")
+    };
+    let arrival = ["--arrival", "arrived"];
+    assert_eq!(backfill("by_default", &arrival), 1);
+    assert_eq!(backfill("arrived", &[&arrival[..], &["--cut", "arrival"]].concat()), 1);
+    assert_eq!(backfill("all", &[&arrival[..], &["--cut", "all"]].concat()), 2);
+    assert_eq!(backfill("unrecorded", &[]), 2);
+}

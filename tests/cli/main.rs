@@ -8,6 +8,7 @@ mod events;
 mod files;
 mod hostile;
 mod processes;
+mod readme;
 mod registry;
 mod requests;
 mod settings;

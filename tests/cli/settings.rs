@@ -44,7 +44,10 @@ fn wrong_command_lines() {
         (&["stream", "--events", "x", "--follow", "--stop-at", "3"], &["--follow", "--stop-at"]),
         (&["stream", "--events", "x", "--step-rows", "few"], &["few", "--step-rows"]),
         (&["backfill", "v", "--events", "x"], &["--out"]),
+        (&["backfill", "v", "--events", "x", "--out", "y", "--as-of-column", "t"], &["--spine"]),
         (&["views", "--format", "yaml"], &["yaml", "text, json"]),
+        (&["inspect", "."], &["is a directory"]),
+        (&["get", "v", "--key", "k=1", "--server", "https://127.0.0.1:1"], &["other schemes are not supported"]),
         (&["views", "--log", "=!"], &["the log filter `=!` is wrong"]),
         (&["audit", "v", "--events", "x", "--as-of", "0"], &["--online"]),
     ] {

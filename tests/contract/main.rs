@@ -7,6 +7,7 @@ mod describe;
 mod python;
 mod random;
 mod sdk;
+mod stock;
 mod values;
 mod vectors;
 mod wit;

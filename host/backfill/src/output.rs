@@ -59,13 +59,13 @@ impl OutputDir {
         overwrite: bool,
     ) -> Result<Self, BackfillError> {
         fs::create_dir_all(dir).map_err(BackfillError::io("make", dir))?;
+        // Before the lock, which is a file in the directory.
+        refuse_foreign(dir)?;
         let output = OutputDir { dir: dir.to_owned(), format, _lock: lock(dir)? };
         let manifest = output.dir.join(MANIFEST);
-        if !manifest.exists() {
-            output.refuse_foreign()?;
-        } else if overwrite {
+        if manifest.exists() && overwrite {
             output.clear()?;
-        } else {
+        } else if manifest.exists() {
             let before: Value = read_json(&manifest)?.unwrap_or(Value::Null);
             if let Some((parameter, before, now)) = first_difference(&before, parameters) {
                 return Err(BackfillError::OtherBackfill { dir: output.dir, parameter, before, now });
@@ -83,34 +83,17 @@ impl OutputDir {
         Ok(output)
     }
 
-    /// Nobody's files are mixed with rows.
-    fn refuse_foreign(&self) -> Result<(), BackfillError> {
-        let foreign = |name: &String| !name.starts_with('.') && ![LOCK, DONE, SPILL].contains(&name.as_str());
-        match self.entries()?.into_iter().find(foreign) {
-            Some(found) => Err(BackfillError::ForeignDirectory { dir: self.dir.clone(), found }),
-            None => Ok(()),
-        }
-    }
-
     /// Removes what a backfill wrote, the manifest last, so that an interruption leaves it recognisable.
     fn clear(&self) -> Result<(), BackfillError> {
         for sub in [DONE, ASIDE, SPILL] {
             remove(&self.dir.join(sub), |path| fs::remove_dir_all(path))?;
         }
-        for name in self.entries()?.iter().filter(|name| name.starts_with("part-") || name.starts_with(".part-")) {
+        for name in
+            entries(&self.dir)?.iter().filter(|name| name.starts_with("part-") || name.starts_with(".part-"))
+        {
             remove(&self.dir.join(name), |path| fs::remove_file(path))?;
         }
         remove(&self.dir.join(MANIFEST), |path| fs::remove_file(path))
-    }
-
-    fn entries(&self) -> Result<Vec<String>, BackfillError> {
-        let failed = |error| BackfillError::io("list", &self.dir)(error);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
-        }
-        names.sort();
-        Ok(names)
     }
 
     /// Where sorting may spill.
@@ -238,4 +221,28 @@ mod tests {
         assert!(rows("error").is_final());
         assert!(!rows(UNAVAILABLE).is_final());
     }
+}
+
+/// Nobody's files are mixed with rows: a directory without a manifest holds nothing but what a backfill that was killed
+/// before it wrote one may have left.
+fn refuse_foreign(dir: &Path) -> Result<(), BackfillError> {
+    let names = entries(dir)?;
+    if names.iter().any(|name| name == MANIFEST) {
+        return Ok(());
+    }
+    let foreign = |name: &String| !name.starts_with('.') && ![LOCK, DONE, SPILL].contains(&name.as_str());
+    match names.into_iter().find(foreign) {
+        Some(found) => Err(BackfillError::ForeignDirectory { dir: dir.to_owned(), found }),
+        None => Ok(()),
+    }
+}
+
+fn entries(dir: &Path) -> Result<Vec<String>, BackfillError> {
+    let failed = |error| BackfillError::io("list", dir)(error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
 }

@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// server, with the same bytes.
 ///
 /// A first run: `trifold new my_view`, `trifold build my_view`, `trifold push my_view/target/trifold/my_view.wasm
-/// --release`, `trifold up --events events/`, `trifold get my_view --key id=42`.
+/// --release`, `trifold up --events my_view/sample.jsonl`, and in another shell `trifold get my_view --key card=c-17
+/// --as-of 2026-01-05T12:00:00Z`.
 #[derive(Debug, Parser)]
 #[command(name = "trifold", version, max_term_width = 110, after_long_help = crate::exit::help())]
 pub struct Cli {
@@ -284,7 +285,7 @@ pub struct Backfill {
     #[arg(long, value_name = "FILE")]
     pub spine: Option<PathBuf>,
     /// The spine's column of as-of times
-    #[arg(long, default_value = "as_of", value_name = "COLUMN")]
+    #[arg(long, default_value = "as_of", value_name = "COLUMN", requires = "spine")]
     pub as_of_column: String,
     /// What was known when a value was asked for [default: arrival for a spine where arrivals are recorded, else all]
     #[arg(long, value_enum)]
@@ -370,7 +371,8 @@ pub struct Get {
     /// repeated
     #[arg(long = "key", required = true, value_name = "FIELD=VALUE,...")]
     pub keys: Vec<String>,
-    /// The time that is asked for: RFC 3339, or microseconds since 1970 [default: the server's clock]
+    /// The time that is asked for: RFC 3339, or microseconds since 1970 [default: the server's clock]. An answer is as
+    /// of the latest event of the entity if that is later: a server keeps no history
     #[arg(long, value_name = "TIME")]
     pub as_of: Option<String>,
     /// The server

@@ -9,7 +9,7 @@ use trifold_eventlog::SourceConfig;
 use trifold_model::{ComponentDigest, ViewName};
 use trifold_pipeline::LiveVersion;
 use trifold_registry::{Registry, RegistryError};
-use trifold_sandbox::{AdmissionError, Sandbox, SandboxConfig, Transform};
+use trifold_sandbox::{AdmissionError, Sandbox, SandboxConfig, SandboxError, Transform};
 use trifold_store::{EmbeddedStore, Holder, StoreError};
 
 use crate::args::{Format, Global, Source};
@@ -96,7 +96,10 @@ impl World {
             component_bytes_max: section.component_bytes_max,
             ..SandboxConfig::default()
         };
-        Sandbox::new(config).or_exit(Exit::Internal)
+        Sandbox::new(config).map_err(|error| {
+            let exit = if matches!(error, SandboxError::Cache(_)) { Exit::Io } else { Exit::Internal };
+            Failure { exit, error: error.into() }
+        })
     }
 
     /// The embedded store, for this process alone.
@@ -182,6 +185,9 @@ pub fn parse_version(text: &str) -> Outcome<(ViewName, Option<u64>)> {
 
 /// Reads a whole file, naming it when that fails.
 pub fn read_file(path: &Path) -> Outcome<Vec<u8>> {
+    if path.is_dir() {
+        return Err(Failure::new(Exit::Usage, format!("{} is a directory, and a file is wanted", path.display())));
+    }
     std::fs::read(path).map_err(|error| {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Io };
         Failure::new(exit, format!("cannot read {}: {error}", path.display()))

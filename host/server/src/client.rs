@@ -19,7 +19,9 @@ use crate::columns::{self, ColumnError};
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The address is not a URL.
-    #[error("`{url}` is not the URL of a server: write it as in `http://127.0.0.1:7411`")]
+    #[error(
+        "`{url}` is not the URL of a server: write it as in `http://127.0.0.1:7411`, other schemes are not supported"
+    )]
     Url {
         /// The address as given.
         url: String,
@@ -128,7 +130,7 @@ impl Client {
         let endpoint = Endpoint::from_shared(url.to_owned())
             .map_err(|source| ClientError::Url { url: url.to_owned(), source: Some(source) })?
             .tcp_nodelay(true);
-        if endpoint.uri().scheme().is_none() {
+        if endpoint.uri().scheme_str() != Some("http") {
             return Err(ClientError::Url { url: url.to_owned(), source: None });
         }
         let channel =

@@ -172,6 +172,7 @@ fn nobody_elses_files_are_touched() {
         );
     }
     assert_eq!(fs::read_to_string(scene.out.join("thesis.txt")).unwrap(), "all of it");
+    assert_eq!(fs::read_dir(&scene.out).unwrap().count(), 1, "something was left behind");
 }
 
 #[test]

@@ -51,10 +51,11 @@ pub async fn serve(
     };
     let address = args.listen.as_ref().unwrap_or(&section.listen);
     let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(
-            Exit::Unavailable,
-            format!("cannot listen on {address}: {error}; choose another with --listen"),
-        )
+        let exit = match error.kind() {
+            std::io::ErrorKind::InvalidInput => Exit::Usage,
+            _ => Exit::Unavailable,
+        };
+        Failure::new(exit, format!("cannot listen on {address}: {error}; choose another with --listen"))
     })?;
     let bound = listener.local_addr().or_exit(Exit::Io)?;
     let views = catalog.live().views.keys().map(ToString::to_string).collect();
