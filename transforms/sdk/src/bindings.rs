@@ -1,7 +1,7 @@
 //! The generated bindings of the contract's row world.
 
 wit_bindgen::generate!({
-    path: "../../wit",
+    path: "wit",
     world: "row-transform",
     pub_export_macro: true,
     export_macro_name: "export_row_transform",
