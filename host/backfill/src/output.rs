@@ -208,21 +208,6 @@ fn count(counts: &mut Counts, rows: &Rows, numbers: &[u64]) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_with_unavailable_rows_is_not_final() {
-        let rows = |status: &str| {
-            let statuses = [("value".to_owned(), 3), (status.to_owned(), 1)].into();
-            Done { bytes: 9, counts: Counts { rows: 4, statuses, ..Counts::default() } }
-        };
-        assert!(rows("error").is_final());
-        assert!(!rows(UNAVAILABLE).is_final());
-    }
-}
-
 /// Nobody's files are mixed with rows: a directory without a manifest holds nothing but what a backfill that was killed
 /// before it wrote one may have left.
 fn refuse_foreign(dir: &Path) -> Result<(), BackfillError> {
@@ -245,4 +230,19 @@ fn entries(dir: &Path) -> Result<Vec<String>, BackfillError> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_unavailable_rows_is_not_final() {
+        let rows = |status: &str| {
+            let statuses = [("value".to_owned(), 3), (status.to_owned(), 1)].into();
+            Done { bytes: 9, counts: Counts { rows: 4, statuses, ..Counts::default() } }
+        };
+        assert!(rows("error").is_final());
+        assert!(!rows(UNAVAILABLE).is_final());
+    }
 }
