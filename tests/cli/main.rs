@@ -8,6 +8,7 @@ mod events;
 mod files;
 mod hostile;
 mod processes;
+mod progress;
 mod readme;
 mod registry;
 mod requests;

@@ -90,6 +90,9 @@ fn a_flipped_byte_in_the_store_is_found_online() {
     let report = audit_online(&trifold).succeeded().json();
     let entities = report["compared"].as_u64().unwrap();
     assert_eq!(report["differing"], 0);
+    let statuses = report["statuses"].as_object().unwrap();
+    assert_eq!(statuses.values().map(|count| count.as_u64().unwrap()).sum::<u64>(), entities);
+    assert!(statuses["value"].as_u64().unwrap() > 0, "{report}");
     for read in [kept, computed] {
         let (_, original) = change_record(&trifold, |record| flip(read(record)));
         let ran = audit_online(&trifold).refused(Exit::Refused, &["1 of", "rows differ", "field route: "]);

@@ -42,4 +42,4 @@ pub use rows::{RowFile, RowFileWriter, RowFiles, RowFormat, read_row_files};
 pub use scan::{ScanUnit, UnitReader};
 pub use segment::SegmentKind;
 pub use source::SourceConfig;
-pub use text::{parse_time, row_json, value_json};
+pub use text::{parse_time, row_json, time_text, value_json};

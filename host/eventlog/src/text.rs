@@ -22,6 +22,11 @@ pub fn parse_time(text: &str) -> Option<EventTime> {
     text.parse().ok().or_else(|| time::parse(text).ok()).map(EventTime)
 }
 
+/// A time as text that [`parse_time`] reads: RFC 3339, or microseconds since 1970 outside the years 0 to 9999.
+pub fn time_text(time: EventTime) -> String {
+    time::format(time.0).unwrap_or_else(|| time.0.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use arrow_array::Float64Array;
@@ -43,5 +48,8 @@ mod tests {
         assert_eq!(parse_time("1970-01-01T00:00:01Z"), Some(EventTime(1_000_000)));
         assert_eq!(parse_time("-5"), Some(EventTime(-5)));
         assert_eq!(parse_time("yesterday"), None);
+        for time in [0, -1, 1_357_034_400_000_001, i64::MAX].map(EventTime) {
+            assert_eq!(parse_time(&time_text(time)), Some(time));
+        }
     }
 }

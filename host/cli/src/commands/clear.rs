@@ -13,18 +13,23 @@ use crate::world::World;
 struct Cleared {
     view: String,
     state_id: String,
+    /// Whether there was anything to clear.
+    known: bool,
 }
 
 /// Removes the state of a view. Emitted rows stay until the replay replaces them.
 pub fn run(world: &World, args: Clear) -> Outcome {
     let version = world.block_on(world.version(&args.version))?;
     let store = world.store("clear")?;
+    let known = world.block_on(store.marker(version.state_id())).or_exit(Exit::Io)?.is_some();
     world.block_on(store.clear(version.state_id())).or_exit(Exit::Io)?;
-    let cleared = Cleared { view: version.view().name.to_string(), state_id: version.state_id().to_string() };
+    let cleared =
+        Cleared { view: version.view().name.to_string(), state_id: version.state_id().to_string(), known };
     output::print(world.format, &cleared, |cleared| {
-        format!(
-            "cleared state {} of view {}: the next `trifold stream` replays the log",
-            cleared.state_id, cleared.view
-        )
+        let Cleared { view, state_id, known } = cleared;
+        if !known {
+            return format!("the store holds no state {state_id} of view {view}: there was nothing to clear");
+        }
+        format!("cleared state {state_id} of view {view}: the next `trifold stream` replays the log and its rows")
     })
 }

@@ -8,7 +8,7 @@ use arrow_array::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
-use trifold_eventlog::{parse_time, value_json};
+use trifold_eventlog::{parse_time, time_text, value_json};
 use trifold_model::types::UTC;
 use trifold_model::view::arrow_schema;
 use trifold_model::{EventTime, Field, FieldType};
@@ -242,7 +242,9 @@ fn text(looked_up: &LookedUp) -> String {
             let code = view.error_code.map_or_else(String::new, |code| format!(" {code}"));
             let message = view.message.as_ref().map_or_else(String::new, |message| format!(": {message}"));
             let (name, version, digest) = (&view.view, view.version, &view.digest[..12]);
-            text.push_str(&format!("{}  {name}@{version} ({digest})  {}{code}{message}\n", row.key, view.status));
+            let as_of = time_text(EventTime(row.as_of_micros));
+            let heading = format!("{} as of {as_of}  {name}@{version} ({digest})", row.key);
+            text.push_str(&format!("{heading}  {}{code}{message}\n", view.status));
             let features = view.features.iter().map(|(name, value)| vec![format!("  {name}"), value.to_string()]);
             if view.status == "value" {
                 text.push_str(&output::table(&features.collect::<Vec<_>>()));

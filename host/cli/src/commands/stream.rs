@@ -125,7 +125,7 @@ pub async fn drive(driver: &mut FileDriver, until: Until, stop: watch::Receiver<
             tracing::info!(view = %feed.view, version, release, offset, "version in force");
         }
         Notice::Discarded { feed, file_count } => {
-            tracing::warn!(view = %feed.view, file_count, "removed rows of a step that never committed");
+            tracing::warn!(view = %feed.view, file_count, "removed rows beyond what the store has applied");
         }
         // A run that ends tells its problems at the end; one that goes on tells them as they come.
         Notice::Problem(problem) if until == Until::Follow => tracing::error!("{problem}"),

@@ -1,7 +1,10 @@
 //! What an audit found.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use trifold_model::{EntityKey, EventTime, FeatureView, decode_keys, first_difference};
+use trifold_eventlog::time_text;
+use trifold_model::{EntityKey, ErrorCode, EventTime, FeatureView, RowStatus, decode_keys, first_difference};
 use trifold_pipeline::row_table::column;
 
 use crate::exit::Exit;
@@ -17,6 +20,8 @@ pub(super) struct Report {
     pub audited: &'static str,
     /// Rows whose canonical bytes were compared with the backfill's.
     pub compared: u64,
+    /// The rows compared, by the status that was audited: an expired row or an empty one proves little.
+    pub statuses: BTreeMap<&'static str, u64>,
     /// Rows that differed.
     pub differing: u64,
     /// Rows that the backfill has and the other side does not.
@@ -105,6 +110,7 @@ impl Report {
         backfill: &[u8],
     ) -> bool {
         self.compared += 1;
+        *self.statuses.entry(status_name(audited)).or_default() += 1;
         let Some(difference) = first_difference(&view.outputs, audited, backfill) else { return true };
         self.differing += 1;
         self.note(view, place, difference.field, difference.left, difference.right);
@@ -131,6 +137,13 @@ impl Report {
             });
         }
     }
+}
+
+/// The status of a row in canonical bytes.
+fn status_name(canonical: &[u8]) -> &'static str {
+    let named = [RowStatus::Value, RowStatus::Empty, RowStatus::Expired, RowStatus::Error(ErrorCode(0))];
+    let status = named.into_iter().find(|status| canonical.first() == Some(&status.byte()));
+    status.map_or("unknown", RowStatus::name)
 }
 
 /// Where a row stands.
@@ -191,6 +204,9 @@ pub(super) fn text(report: &Report) -> String {
     ];
     let mut text = format!("audit of {}: {}\n", report.view, report.audited);
     text.push_str(&output::table(&rows.map(|(name, count)| vec![format!("  {name}"), count.to_string()])));
+    for (status, count) in &report.statuses {
+        text.push_str(&format!("  {count} rows with status {status}\n"));
+    }
     for component in &report.components {
         text.push_str(&format!("  {} rows by component {}\n", component.rows, &component.digest[..12]));
     }
@@ -199,7 +215,7 @@ pub(super) fn text(report: &Report) -> String {
             "\n{} {} at {}\n  field {}\n  audited   {}\n  backfill  {}\n",
             mismatch.number,
             mismatch.key,
-            mismatch.as_of_micros,
+            time_text(EventTime(mismatch.as_of_micros)),
             mismatch.field,
             mismatch.audited,
             mismatch.backfill

@@ -1,0 +1,41 @@
+//! Bars for whoever watches on a terminal, and for nobody else.
+
+use std::process::Command;
+
+use trifold_tests::command::{Ran, Trifold};
+
+use crate::site::{departures, log, parquet, with_views};
+
+/// Runs a command on a terminal of its own; what it draws there is its output.
+fn on_a_terminal(trifold: &Trifold, arguments: &[&str]) -> Ran {
+    let command = trifold.command(arguments);
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let line: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+    script.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("COLUMNS", "120");
+    Ran::of(script.current_dir(command.get_current_dir().unwrap()))
+}
+
+#[test]
+fn long_work_shows_how_far_it_is_on_a_terminal_only() {
+    const ROWS: usize = 2_000;
+    let trifold = with_views();
+    parquet(&log(&trifold).join("0.parquet"), &departures(ROWS));
+    let log = log(&trifold);
+    let events = ["--events", log.to_str().unwrap()];
+    let stream = [&["stream"][..], &events].concat();
+    let backfill = |out| [&["backfill", "flight_profile", "--out", out][..], &events].concat();
+    let audit = [&["audit", "flight_profile"][..], &events].concat();
+    let total = "2,000 rows";
+    for (shown, piped, label) in [
+        (stream.clone(), stream, "stream"),
+        (backfill("a"), backfill("b"), "compute"),
+        (audit.clone(), audit, "compute"),
+    ] {
+        let ran = on_a_terminal(&trifold, &shown).succeeded();
+        assert!(ran.stdout.contains(label) && ran.stdout.contains(total), "{}", ran.stdout);
+        let ran = trifold.run(&piped).succeeded();
+        assert!(!ran.stderr.contains(total) && !ran.stdout.contains(total), "{ran:?}");
+    }
+}
