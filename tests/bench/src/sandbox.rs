@@ -17,25 +17,52 @@ use crate::measure::{Effort, in_turns};
 use crate::random::Random;
 use crate::report::Entry;
 
-const NUMERIC: &str = "sandbox.apply.numeric.4096";
-const TEXT: &str = "sandbox.apply.text.4096";
+/// Batches of the numeric component, with their rows.
+const NUMERIC: [(&str, usize); 5] = [
+    ("sandbox.apply.numeric.1", 1),
+    ("sandbox.apply.numeric.16", 16),
+    ("sandbox.apply.numeric.256", 256),
+    ("sandbox.apply.numeric.4096", 4096),
+    ("sandbox.apply.numeric.65536", 65_536),
+];
+/// Batches of the text component, with their rows.
+const TEXT: [(&str, usize); 5] = [
+    ("sandbox.apply.text.1", 1),
+    ("sandbox.apply.text.16", 16),
+    ("sandbox.apply.text.256", 256),
+    ("sandbox.apply.text.4096", 4096),
+    ("sandbox.apply.text.65536", 65_536),
+];
 const ONE_ROW: &str = "sandbox.call.one_row";
 const INSTANTIATE: &str = "sandbox.instantiate";
 
 /// The entries of this module.
-pub(crate) const NAMES: &[&str] = &[NUMERIC, TEXT, ONE_ROW, INSTANTIATE];
-
-const ROWS: usize = 4096;
+pub(crate) const NAMES: &[&str] = &[
+    NUMERIC[0].0,
+    NUMERIC[1].0,
+    NUMERIC[2].0,
+    NUMERIC[3].0,
+    NUMERIC[4].0,
+    TEXT[0].0,
+    TEXT[1].0,
+    TEXT[2].0,
+    TEXT[3].0,
+    TEXT[4].0,
+    ONE_ROW,
+    INSTANTIATE,
+];
 
 pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let numeric = transform(Guest::NUMERIC)?;
-    if wanted(NUMERIC) {
-        entries.push(batch(NUMERIC, &numeric, &payments(&numeric, ROWS)?, native_numeric, effort)?);
+    for (name, rows) in NUMERIC.into_iter().filter(|(name, _)| wanted(name)) {
+        entries.push(batch(name, &numeric, &payments(&numeric, rows)?, native_numeric, effort)?);
     }
-    if wanted(TEXT) {
+    if TEXT.into_iter().any(|(name, _)| wanted(name)) {
         let text = transform(Guest::TEXT)?;
-        entries.push(batch(TEXT, &text, &departures(&text, ROWS)?, native_text, effort)?);
+        for (name, rows) in TEXT.into_iter().filter(|(name, _)| wanted(name)) {
+            entries.push(batch(name, &text, &departures(&text, rows)?, native_text, effort)?);
+        }
     }
     if wanted(ONE_ROW) || wanted(INSTANTIATE) {
         entries.extend(one_row(&numeric, effort)?);

@@ -45,6 +45,8 @@ pub(crate) fn check_inputs(fields: &[Field], batch: &RecordBatch) -> Result<(), 
 /// Replaces `words` by some rows of a batch that `check_inputs` found right.
 pub(crate) fn encode(fields: &[Field], batch: &RecordBatch, rows: Range<usize>, words: &mut Vec<u64>) {
     words.clear();
+    // Exact for numbers; what texts and lists need beyond it is added as it comes.
+    words.reserve(rows.len() * fields.len());
     let whole = rows == (0..batch.num_rows());
     for (field, column) in fields.iter().zip(batch.columns()) {
         if whole {
