@@ -69,6 +69,22 @@ fn kept(record: &mut Record) -> &mut Vec<u8> {
     &mut record.output.as_mut().unwrap().fields
 }
 
+#[test]
+fn rows_that_are_gone_or_in_another_directory_are_told_with_what_helps() {
+    let trifold = streamed();
+    let (above, rows) = (trifold.data("rows/flight_profile"), feed_dir(&trifold.data("rows"), &feed()));
+    let parts = ["flight_profile holds no rows", "one of the directories in it", rows.to_str().unwrap()];
+    audit(&trifold, &["--rows", above.to_str().unwrap()]).refused(Exit::NotFound, &parts);
+    fs::remove_dir_all(&rows).unwrap();
+    let parts = ["holds no rows", "the store has applied 1000 events", "`trifold clear flight_profile`"];
+    audit(&trifold, &[]).refused(Exit::NotFound, &parts);
+    let cleared = trifold.run(["clear", "flight_profile"]).succeeded().stdout;
+    assert!(cleared.contains("cleared state"), "{cleared}");
+    audit(&trifold, &[]).refused(Exit::NotFound, &["holds no rows: run `trifold stream`"]);
+    let again = trifold.run(["clear", "flight_profile"]).succeeded().stdout;
+    assert!(again.contains("there was nothing to clear"), "{again}");
+}
+
 /// Changes one record of the store, and puts it back.
 fn change_record(trifold: &Trifold, change: impl FnOnce(&mut Record)) -> (EntityKey, Record) {
     let store = stores::open(&trifold.data(""));

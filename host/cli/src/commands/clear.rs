@@ -21,7 +21,8 @@ struct Cleared {
 pub fn run(world: &World, args: Clear) -> Outcome {
     let version = world.block_on(world.version(&args.version))?;
     let store = world.store("clear")?;
-    let known = world.block_on(store.marker(version.state_id())).or_exit(Exit::Io)?.is_some();
+    // A damaged marker is something to clear, and clearing is what helps.
+    let known = !matches!(world.block_on(store.marker(version.state_id())), Ok(None));
     world.block_on(store.clear(version.state_id())).or_exit(Exit::Io)?;
     let cleared =
         Cleared { view: version.view().name.to_string(), state_id: version.state_id().to_string(), known };

@@ -30,7 +30,11 @@ pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
     let own_dir = feed_dir(&world.data("rows"), &FeedId::of(&version));
     let dir = args.rows.as_ref().unwrap_or(&own_dir);
     let files = StepFiles::list(dir)?;
-    let applied = if is_same(dir, &own_dir) { check_log(world, args, &version)? } else { None };
+    let is_own = args.rows.is_none() || is_same(dir, &own_dir);
+    if files.0.is_empty() {
+        return Err(no_rows(world, args, &version, dir, is_own)?);
+    }
+    let applied = if is_own { check_log(world, args, &version)? } else { None };
     let registry = world.registry(false)?;
     let numbers = numbers(world, &registry, version.view())?;
     let mut versions = BTreeMap::new();
@@ -49,6 +53,23 @@ pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
         replay(world, args, &files, component, version, end, &mut report)?;
     }
     Ok(report)
+}
+
+/// Why there is nothing to audit, and what helps.
+fn no_rows(world: &World, args: &Audit, version: &LiveVersion, dir: &Path, is_own: bool) -> Outcome<Failure> {
+    let applied = if is_own { check_log(world, args, version)? } else { None };
+    let advice = match (StepFiles::below(dir), applied) {
+        (Some(below), _) => {
+            format!("name one of the directories in it with `--rows`, such as {}", below.display())
+        }
+        // The next step would go on behind the rows that are gone.
+        (None, Some(applied)) if applied > 0 => format!(
+            "the store has applied {applied} events, so `trifold clear {}`, and `trifold stream` will replay them",
+            args.view
+        ),
+        _ => "run `trifold stream`".to_owned(),
+    };
+    Ok(Failure::new(Exit::NotFound, format!("{} holds no rows: {advice}", dir.display())))
 }
 
 /// Whether two paths lead to one directory.

@@ -45,21 +45,22 @@ pub(super) struct Emitted {
 }
 
 impl StepFiles {
-    /// The files of a directory.
+    /// The files of a directory; none where there is no directory.
     pub(super) fn list(dir: &Path) -> Outcome<Self> {
-        let nothing =
-            || Failure::new(Exit::NotFound, format!("{} holds no rows: run `trifold stream`", dir.display()));
-        let entries = std::fs::read_dir(dir).map_err(|_| nothing())?;
         let mut files = Vec::new();
-        for entry in entries {
-            let path = entry.or_exit(Exit::Io)?.path();
+        for path in entries(dir) {
             if let Some(first_offset) = first_offset(&path) {
                 let component = component(&path)?;
                 files.push(StepFile { path, first_offset, component });
             }
         }
         files.sort_by_key(|file| file.first_offset);
-        if files.is_empty() { Err(nothing()) } else { Ok(StepFiles(files)) }
+        Ok(StepFiles(files))
+    }
+
+    /// The first directory in a directory that holds files of steps.
+    pub(super) fn below(dir: &Path) -> Option<PathBuf> {
+        entries(dir).filter(|path| entries(path).any(|file| first_offset(&file).is_some())).min()
     }
 
     /// The components that computed them.
@@ -76,6 +77,11 @@ impl StepFiles {
         let rows = file.rows(version.view(), ArrivalPolicy::NotNeeded)?;
         Ok(rows.last().map_or(file.first_offset, |row| row.number + 1))
     }
+}
+
+/// What is in a directory; nothing where it cannot be read.
+fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()))
 }
 
 /// A step's file is named `<partition>-<first offset>.<format>`.
