@@ -75,6 +75,12 @@ fn questions_that_contradict_themselves() {
     run(&["--cut", "arrival"]).refused(Exit::Usage, &["the cut `arrival` needs arrival times", "--arrival"]);
     run(&["--spine", "none.parquet"])
         .refused(Exit::NotFound, &["there is no spine at none.parquet", "key fields and the as-of time"]);
+    fs::write(trifold.path("spine.jsonl"), "{\"carrier\": \"UA\", \"flight\": 1545, \"at\": 0}\n").unwrap();
+    run(&["--spine", "spine.jsonl"]).refused(Exit::Data, &["column as_of is missing or null", "`--as-of-column`"]);
+    assert!(!trifold.path("out").exists());
+    fs::write(trifold.path("out"), "mine").unwrap();
+    run(&[]).refused(Exit::Usage, &["out is a file"]);
+    fs::remove_file(trifold.path("out")).unwrap();
     run(&[]).succeeded();
     run(&["--cut", "position"]).refused(Exit::Usage, &["holds the rows of another backfill", "--overwrite"]);
     run(&["--cut", "position", "--overwrite"]).succeeded();

@@ -58,6 +58,10 @@ impl OutputDir {
         parameters: &Value,
         overwrite: bool,
     ) -> Result<Self, BackfillError> {
+        if dir.is_file() {
+            let problem = format!("{} is a file: name a directory for the rows", dir.display());
+            return Err(BackfillError::Usage(problem));
+        }
         fs::create_dir_all(dir).map_err(BackfillError::io("make", dir))?;
         // Before the lock, which is a file in the directory.
         refuse_foreign(dir)?;

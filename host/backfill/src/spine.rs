@@ -58,7 +58,8 @@ pub(crate) struct SpineFile {
 }
 
 impl SpineFile {
-    /// Looks at the file's columns; its rows are looked at when they are asked.
+    /// Looks at the file's columns and at the first questions of each file, so that a spine which asks nothing is
+    /// refused before anything is written; the other rows are looked at when they are asked.
     pub(crate) fn open(spine: &Spine, view: &FeatureView) -> Result<Self, BackfillError> {
         let log = FileLog::open(&spine.path, LogOptions::default()).map_err(|error| match error {
             LogError::NotFound { path } => BackfillError::NoSpine { file: path },
@@ -110,7 +111,11 @@ impl SpineFile {
                 continue;
             }
             for raw in unit.read(None, carried::LOOK_ROWS)? {
-                if !seen.look(&raw?, &taken)? {
+                let raw = raw?;
+                if raw.first_offset == unit.first_offset {
+                    self.asked(&raw)?;
+                }
+                if !seen.look(&raw, &taken)? {
                     known = Some(unit.file.clone());
                     break;
                 }
@@ -131,6 +136,13 @@ impl SpineFile {
     }
 
     fn questions(&self, raw: &RawBatch, timeline: &Timeline) -> Result<RecordBatch, BackfillError> {
+        let (keys, as_of) = self.asked(raw)?;
+        let carried = self.carried.columns(raw)?;
+        Ok(timeline.questions(&keys, &as_of, raw.first_offset, &carried)?)
+    }
+
+    /// The entities and times that are asked for.
+    fn asked(&self, raw: &RawBatch) -> Result<(Vec<EntityKey>, Vec<EventTime>), BackfillError> {
         let names = self.own_columns();
         let types = self.view.key_fields().map(|field| field.ty).chain([FieldType::Timestamp]);
         let wanted: Vec<_> = names.iter().map(String::as_str).zip(types).collect();
@@ -140,9 +152,7 @@ impl SpineFile {
         }
         let as_of = columns.pop().ok_or_else(|| BackfillError::Internal("a spine without times".to_owned()))?;
         let as_of = self.times(raw, &as_of)?;
-        let keys = keys(&columns).map_err(BackfillError::Timeline)?;
-        let carried = self.carried.columns(raw)?;
-        Ok(timeline.questions(&keys, &as_of, raw.first_offset, &carried)?)
+        Ok((keys(&columns).map_err(BackfillError::Timeline)?, as_of))
     }
 
     fn all_present(&self, raw: &RawBatch, name: &str, column: DecodedColumn) -> Result<ArrayRef, BackfillError> {

@@ -302,7 +302,8 @@ pub struct Backfill {
     /// The format of the output
     #[arg(long, default_value = "parquet", value_parser = ["parquet", "jsonl"])]
     pub rows_format: String,
-    /// How many files to split the output into, by hash of the entity key
+    /// How many files to split the output into, by hash of the entity key; at most so many, in the order of the log,
+    /// where events need no sorting
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub shards: u32,
     /// The memory that sorting may use before it spills to disk, in mebibytes [default: 512]
