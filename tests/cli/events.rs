@@ -124,7 +124,7 @@ fn a_view_that_limits_lateness_needs_arrivals() {
     push(&trifold, &Guest::new(view).build().unwrap());
     parquet(&log(&trifold).join("0.parquet"), &departures(ROWS));
     let parts = ["view punctual limits lateness", "--arrival", "--assume-on-time"];
-    let summary = stream(&trifold).refused(Exit::Data, &parts).json();
+    let summary = stream(&trifold).refused(Exit::Usage, &parts).json();
     assert_eq!(of_view(&summary, "flight_profile")["next-offset"], ROWS);
     backfill(&trifold, "punctual").refused(Exit::Usage, &parts);
     let log = log(&trifold);

@@ -3,13 +3,16 @@
 use std::fs;
 
 use trifold_cli::exit::Exit;
+use trifold_tests::command::Ran;
+use trifold_tests::guests::component;
 
 use crate::site::{departures, empty, log, parquet, with_views};
 
 #[test]
 fn every_mistake_of_a_configuration_file_is_named_at_once() {
     let trifold = empty();
-    let text = "dat-dir = \"x\"\n[stream]\nstep-rows = \"many\"\nrows-format = \"csv\"\n[servers]\nport = 1\n";
+    let text = "dat-dir = \"x\"\n[stream]\nstep-rows = \"many\"\nrows-format = \"csv\"\n[servers]\nport = 1
+        [server]\nlisten = \"localhost\"\n[log]\nfilter = \"=!\"\n";
     fs::write(trifold.path("trifold.toml"), text).unwrap();
     let parts = [
         "the configuration file trifold.toml has errors",
@@ -17,6 +20,8 @@ fn every_mistake_of_a_configuration_file_is_named_at_once() {
         "stream.step-rows",
         "stream.rows-format: `csv` is none of parquet, jsonl",
         "servers: unknown key",
+        "server.listen: `localhost`: it is no address with a port",
+        "log.filter: `=!`",
     ];
     for command in ["config", "views"] {
         trifold.run([command]).refused(Exit::Usage, &parts);
@@ -29,7 +34,8 @@ fn every_mistake_of_a_configuration_file_is_named_at_once() {
 #[test]
 fn configuration_files_that_cannot_be_read() {
     let trifold = empty();
-    trifold.run(["--config", "none.toml", "config"]).refused(Exit::Usage, &["none.toml"]);
+    trifold.run(["--config", "none.toml", "config"]).refused(Exit::NotFound, &["none.toml"]);
+    trifold.run(["--config", ".", "config"]).refused(Exit::Usage, &["cannot read the configuration file ."]);
     fs::write(trifold.path("trifold.toml"), "data-dir: x").unwrap();
     trifold.run(["config"]).refused(Exit::Usage, &["trifold.toml is not TOML", "line 1"]);
 }
@@ -48,6 +54,8 @@ fn wrong_command_lines() {
         (&["views", "--format", "yaml"], &["yaml", "text, json"]),
         (&["inspect", "."], &["is a directory"]),
         (&["get", "v", "--key", "k=1", "--server", "https://127.0.0.1:1"], &["other schemes are not supported"]),
+        (&["serve", "--listen", "abc"], &["abc", "--listen", "no address with a port"]),
+        (&["up", "--events", "x", "--listen", "127.0.0.1:99999"], &["--listen", "no address with a port"]),
         (&["views", "--log", "=!"], &["the log filter `=!` is wrong"]),
         (&["audit", "v", "--events", "x", "--as-of", "0"], &["--online"]),
     ] {
@@ -58,9 +66,35 @@ fn wrong_command_lines() {
 #[test]
 fn environment_variables_are_named_when_they_are_wrong() {
     let trifold = empty();
-    let mut command = trifold.command(["stream", "--events", "x"]);
-    let ran = trifold_tests::command::Ran::of(command.env("TRIFOLD_STEP_ROWS", "few"));
-    ran.refused(Exit::Usage, &["few", "--step-rows"]);
+    for (line, variable, value) in [
+        (&["stream", "--events", "x"][..], "TRIFOLD_STEP_ROWS", "few"),
+        (&["serve"], "TRIFOLD_LISTEN", "abc"),
+        (&["views"], "TRIFOLD_LOG_FORMAT", "xml"),
+    ] {
+        let ran = Ran::of(trifold.command(line).env(variable, value));
+        ran.refused(Exit::Usage, &[value, variable]);
+    }
+    let mut given = trifold.command(["serve", "--listen", "abc"]);
+    let ran = Ran::of(given.env("TRIFOLD_LISTEN", "abc")).refused(Exit::Usage, &["abc"]);
+    assert!(!ran.stderr.contains("TRIFOLD_LISTEN"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_one() {
+    let trifold = empty();
+    fs::write(trifold.path("file"), "mine").unwrap();
+    let wasm = component("flight-profile", &[]).path.clone();
+    let wasm = wasm.to_str().unwrap();
+    for command in [&["inspect", wasm][..], &["push", wasm], &["serve"], &["views"]] {
+        let run = |dir: &str| trifold.run(command.iter().chain(&["--data-dir", dir]));
+        run("file").refused(Exit::Io, &["file is a file", "--data-dir"]);
+        if command[0] == "views" {
+            continue;
+        }
+        let ran =
+            run("file/below").refused(Exit::Io, &["cannot make the data directory file/below", "--data-dir"]);
+        assert_eq!(ran.stderr.matches("os error").count(), 1, "{}", ran.stderr);
+    }
 }
 
 #[test]

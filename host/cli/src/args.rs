@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::listen_address;
+
 /// Feature transforms written once, run as the same WebAssembly component in streams, backfills and the online
 /// server, with the same bytes.
 ///
@@ -332,7 +334,7 @@ pub enum CutName {
 #[derive(Debug, Args)]
 pub struct Serve {
     /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7411]
-    #[arg(long, env = "TRIFOLD_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, env = "TRIFOLD_LISTEN", value_name = "ADDRESS", value_parser = listen_address)]
     pub listen: Option<String>,
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::Table;
+use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -139,7 +140,8 @@ pub fn load(path: Option<&Path>) -> Outcome<Config> {
     let mut problems = Problems::default();
     if let Some(file) = file {
         let text = std::fs::read_to_string(file).map_err(|error| {
-            Failure::new(Exit::Usage, format!("cannot read the configuration file {}: {error}", file.display()))
+            let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Usage };
+            Failure::new(exit, format!("cannot read the configuration file {}: {error}", file.display()))
         })?;
         merge(&mut table, parse(&text, file)?, &known, "", &mut problems);
     }
@@ -151,6 +153,23 @@ pub fn load(path: Option<&Path>) -> Outcome<Config> {
             Err(Failure::new(Exit::Usage, format!("the configuration file {name} has errors:{problems}")))
         }
     }
+}
+
+/// An address to listen on, as far as it can be judged before it is tried.
+pub fn listen_address(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':').filter(|(host, port)| {
+        let host_is_whole = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+        !host.is_empty() && host_is_whole && port.parse::<u16>().is_ok()
+    });
+    match parts {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("it is no address with a port, as in 127.0.0.1:7411".to_owned()),
+    }
+}
+
+/// Which log lines are written.
+pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(text).map_err(|error| format!("the log filter `{text}` is wrong: {error}; try `info`"))
 }
 
 fn parse(text: &str, file: &Path) -> Outcome<Table> {
@@ -221,6 +240,18 @@ impl Reader<'_> {
         None
     }
 
+    /// A text that something takes; otherwise it says what is wrong.
+    fn text<T>(&mut self, key: &str, take: impl FnOnce(&str) -> Result<T, String>) -> Option<String> {
+        let value: String = self.get(key)?;
+        match take(&value) {
+            Ok(_) => Some(value),
+            Err(problem) => {
+                self.problems.0.push(format!("{}{key}: `{value}`: {problem}", self.prefix));
+                None
+            }
+        }
+    }
+
     fn section<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Option<T> {
         let table = self.get::<Table>(name)?;
         let prefix = match name {
@@ -266,7 +297,7 @@ impl Reader<'_> {
             Some(BackfillSection { memory_mib: parts.0?, threads: parts.1? })
         });
         let server = self.section("server", |r| {
-            let listen = (r.get("listen"), r.positive("poll-interval-ms"), r.get("drain-ms"));
+            let listen = (r.text("listen", listen_address), r.positive("poll-interval-ms"), r.get("drain-ms"));
             let limits = (r.positive("rows-max"), r.positive("request-bytes-max"), r.positive("request-fuel"));
             Some(ServerSection {
                 listen: listen.0?,
@@ -282,7 +313,7 @@ impl Reader<'_> {
             Some(SandboxSection { instances_max: parts.0?, component_bytes_max: parts.1? })
         });
         let log = self.section("log", |r| {
-            let parts = (r.get("filter"), r.one_of("format", &["text", "json"]));
+            let parts = (r.text("filter", log_filter), r.one_of("format", &["text", "json"]));
             Some(LogSection { filter: parts.0?, format: parts.1? })
         });
         Some(Config {
@@ -327,6 +358,18 @@ mod tests {
         let config = load_text("[server]\nrows-max = 7").unwrap();
         assert_eq!(config.server.rows_max, 7);
         assert_eq!(config.server.listen, load_text("").unwrap().server.listen);
+    }
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        for good in ["127.0.0.1:0", "localhost:7411", "[::1]:80", "0.0.0.0:65535"] {
+            assert_eq!(listen_address(good).as_deref(), Ok(good));
+        }
+        for bad in
+            ["", "localhost", ":7411", "7411", "::1", "::1:80", "http://localhost:80", "host:65536", "host:"]
+        {
+            listen_address(bad).unwrap_err();
+        }
     }
 
     #[test]

@@ -77,6 +77,17 @@ impl Failure {
     pub fn new(exit: Exit, message: impl fmt::Display) -> Failure {
         Failure { exit, error: anyhow::anyhow!("{message}") }
     }
+
+    /// The error with its causes, without those that it names itself.
+    pub fn text(&self) -> String {
+        let mut text = self.error.to_string();
+        for cause in self.error.chain().skip(1).map(ToString::to_string) {
+            if !text.contains(&cause) {
+                text.push_str(&format!(": {cause}"));
+            }
+        }
+        text
+    }
 }
 
 /// Gives errors their exit code.

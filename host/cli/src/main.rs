@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, Parser};
 use trifold_cli::args::Cli;
 use trifold_cli::exit::Exit;
 use trifold_cli::world::THREAD_STACK_BYTES;
@@ -25,6 +26,9 @@ fn command() -> ExitCode {
             // Help and version are asked for and go to standard output; anything else is a wrong command line.
             let asked = !error.use_stderr();
             let printed = error.print();
+            if let Some(variable) = refused_variable(&error) {
+                let _ = writeln!(std::io::stderr(), "\nThe value comes from the environment variable {variable}.");
+            }
             return if asked && printed.is_ok() { ExitCode::SUCCESS } else { Exit::Usage.into() };
         }
     };
@@ -32,8 +36,28 @@ fn command() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nothing is left to tell if standard error is gone.
-            let _ = writeln!(std::io::stderr(), "error: {:#}", failure.error);
+            let _ = writeln!(std::io::stderr(), "error: {}", failure.text());
             failure.exit.into()
         }
     }
+}
+
+/// The environment variable that a refused value comes from: the parser names the flag only.
+#[expect(clippy::disallowed_methods, reason = "the command is where the environment enters")]
+fn refused_variable(error: &clap::Error) -> Option<String> {
+    let (ContextValue::String(argument), ContextValue::String(value)) =
+        (error.get(ContextKind::InvalidArg)?, error.get(ContextKind::InvalidValue)?)
+    else {
+        return None;
+    };
+    let flag = argument.split(' ').next()?;
+    let given = |word: String| word.split('=').next() == Some(flag);
+    if std::env::args().any(given) {
+        return None;
+    }
+    let cli = Cli::command();
+    let mut arguments = std::iter::once(&cli).chain(cli.get_subcommands()).flat_map(clap::Command::get_arguments);
+    let is_named = |argument: &&clap::Arg| argument.get_long() == flag.strip_prefix("--");
+    let variable = arguments.find(is_named)?.get_env()?;
+    (std::env::var_os(variable)? == **value).then(|| variable.to_string_lossy().into_owned())
 }

@@ -42,6 +42,10 @@ impl World {
         if let Some(form) = &global.log_format {
             config.log.format.clone_from(form);
         }
+        if config.data_dir.is_file() {
+            let dir = config.data_dir.display();
+            return Err(Failure::new(Exit::Io, format!("{dir} is a file: name a directory with --data-dir")));
+        }
         // Guests run on these threads, whose stack must hold the megabyte that the sandbox gives a guest.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -82,13 +86,25 @@ impl World {
         self.config.data_dir.join(name)
     }
 
+    fn make_data_dir(&self) -> Outcome {
+        std::fs::create_dir_all(&self.config.data_dir).map_err(|error| {
+            let dir = self.config.data_dir.display();
+            let message = format!("cannot make the data directory {dir}: {error}; name another with --data-dir");
+            Failure::new(Exit::Io, message)
+        })
+    }
+
     /// The registry. Only commands that write to it make it.
     pub fn registry(&self, create: bool) -> Outcome<Registry> {
+        if create {
+            self.make_data_dir()?;
+        }
         Registry::local(&self.data("registry"), create).map_err(registry_failure)
     }
 
     /// The sandbox with its compile cache.
     pub fn sandbox(&self) -> Outcome<Sandbox> {
+        self.make_data_dir()?;
         let section = &self.config.sandbox;
         let config = SandboxConfig {
             cache_dir: Some(self.data("cache")),
@@ -104,10 +120,7 @@ impl World {
 
     /// The embedded store, for this process alone.
     pub fn store(&self, command: &str) -> Outcome<Arc<EmbeddedStore>> {
-        std::fs::create_dir_all(&self.config.data_dir).map_err(|error| {
-            let dir = self.config.data_dir.display();
-            Failure::new(Exit::Io, format!("cannot make the data directory {dir}: {error}"))
-        })?;
+        self.make_data_dir()?;
         let holder =
             Holder { pid: std::process::id(), command: format!("trifold {command}"), since: clock::now() };
         EmbeddedStore::open(&self.data("store.redb"), &holder).map(Arc::new).map_err(|error| {

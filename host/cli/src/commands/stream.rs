@@ -43,6 +43,7 @@ pub fn run(world: &World, args: Stream) -> Outcome {
     let kept_back = |problem: &&Problem| problem.blocks() || matches!(problem, Problem::Release(_));
     match report.problems.iter().find(kept_back) {
         Some(_) if until == Until::Follow => Ok(()),
+        Some(problem @ Problem::Arrival(_)) => Err(Failure::new(Exit::Usage, problem)),
         Some(problem) => Err(Failure::new(Exit::Data, problem)),
         None if report.interrupted && until != Until::Follow => {
             let (done, known) = (report.progress.rows_done(), report.progress.rows_known);
