@@ -196,3 +196,19 @@ fn the_cut_by_default_is_arrival_for_a_spine_where_arrivals_are_recorded() {
     assert_eq!(backfill("all", &[&arrival[..], &["--cut", "all"]].concat()), 2);
     assert_eq!(backfill("unrecorded", &[]), 2);
 }
+
+#[test]
+fn rows_without_digests_are_audited_by_their_values() {
+    let trifold = with_views();
+    let log = log(&trifold);
+    lines(&log.join("0.jsonl"), &departures_json(ROWS));
+    for format in ["parquet", "jsonl"] {
+        let events = ["--events", log.to_str().unwrap()];
+        let backfill =
+            ["backfill", "flight_profile", "--cut", "position", "--rows-format", format, "--out", format];
+        trifold.run(backfill.into_iter().chain(events)).succeeded();
+        let audit = ["audit", "flight_profile", "--rows", format, "--format", "json"];
+        let report = trifold.run(audit.into_iter().chain(events)).succeeded().json();
+        assert_eq!((&report["compared"], &report["differing"]), (&json!(ROWS), &json!(0)), "{format}");
+    }
+}

@@ -9,8 +9,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType, UInt64Type};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, StringArray};
 use trifold_cli::exit::Exit;
-use trifold_eventlog::{RowFileWriter, RowFormat, read_row_files};
-use trifold_model::EntityKey;
+use trifold_eventlog::{RowFileWriter, RowFormat, read_row_files, time_text};
+use trifold_model::{EntityKey, EventTime};
 use trifold_store::{Commit, OnlineStore, Record};
 use trifold_stream::{FeedId, feed_dir};
 use trifold_tests::command::{Ran, Trifold};
@@ -199,7 +199,8 @@ fn columns_beside_the_value_are_compared_with_the_log_and_the_registry() {
     let batch = flights_batch();
     let time = batch.column_by_name("event_time").unwrap().as_primitive::<TimestampMicrosecondType>().value(5);
     let changed = |batch: RecordBatch| with_number::<TimestampMicrosecondType>(&batch, "_event_time", time + 1);
-    check_column("_event_time", changed, [&(time + 1).to_string(), &time.to_string()]);
+    let text = |time| time_text(EventTime(time));
+    check_column("_event_time", changed, [&text(time + 1), &text(time)]);
     let id = batch.column_by_name("event_id").unwrap().as_string::<i32>().value(5).to_owned();
     let changed = |batch: RecordBatch| {
         with_text(&batch, "_event_id", |row, id| if row == 5 { "forged".to_owned() } else { id.to_owned() })

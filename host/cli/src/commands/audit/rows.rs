@@ -7,7 +7,7 @@ use std::path::Path;
 
 use trifold_backfill::{Replay, ReplayAnswer};
 use trifold_eventlog::log::PARTITION;
-use trifold_eventlog::{FileLog, LogOptions};
+use trifold_eventlog::{FileLog, LogOptions, time_text};
 use trifold_model::{ComponentDigest, EntityKey, FeatureView, Positions, RowDigest, StateId};
 use trifold_pipeline::row_table::column;
 use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
@@ -233,7 +233,7 @@ impl<'a> Comparison<'a> {
                     return;
                 }
                 let replayed = RowDigest::of(replayed);
-                if *digest != Some(replayed) {
+                if row.is_digested && *digest != Some(replayed) {
                     let emitted = shown(digest.as_ref());
                     difference = Some((column::ROW_DIGEST.to_owned(), emitted, replayed.to_string()));
                 }
@@ -256,9 +256,9 @@ impl<'a> Comparison<'a> {
         if row.key != *place.key {
             return Some(key_difference(self.view, &row.key, place.key));
         }
-        let mut columns = vec![(column::AS_OF, row.as_of.0.to_string(), place.as_of.0.to_string())];
+        let mut columns = vec![(column::AS_OF, time_text(row.as_of), time_text(place.as_of))];
         if let Some((time, id)) = answer.event {
-            columns.push((column::EVENT_TIME, row.event_time.0.to_string(), time.0.to_string()));
+            columns.push((column::EVENT_TIME, time_text(row.event_time), time_text(time)));
             columns.push((column::EVENT_ID, row.event_id.clone(), id.to_owned()));
         }
         if self.number > 0 {

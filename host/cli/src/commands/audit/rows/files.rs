@@ -24,6 +24,8 @@ pub(super) struct StepFile {
     pub first_offset: u64,
     /// The component that computed the step.
     pub component: ComponentDigest,
+    /// Whether its rows carry their digest, as those of the stream do.
+    is_digested: bool,
 }
 
 /// One emitted row.
@@ -42,6 +44,8 @@ pub(super) struct Emitted {
     pub version: Option<u64>,
     /// The canonical bytes of the stored columns, and the stored digest; `None` where the row was unavailable.
     pub value: Option<(Vec<u8>, Option<RowDigest>)>,
+    /// Whether there is a column for the digest.
+    pub is_digested: bool,
 }
 
 impl StepFiles {
@@ -50,8 +54,8 @@ impl StepFiles {
         let mut files = Vec::new();
         for path in entries(dir) {
             if let Some(first_offset) = first_offset(&path) {
-                let component = component(&path)?;
-                files.push(StepFile { path, first_offset, component });
+                let (component, is_digested) = first_row(&path)?;
+                files.push(StepFile { path, first_offset, component, is_digested });
             }
         }
         files.sort_by_key(|file| file.first_offset);
@@ -91,21 +95,23 @@ fn first_offset(path: &Path) -> Option<u64> {
     offset.parse().ok().filter(|_| known)
 }
 
-/// The component that a file's first row names.
-fn component(path: &Path) -> Outcome<ComponentDigest> {
-    let text = if path.extension().is_some_and(|extension| extension == "jsonl") {
+/// The component that a file's first row names, and whether it has a column for the digest.
+fn first_row(path: &Path) -> Outcome<(ComponentDigest, bool)> {
+    let (text, is_digested) = if path.extension().is_some_and(|extension| extension == "jsonl") {
         let mut line = String::new();
         BufReader::new(std::fs::File::open(path).or_exit(Exit::Io)?).read_line(&mut line).or_exit(Exit::Io)?;
         let row: serde_json::Value = serde_json::from_str(&line).or_exit(Exit::Data)?;
-        row[column::COMPONENT].as_str().map(str::to_owned)
+        (row[column::COMPONENT].as_str().map(str::to_owned), row.get(column::ROW_DIGEST).is_some())
     } else {
         let batch = read_row_files(path, None).map_err(log_failure)?.next().transpose().map_err(log_failure)?;
-        batch.and_then(|batch: RecordBatch| {
+        let is_digested = batch.as_ref().is_some_and(|batch| batch.column_by_name(column::ROW_DIGEST).is_some());
+        let component = batch.and_then(|batch: RecordBatch| {
             let components = batch.column_by_name(column::COMPONENT)?.as_string_opt::<i32>()?;
             (!components.is_empty()).then(|| components.value(0).to_owned())
-        })
+        });
+        (component, is_digested)
     };
-    text.and_then(|text| text.parse().ok())
+    text.and_then(|text| Some((text.parse().ok()?, is_digested)))
         .ok_or_else(|| Failure::new(Exit::Data, format!("{}: its first row names no component", path.display())))
 }
 
@@ -113,7 +119,7 @@ impl StepFile {
     /// The rows, which must all be of the step's component and in the order of their offsets.
     pub(super) fn rows(&self, view: &FeatureView, arrivals: ArrivalPolicy) -> Outcome<Vec<Emitted>> {
         let is_text = self.path.extension().is_some_and(|extension| extension == "jsonl");
-        let schema = is_text.then(|| RowTable::of_events(view, arrivals, true).schema().clone());
+        let schema = is_text.then(|| RowTable::of_events(view, arrivals, self.is_digested).schema().clone());
         let mut rows: Vec<Emitted> = Vec::new();
         for batch in read_row_files(&self.path, schema).map_err(log_failure)? {
             let read = read_rows(view, &batch.map_err(log_failure)?)
@@ -134,6 +140,7 @@ impl StepFile {
                 event_id: events.ids.value(row).to_owned(),
                 as_of: read.as_of[row],
                 version: read.versions[row],
+                is_digested: self.is_digested,
                 value: bytes.map(|bytes| (bytes, read.digests.as_ref().and_then(|digests| digests[row]))),
             }));
         }
