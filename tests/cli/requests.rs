@@ -166,6 +166,7 @@ fn the_command_ends_with_the_code_of_the_refusal() {
     let key = "carrier=UA,flight=1545";
     let parts = ["no view `nope` is in force", "aircraft_status, flight_profile"];
     check_get(&["nope", "--key", key], Exit::NotFound, &parts);
+    check_get(&["flight_profile@1.route", "--key", key], Exit::Usage, &["version in force", "leave out `@1`"]);
     check_get(&["flight_profile.nope", "--key", key], Exit::NotFound, &["no feature `nope`"]);
     check_get(&["flight_profile", "--key", "carrier=UA"], Exit::Usage, &["flight"]);
     check_get(&["flight_profile", "--key", "carrier=UA,flight=one"], Exit::Usage, &["flight", "one"]);

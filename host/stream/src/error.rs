@@ -107,8 +107,8 @@ pub enum StreamError {
     /// The state has applied more events than the log holds.
     #[error(
         "view {view}: its state {state} has applied {applied} events of the log {log}, which holds {known}: \
-         {}restore the log, or clear the state and replay",
-        change.as_ref().map(|change| format!("{change}; ")).unwrap_or_default()
+         {}, or `trifold clear {view}` to replay the log",
+        change.as_ref().map_or_else(|| "restore the log".to_owned(), ToString::to_string)
     )]
     AheadOfLog {
         /// The view.

@@ -74,6 +74,10 @@ fn asked_keys(features: &[String], views: &[View]) -> Outcome<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
     for feature in features {
         let name = feature.split('.').next().unwrap_or_default();
+        if let Some((_, version)) = name.split_once('@') {
+            let message = format!("`{feature}`: lookups take the version in force, so leave out `@{version}`");
+            return Err(Failure::new(Exit::Usage, message));
+        }
         let Some(view) = views.iter().find(|view| view.name == name) else {
             let known = views.iter().map(|view| view.name.as_str()).collect::<Vec<_>>().join(", ");
             let known = if known.is_empty() { "none".to_owned() } else { known };
