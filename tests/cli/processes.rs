@@ -2,7 +2,7 @@
 
 use trifold_cli::exit::Exit;
 
-use crate::site::{departures, log, of_view, parquet, stream, with_views};
+use crate::site::{departures, departures_json, empty, lines, log, of_view, parquet, stream, with_views};
 
 const ROWS: usize = 50;
 
@@ -37,6 +37,36 @@ fn an_address_that_is_taken() {
     let address = running.url.trim_start_matches("http://");
     let parts = ["cannot listen on", address, "--listen"];
     second.run(["serve", "--listen", address]).refused(Exit::Unavailable, &parts);
+}
+
+#[test]
+fn a_worker_that_goes_on_tells_the_first_event_that_it_sets_aside() {
+    let trifold = with_views();
+    let mut events = departures_json(9);
+    for event in &mut events[3..6] {
+        event["distance"] = "far".into();
+    }
+    lines(&log(&trifold).join("0.jsonl"), &events);
+    let log = log(&trifold);
+    let running = trifold.start(["up", "--events", log.to_str().unwrap()]);
+    let get =
+        ["get", "flight_profile", "--key", "carrier=UA,flight=1545", "--as-of", "0", "--server", &running.url];
+    assert!((0..100).any(|_| trifold.run(get).code == Some(0)));
+    running.terminate();
+    let stderr = running.wait().succeeded().stderr;
+    let told = |view: &str| {
+        let of_view = |line: &&str| line.contains("WARN") && line.contains(&format!("view={view}"));
+        stderr.lines().filter(of_view).collect::<Vec<_>>()
+    };
+    let lines = told("aircraft_status");
+    assert!(lines.len() == 1 && lines[0].contains("offset=3") && lines[0].contains("input distance"), "{stderr}");
+    assert!(lines[0].contains("decode"), "{stderr}");
+}
+
+#[test]
+fn help_of_up_says_what_its_options_do_there() {
+    let help = empty().run(["up", "--help"]).succeeded().stdout;
+    assert!(!help.contains("--follow") && help.contains("go on serving"), "{help}");
 }
 
 #[test]

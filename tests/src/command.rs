@@ -137,6 +137,12 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// Asks it to end, by SIGTERM.
+    pub fn terminate(&self) {
+        let killed = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
     /// Waits until it ends by itself.
     pub fn wait(mut self) -> Ran {
         let (mut stdout, mut stderr) = (String::new(), String::new());

@@ -109,7 +109,12 @@ pub enum Command {
     )]
     Serve(Serve),
     /// Stream and serve in one process over the embedded store
-    #[command(after_help = "Example:\n  trifold up --events events/")]
+    #[command(
+        after_help = "Example:\n  trifold up --events events/",
+        // The log is followed in any case.
+        mut_arg("follow", |follow| follow.hide(true)),
+        mut_arg("stop_at", |stop| stop.help("Stop streaming before this offset and go on serving; without it the log is followed")),
+    )]
     Up(Up),
     /// Remove a view's state from the store, so that the next `stream` replays the log for it
     Clear(Clear),

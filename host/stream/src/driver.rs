@@ -7,9 +7,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::error::{Problem, StreamError};
+use crate::feed::FeedId;
 use crate::notice::{Notice, Progress};
 use crate::releases::ReleaseFeed;
-use crate::sink::Sink;
+use crate::sink::{AsideKind, Sink};
 use crate::source::Source;
 use crate::worker::{Restored, Worker};
 
@@ -51,6 +52,8 @@ pub struct Driver<S, K, R> {
     interval: Duration,
     next_poll: Option<Instant>,
     reported: BTreeSet<String>,
+    /// The feeds and reasons of which the first event was told.
+    set_aside: BTreeSet<(FeedId, AsideKind)>,
     /// What is wrong with a log that was followed and cannot be at present.
     standing: Option<String>,
 }
@@ -68,7 +71,8 @@ enum Turn {
 impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
     /// A driver that looks for releases, and for new events once there are none, every `interval`.
     pub fn new(worker: Worker<S, K>, releases: R, interval: Duration) -> Self {
-        Driver { worker, releases, interval, next_poll: None, reported: BTreeSet::new(), standing: None }
+        let (reported, set_aside) = Default::default();
+        Driver { worker, releases, interval, next_poll: None, reported, set_aside, standing: None }
     }
 
     /// The worker.
@@ -154,6 +158,11 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
         let Some(polled) = self.worker.poll(run.until.stop_at())? else { return Ok(false) };
         let step = self.worker.process(polled).await?;
         let report = self.worker.commit(step).await?;
+        for (feed, line) in &report.aside {
+            if self.set_aside.insert((feed.clone(), line.kind)) {
+                (run.notify)(Notice::Aside { feed, line });
+            }
+        }
         for problem in report.problems {
             self.problem(run, problem);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Problem;
 use crate::feed::FeedId;
-use crate::sink::AsideKind;
+use crate::sink::{AsideKind, AsideLine};
 
 /// How far the worker is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -84,6 +84,13 @@ pub enum Notice<'a> {
         feed: &'a FeedId,
         /// How many files.
         file_count: u64,
+    },
+    /// An event of a view was set aside, the first one for its reason in the driver's life.
+    Aside {
+        /// The feed.
+        feed: &'a FeedId,
+        /// The event, why it does not count, and what is wrong with it.
+        line: &'a AsideLine,
     },
     /// Something keeps a view or a release back. Said once for as long as it lasts.
     Problem(&'a Problem),

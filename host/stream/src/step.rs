@@ -1,5 +1,7 @@
 //! A step on its way: a batch that was read, what it came to, and what was committed.
 
+use std::collections::BTreeSet;
+
 use trifold_eventlog::{RawBatch, decode};
 use trifold_pipeline::ingest::IngestError;
 use trifold_pipeline::row_table::RowTable;
@@ -11,7 +13,7 @@ use crate::emission::emit;
 use crate::error::{Problem, RecordProblem, StreamError};
 use crate::feed::{Feed, FeedId};
 use crate::notice::Counts;
-use crate::sink::Emission;
+use crate::sink::{AsideKind, AsideLine, Emission};
 use crate::worker::WorkerConfig;
 
 /// A batch of the log, and the feeds that stand at its beginning.
@@ -45,8 +47,21 @@ pub struct StepReport {
     pub next_offset: u64,
     /// The feeds that it moved, and what it came to for each.
     pub feeds: Vec<(FeedId, Counts)>,
+    /// The first event that was set aside of each feed and reason.
+    pub aside: Vec<(FeedId, AsideLine)>,
     /// Views that could not follow and stand still from now on.
     pub problems: Vec<Problem>,
+}
+
+impl Part {
+    /// The first event of each reason for which events do not count.
+    pub(crate) fn first_aside(&self) -> impl Iterator<Item = (FeedId, AsideLine)> {
+        let mut seen = BTreeSet::new();
+        let lines = self.emission.aside.iter();
+        let lines =
+            lines.filter(move |line| matches!(line.kind, AsideKind::Excluded(_)) && seen.insert(line.kind));
+        lines.map(|line| (self.feed.clone(), line.clone()))
+    }
 }
 
 /// Decodes, admits and folds a batch for one feed; the inner error keeps this feed back and no other.

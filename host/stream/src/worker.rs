@@ -292,6 +292,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
         for part in &parts {
             self.sink.write(&part.emission).map_err(StreamError::sink(&part.feed.view))?;
         }
+        let aside = parts.iter().flat_map(Part::first_aside).collect();
         let mut moved = Vec::with_capacity(parts.len());
         let mut commits = Vec::with_capacity(parts.len());
         for Part { feed, commit, counts, .. } in parts {
@@ -307,7 +308,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
         self.last = Some(next_offset);
         let feeds = moved.into_iter().map(|(feed, marker, counts)| self.move_feed(feed, marker, counts)).collect();
         let problems = blocked.into_iter().map(|(feed, problem)| self.block(&feed, problem)).collect();
-        Ok(StepReport { first_offset, next_offset, feeds, problems })
+        Ok(StepReport { first_offset, next_offset, feeds, aside, problems })
     }
 
     fn move_feed(&mut self, id: FeedId, marker: Marker, counts: Counts) -> (FeedId, Counts) {

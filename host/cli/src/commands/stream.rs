@@ -130,6 +130,11 @@ pub async fn drive(driver: &mut FileDriver, until: Until, stop: watch::Receiver<
         }
         // A run that ends tells its problems at the end; one that goes on tells them as they come.
         Notice::Problem(problem) if until == Until::Follow => tracing::error!("{problem}"),
+        Notice::Aside { feed, line } if until == Until::Follow => {
+            let (view, reason) = (&feed.view, line.kind.name());
+            let told = "set an event aside, the first of its reason; the others are counted and not told";
+            tracing::warn!(%view, reason, offset = line.offset, "{told}: {}", line.detail);
+        }
         _ => {}
     };
     let report = driver.run(until, &mut notify, stop).await;
