@@ -366,7 +366,7 @@ mod tests {
             assert_eq!(listen_address(good).as_deref(), Ok(good));
         }
         for bad in
-            ["", "localhost", ":7411", "7411", "::1", "::1:80", "http://localhost:80", "host:65536", "host:"]
+            ["", "localhost", ":7411", "7411", "::1", "::1:80", "http://127.0.0.1:80", "host:65536", "host:"]
         {
             listen_address(bad).unwrap_err();
         }
