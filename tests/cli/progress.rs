@@ -6,6 +6,9 @@ use trifold_tests::command::{Ran, Trifold};
 
 use crate::site::{departures, log, parquet, with_views};
 
+/// How a bar makes room for the next, or for what comes after it.
+const CLEAR: &str = "\r\u{1b}[2K";
+
 /// Runs a command on a terminal of its own; what it draws there is its output.
 fn on_a_terminal(trifold: &Trifold, arguments: &[&str]) -> Ran {
     let command = trifold.command(arguments);
@@ -28,14 +31,17 @@ fn long_work_shows_how_far_it_is_on_a_terminal_only() {
     let backfill = |out| [&["backfill", "flight_profile", "--out", out][..], &events].concat();
     let audit = [&["audit", "flight_profile"][..], &events].concat();
     let total = "2,000 rows";
-    for (shown, piped, label) in [
+    for (watched, piped, label) in [
         (stream.clone(), stream, "stream"),
         (backfill("a"), backfill("b"), "compute"),
         (audit.clone(), audit, "compute"),
     ] {
-        let ran = on_a_terminal(&trifold, &shown).succeeded();
-        assert!(ran.stdout.contains(label) && ran.stdout.contains(total), "{}", ran.stdout);
+        let shown = on_a_terminal(&trifold, &watched).succeeded().stdout;
+        let (bars, rest) = shown.rsplit_once(CLEAR).unwrap_or_else(|| panic!("no bar: {shown}"));
+        assert!(bars.contains(label) && bars.contains(total), "{shown}");
         let ran = trifold.run(&piped).succeeded();
+        // What stays on the terminal in the end begins with the line that a pipe gets first.
+        assert_eq!(rest.lines().next(), ran.stdout.lines().next(), "{shown}");
         assert!(!ran.stderr.contains(total) && !ran.stdout.contains(total), "{ran:?}");
     }
 }

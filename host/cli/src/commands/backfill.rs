@@ -35,11 +35,14 @@ pub fn run(world: &World, args: Backfill) -> Outcome {
         watch: watch(world),
     };
     let report = backfill.run().map_err(backfill_failure)?;
+    let Run { job, output: written, watch, .. } = backfill;
+    // The last bar goes with it, and would else stand in the line of what is printed.
+    drop(watch);
     output::print(world.format, &summary(&report), text)?;
-    warn_of_unfinished_line(&backfill.job.log);
+    warn_of_unfinished_line(&job.log);
     if report.events_read > 0 && unreadable(report.aside.clone()) == report.events_read {
-        let view = backfill.job.version.view().name.as_str();
-        return Err(nothing_read(view, report.events_read, &backfill.output.dir.join("_aside")));
+        let view = job.version.view().name.as_str();
+        return Err(nothing_read(view, report.events_read, &written.dir.join("_aside")));
     }
     match &report.counts.unavailable {
         Some(reason) => Err(unavailable(report.counts.unavailable_count(), reason)),
