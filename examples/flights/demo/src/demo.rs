@@ -23,8 +23,8 @@ const SECOND: (&str, &str) = ("flight-profile", "v2");
 /// The departures, in the folder of the examples.
 const DEPARTURES: &str = "flights-2013-01-02.parquet";
 
-/// Runs the demo. Whether everything agreed.
-pub(crate) async fn run(args: &Args) -> Result<bool, DemoError> {
+/// Runs the demo.
+pub(crate) async fn run(args: &Args) -> Result<Report, DemoError> {
     let mut story = Story::begin();
     let place = Place::fresh(&args.out)?;
     let events = place.log_of(&args.examples.join(DEPARTURES))?;
@@ -51,7 +51,7 @@ pub(crate) async fn run(args: &Args) -> Result<bool, DemoError> {
     report.tell(&results, &tally);
     let verdict = if report.is_good() { "All agree." } else { "NOT ALL AGREE." };
     line(format!("\n{verdict} The figures are in {}", path.display()));
-    Ok(report.is_good())
+    Ok(report)
 }
 
 /// Builds the components of all views, and the second version of one.

@@ -1,7 +1,6 @@
 //! What can go wrong.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use arrow_schema::ArrowError;
 use trifold_eventlog::LogError;
@@ -86,9 +85,5 @@ impl DemoError {
     /// A program that cannot be started.
     pub(crate) fn start(program: impl Into<String>, source: std::io::Error) -> DemoError {
         DemoError::Start { program: program.into(), source }
-    }
-
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, DemoError::Usage(_)) { 64 } else { 1 })
     }
 }

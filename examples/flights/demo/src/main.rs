@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use args::Asked;
 use error::DemoError;
+use report::Report;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -34,20 +35,16 @@ fn main() -> ExitCode {
         Ok(Asked::Run(args)) => run(&args),
         Err(error) => Err(error),
     };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            // Nobody is left to tell if standard error is gone.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            error.exit_code()
-        }
+    if let Err(error) = &outcome {
+        // Nobody is left to tell if standard error is gone.
+        let _ = writeln!(std::io::stderr(), "error: {error}");
     }
+    report::exit_code(&outcome).into()
 }
 
 /// Runs the demo until it ends or is told to; either way no child process is left behind, because dropping the
-/// story ends them. Whether everything agreed.
-fn run(args: &args::Args) -> Result<bool, DemoError> {
+/// story ends them.
+fn run(args: &args::Args) -> Result<Report, DemoError> {
     let runtime = tokio::runtime::Runtime::new().map_err(|source| DemoError::start("the runtime", source))?;
     runtime.block_on(async {
         tokio::select! {

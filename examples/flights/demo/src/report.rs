@@ -39,6 +39,15 @@ struct SwapReport {
     versions: u64,
 }
 
+/// The process's exit code for what the demo came to.
+pub(crate) fn exit_code(outcome: &Result<Report, DemoError>) -> u8 {
+    match outcome {
+        Ok(report) => u8::from(!report.is_good()),
+        Err(DemoError::Usage(_)) => 64,
+        Err(_) => 1,
+    }
+}
+
 impl Report {
     pub(crate) fn new(events: u64, views: &[ViewResult], swap: &Tally) -> Report {
         let sides = || views.iter().flat_map(|view| [view.stream, view.online]);
@@ -114,10 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn anything_that_differs_or_failed_is_no_good() {
-        assert!(report(0, 0, &[1, 2]).is_good());
-        assert!(!report(1, 0, &[1, 2]).is_good());
-        assert!(!report(0, 1, &[1, 2]).is_good());
-        assert!(!report(0, 0, &[2]).is_good());
+    fn whatever_differs_or_failed_is_seen_in_the_exit_code() {
+        assert_eq!(exit_code(&Ok(report(0, 0, &[1, 2]))), 0);
+        for bad in [report(1, 0, &[1, 2]), report(0, 1, &[1, 2]), report(0, 0, &[2])] {
+            assert_eq!(exit_code(&Ok(bad)), 1);
+        }
+        assert_eq!(exit_code(&Err(DemoError::Interrupted)), 1);
+        assert_eq!(exit_code(&Err(DemoError::Usage(String::new()))), 64);
     }
 }

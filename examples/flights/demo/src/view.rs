@@ -116,3 +116,22 @@ impl Compared {
         Compared { compared: self.compared, differing: self.differing.max(found).max(uncounted) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_audit_alone_finds_differs_too() {
+        let found = Compared { compared: 10, differing: 2 };
+        let agreed = Audited { compared: 10, differing: 0, missing: 0, extra: 0, unavailable: 0 };
+        let differing = |audit: Audited| found.audited(&audit).differing;
+        assert_eq!(differing(Audited { ..agreed }), 2);
+        assert_eq!(differing(Audited { differing: 3, ..agreed }), 3);
+        assert_eq!(differing(Audited { missing: 3, ..agreed }), 3);
+        assert_eq!(differing(Audited { extra: 3, ..agreed }), 3);
+        assert_eq!(differing(Audited { unavailable: 3, ..agreed }), 3);
+        // Rows that it did not look at are as bad.
+        assert_eq!(differing(Audited { compared: 5, ..agreed }), 5);
+    }
+}
