@@ -30,9 +30,10 @@ fn files() -> Vec<(String, String)> {
     let mut folders: Vec<PathBuf> = vec![root()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && !["target", ".git", ".trifold"].contains(&name.as_str()) {
+            let entry = entry.unwrap();
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            // What a symbolic link leads to stands elsewhere in the tree.
+            if entry.file_type().unwrap().is_dir() && !["target", ".git", ".trifold"].contains(&name.as_str()) {
                 folders.push(path);
             } else if let Ok(text) = fs::read_to_string(&path) {
                 found.push((path.strip_prefix(root()).unwrap().display().to_string(), text));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod build;
+mod publish;
 mod refusals;
 mod scaffold;
 mod workshop;

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use trifold_author::{BuildError, BuildOptions, Built, ScaffoldOptions, SdkSource, build, scaffold};
 
-const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+pub(crate) const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 pub(crate) fn sdk() -> PathBuf {
     Path::new(REPOSITORY).join("transforms/sdk")
@@ -20,9 +20,12 @@ pub(crate) fn lock(dir: &Path) {
 
 /// A crate as `trifold new` makes it.
 pub(crate) fn new_crate(parent: &Path, name: &str) -> PathBuf {
-    let options =
-        ScaffoldOptions { name: name.to_owned(), parent: parent.to_owned(), sdk: SdkSource::Path(sdk()) };
-    let made = scaffold(&options).unwrap();
+    new_crate_over(SdkSource::Path(sdk()), parent, name)
+}
+
+/// A crate as `trifold new` makes it where the SDK comes from elsewhere.
+pub(crate) fn new_crate_over(sdk: SdkSource, parent: &Path, name: &str) -> PathBuf {
+    let made = scaffold(&ScaffoldOptions { name: name.to_owned(), parent: parent.to_owned(), sdk }).unwrap();
     lock(&made.path);
     made.path
 }
