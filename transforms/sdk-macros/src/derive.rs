@@ -40,12 +40,14 @@ pub(crate) fn input(item: DeriveInput) -> Result<TokenStream> {
 
                 const FIELDS: &'static [::trifold_sdk::rt::InputField] = &[#(#described),*];
 
+                #[inline]
                 fn read(
                     reader: &mut ::trifold_sdk::rt::Reader<#a>,
                 ) -> ::core::result::Result<Self::Columns, ::trifold_sdk::rt::SlabError> {
                     Ok(Columns { #(#fields: #values::read(reader.field(#names))?,)* })
                 }
 
+                #[inline]
                 fn row(columns: &Self::Columns, row: usize) -> Self {
                     Self { #(#fields: #values::get(&columns.#fields, row),)* }
                 }
@@ -65,7 +67,7 @@ pub(crate) fn output(item: DeriveInput) -> Result<TokenStream> {
     let fields: Vec<_> = columns.iter().map(|column| &column.ident).collect();
     let values: Vec<_> = columns.iter().map(|column| value(&column.ty, quote!(OutputValue))).collect();
     let calls: Vec<_> =
-        columns.iter().map(|Column { ty, .. }| quote!(::trifold_sdk::rt::OutputColumn::<#ty>)).collect();
+        columns.iter().map(|Column { ty, .. }| quote!(::trifold_sdk::rt::OutputColumn::<'_, #ty>)).collect();
     let described = columns.iter().zip(&values).map(|(Column { name, doc, .. }, value)| {
         quote! {
             ::trifold_sdk::rt::OutputField { name: #name, ty: #value::TYPE, nullable: #value::NULLABLE, doc: #doc }
@@ -75,32 +77,39 @@ pub(crate) fn output(item: DeriveInput) -> Result<TokenStream> {
         const _: () = {
             #[doc(hidden)]
             #[allow(unreachable_pub)]
-            pub struct Columns {
-                #(#fields: #values::Column,)*
+            pub struct Columns<'a> {
+                #(#fields: #values::Column<'a>,)*
             }
 
             #[automatically_derived]
             impl ::trifold_sdk::Output for #name {
-                type Columns = Columns;
+                type Columns<'a> = Columns<'a>;
 
                 const FIELDS: &'static [::trifold_sdk::rt::OutputField] = &[#(#described),*];
 
                 const DOC: &'static str = #text;
 
-                fn columns(rows: usize) -> Columns {
-                    Columns { #(#fields: #calls::with_rows(rows),)* }
+                fn words(rows: usize) -> usize {
+                    0 #(+ <#values::Column<'_> as #calls>::words(rows))*
                 }
 
-                fn push(self, columns: &mut Columns) {
-                    #(#calls::push(&mut columns.#fields, self.#fields);)*
+                #[inline]
+                fn columns<'a>(places: &mut ::trifold_sdk::rt::Places<'a>) -> Columns<'a> {
+                    Columns { #(#fields: #calls::new(places),)* }
                 }
 
-                fn push_default(columns: &mut Columns) {
-                    #(#calls::push_default(&mut columns.#fields);)*
+                #[inline]
+                fn set(self, columns: &mut Columns<'_>, row: usize) {
+                    #(#calls::set(&mut columns.#fields, row, self.#fields);)*
                 }
 
-                fn write(columns: &Columns, writer: &mut ::trifold_sdk::rt::Writer) {
-                    #(#calls::write(&columns.#fields, writer);)*
+                #[inline]
+                fn skip(columns: &mut Columns<'_>, row: usize) {
+                    #(#calls::skip(&mut columns.#fields, row);)*
+                }
+
+                fn tails(columns: Columns<'_>, tails: &mut ::std::vec::Vec<::trifold_sdk::rt::Tail>) {
+                    #(#calls::tails(columns.#fields, tails);)*
                 }
             }
         };

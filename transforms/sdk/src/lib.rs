@@ -93,6 +93,6 @@ pub mod rt {
     pub use crate::bindings::{Guest, export_row_transform};
     pub use crate::describe::{View, describe};
     pub use crate::run::{Rows, apply};
-    pub use crate::slab::{Reader, SlabError, Writer};
+    pub use crate::slab::{Places, Reader, SlabError, Tail, join};
     pub use crate::value::{InputField, InputValue, OutputColumn, OutputField, OutputValue};
 }

@@ -2,7 +2,7 @@
 
 use crate::bindings::trifold::feature::types::{Batch, Failure, Outcome, Rejection};
 use crate::error::RowError;
-use crate::slab::{Reader, SlabError, Writer};
+use crate::slab::{Places, Reader, SlabError, join};
 use crate::value::{Input, Output};
 
 /// What a view's function returns: its output struct, or a `Result` of it.
@@ -39,21 +39,22 @@ pub fn apply<'a, I: Input<'a>, R: Rows>(batch: &'a Batch, function: impl Fn(I) -
     report_panics();
     let rows = batch.rows as usize;
     let inputs = read::<I>(rows, &batch.words).map_err(|error| Failure { message: error.to_string() })?;
-    let mut outputs = R::Output::columns(rows);
+    let mut words = vec![0; R::Output::words(rows)];
+    let mut outputs = R::Output::columns(&mut Places::new(rows, &mut words));
     let mut rejections = Vec::new();
     for row in 0..rows {
         match function(I::row(&inputs, row)).into_row() {
-            Ok(output) => output.push(&mut outputs),
+            Ok(output) => output.set(&mut outputs, row),
             Err(RowError { code, message }) => {
-                R::Output::push_default(&mut outputs);
+                R::Output::skip(&mut outputs, row);
                 // Within a batch, whose rows are a `u32`.
                 rejections.push(Rejection { row: row as u32, code, message });
             }
         }
     }
-    let mut writer = Writer::default();
-    R::Output::write(&outputs, &mut writer);
-    Ok(Outcome { rows: Batch { rows: batch.rows, words: writer.finish() }, rejections })
+    let mut tails = Vec::new();
+    R::Output::tails(outputs, &mut tails);
+    Ok(Outcome { rows: Batch { rows: batch.rows, words: join(words, tails) }, rejections })
 }
 
 fn read<'a, I: Input<'a>>(rows: usize, words: &'a [u64]) -> Result<I::Columns, SlabError> {

@@ -73,6 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next buffer of so many values.
+    #[inline]
     pub fn buffer<T: Pod>(&mut self, count: usize) -> Result<&'a [T], SlabError> {
         let bytes = count.saturating_mul(size_of::<T>());
         let short = SlabError::Short { field: self.field, bytes };
@@ -82,11 +83,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The next buffer of one value per row.
+    #[inline]
     pub fn rows<T: Pod>(&mut self) -> Result<&'a [T], SlabError> {
         self.buffer(self.rows)
     }
 
     /// The next buffer of one bit per row.
+    #[inline]
     pub fn bits(&mut self) -> Result<Bits<'a>, SlabError> {
         self.buffer(self.rows.div_ceil(8)).map(Bits)
     }
@@ -133,6 +136,7 @@ pub struct Bits<'a>(&'a [u8]);
 
 impl Bits<'_> {
     /// The bit of a row.
+    #[inline]
     pub fn get(self, row: usize) -> bool {
         self.0[row >> 3] >> (row & 7) & 1 == 1
     }
@@ -144,6 +148,7 @@ pub struct Offsets<'a>(&'a [i32]);
 
 impl Offsets<'_> {
     /// Where the values of a row lie.
+    #[inline]
     pub fn range(self, row: usize) -> std::ops::Range<usize> {
         // Checked offsets are never negative.
         self.0[row] as usize..self.0[row + 1] as usize
@@ -155,27 +160,85 @@ impl Offsets<'_> {
     }
 }
 
-/// Writes columns into a slab.
-#[derive(Debug, Default)]
-pub struct Writer {
-    words: Vec<u64>,
+/// The words of an answer, handed out column by column before any value is known. They are zero.
+pub struct Places<'a> {
+    words: &'a mut [u64],
+    rows: usize,
+    end: usize,
 }
 
-impl Writer {
-    /// Appends one buffer and pads it.
-    pub fn buffer<T: Pod>(&mut self, values: &[T]) {
-        let bytes: &[u8] = bytemuck::cast_slice(values);
+impl<'a> Places<'a> {
+    /// Places for columns of so many rows.
+    pub fn new(rows: usize, words: &'a mut [u64]) -> Self {
+        Places { words, rows, end: 0 }
+    }
+
+    /// The words that a buffer of so many values takes.
+    pub const fn words<T>(count: usize) -> usize {
+        (count * size_of::<T>()).div_ceil(8)
+    }
+
+    /// The place of the next buffer of so many values.
+    #[inline]
+    pub fn buffer<T: Pod>(&mut self, count: usize) -> &'a mut [T] {
+        let words = Self::words::<T>(count);
+        let (place, rest) = std::mem::take(&mut self.words).split_at_mut(words);
+        self.words = rest;
+        self.end += words;
+        &mut bytemuck::cast_slice_mut(place)[..count]
+    }
+
+    /// The place of one value per row.
+    #[inline]
+    pub fn rows<T: Pod>(&mut self) -> &'a mut [T] {
+        self.buffer(self.rows)
+    }
+
+    /// The place of one bit per row.
+    #[inline]
+    pub fn bits(&mut self) -> &'a mut [u8] {
+        self.buffer(self.rows.div_ceil(8))
+    }
+
+    /// The place of the offsets of one list per row. The first offset stands there already.
+    #[inline]
+    pub fn offsets(&mut self) -> &'a mut [i32] {
+        self.buffer(self.rows + 1)
+    }
+
+    /// Where the next buffer begins, in words.
+    pub fn end(&self) -> usize {
+        self.end
+    }
+}
+
+/// A buffer whose size shows only when all rows are there.
+pub struct Tail {
+    /// The word of the places in front of which it belongs.
+    pub before: usize,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+/// The whole slab: the places and between them the tails, which stand in the order of their columns.
+pub fn join(places: Vec<u64>, tails: Vec<Tail>) -> Vec<u64> {
+    if tails.is_empty() {
+        return places;
+    }
+    let more: usize = tails.iter().map(|tail| Places::words::<u8>(tail.bytes.len())).sum();
+    let mut words = Vec::with_capacity(places.len() + more);
+    let mut from = 0;
+    for Tail { before, bytes } in tails {
+        words.extend_from_slice(&places[from..before]);
+        from = before;
         let (whole, rest) = bytes.as_chunks::<8>();
-        self.words.extend(whole.iter().map(|word| u64::from_le_bytes(*word)));
+        words.extend(whole.iter().map(|word| u64::from_le_bytes(*word)));
         if !rest.is_empty() {
             let mut last = [0; 8];
             last[..rest.len()].copy_from_slice(rest);
-            self.words.push(u64::from_le_bytes(last));
+            words.push(u64::from_le_bytes(last));
         }
     }
-
-    /// The slab.
-    pub fn finish(self) -> Vec<u64> {
-        self.words
-    }
+    words.extend_from_slice(&places[from..]);
+    words
 }

@@ -63,10 +63,12 @@ macro_rules! input {
             const TYPE: &'static str = $name;
             type Column = $column;
 
+            #[inline]
             fn read($reader: &mut Reader<'a>) -> Result<$column, SlabError> {
                 $read
             }
 
+            #[inline]
             fn get($from: &$column, $row: usize) -> Self {
                 $get
             }
@@ -100,10 +102,12 @@ impl<'a, T: InputValue<'a>> InputValue<'a> for Option<T> {
     const NULLABLE: bool = true;
     type Column = (Bits<'a>, T::Column);
 
+    #[inline]
     fn read(reader: &mut Reader<'a>) -> Result<Self::Column, SlabError> {
         Ok((reader.bits()?, T::read(reader)?))
     }
 
+    #[inline]
     fn get((present, values): &Self::Column, row: usize) -> Self {
         present.get(row).then(|| T::get(values, row))
     }
@@ -122,8 +126,16 @@ impl<'a> Text<'a> {
         Ok(Text { offsets, text: reader.text(offsets)? })
     }
 
+    #[inline]
     fn get(&self, row: usize) -> &'a str {
-        &self.text[self.offsets.range(row)]
+        // Offsets that `Reader::text` has found to be on the text's characters would be checked once more by an index.
+        #[expect(
+            unsafe_code,
+            reason = "the reader checks that offsets ascend, end within the text and cut no character"
+        )]
+        unsafe {
+            self.text.get_unchecked(self.offsets.range(row))
+        }
     }
 }
 
@@ -140,6 +152,7 @@ impl<'a, T: Pod> Lists<'a, T> {
         Ok(Lists { offsets, items: reader.buffer(offsets.end())? })
     }
 
+    #[inline]
     fn get(&self, row: usize) -> &'a [T] {
         &self.items[self.offsets.range(row)]
     }

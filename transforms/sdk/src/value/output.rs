@@ -1,8 +1,10 @@
 //! Writing outputs.
 
+use std::marker::PhantomData;
+
 use bytemuck::Pod;
 
-use crate::slab::Writer;
+use crate::slab::{Places, Tail};
 use crate::time::Timestamp;
 
 /// A struct that holds one row of outputs; derive it.
@@ -12,20 +14,22 @@ use crate::time::Timestamp;
     note = "write `#[derive(Output)]` on the struct, and return it or `Result<_, RowError>`"
 )]
 pub trait Output: Sized {
-    /// The columns of a batch.
-    type Columns;
+    /// The columns of a batch, over the words of an answer.
+    type Columns<'a>;
     /// The fields in declared order.
     const FIELDS: &'static [OutputField];
     /// The struct's documentation.
     const DOC: &'static str;
-    /// Empty columns with room for so many rows.
-    fn columns(rows: usize) -> Self::Columns;
-    /// Appends a row.
-    fn push(self, columns: &mut Self::Columns);
-    /// Appends a row that nobody will read.
-    fn push_default(columns: &mut Self::Columns);
-    /// Writes the columns into a slab.
-    fn write(columns: &Self::Columns, writer: &mut Writer);
+    /// The words that the columns of so many rows take, tails apart.
+    fn words(rows: usize) -> usize;
+    /// Columns in their places.
+    fn columns<'a>(places: &mut Places<'a>) -> Self::Columns<'a>;
+    /// Writes a row; rows come in order.
+    fn set(self, columns: &mut Self::Columns<'_>, row: usize);
+    /// Leaves out a row, which nobody will read.
+    fn skip(columns: &mut Self::Columns<'_>, row: usize);
+    /// What the columns hold outside of their places.
+    fn tails(columns: Self::Columns<'_>, tails: &mut Vec<Tail>);
 }
 
 /// What `describe` says of an output.
@@ -54,246 +58,277 @@ pub trait OutputValue: Sized {
     /// Whether it may be absent.
     const NULLABLE: bool = false;
     /// A column of a batch.
-    type Column: OutputColumn<Self>;
+    type Column<'a>: OutputColumn<'a, Self>;
 }
 
-/// A growing column of values of one type.
-pub trait OutputColumn<T>: Sized {
-    /// An empty column with room for so many rows.
-    fn with_rows(rows: usize) -> Self;
-    /// Appends a value.
-    fn push(&mut self, value: T);
-    /// Appends a value that nobody will read.
-    fn push_default(&mut self);
-    /// Writes the column into a slab.
-    fn write(&self, writer: &mut Writer);
+/// A column of values of one type, over its place in an answer.
+pub trait OutputColumn<'a, T>: Sized {
+    /// The words that so many rows take, tails apart.
+    fn words(rows: usize) -> usize;
+    /// A column in the next place.
+    fn new(places: &mut Places<'a>) -> Self;
+    /// Writes a value; rows come in order.
+    fn set(&mut self, row: usize, value: T);
+    /// Leaves out a value that nobody will read.
+    fn skip(&mut self, row: usize);
+    /// What the column holds outside of its place.
+    fn tails(self, tails: &mut Vec<Tail>);
 }
 
 macro_rules! output {
     ($($name:literal: $type:ty, $column:ty;)*) => {$(
         impl OutputValue for $type {
             const TYPE: &'static str = $name;
-            type Column = $column;
+            type Column<'a> = $column;
         }
     )*};
 }
 
 output! {
-    "bool": bool, Bitmap;
-    "int64": i64, Fixed<i64>;
-    "float64": f64, Fixed<f64>;
-    "float32": f32, Fixed<f32>;
-    "timestamp": Timestamp, Fixed<i64>;
-    "utf8": String, Text;
-    "binary": Vec<u8>, Lists<u8>;
-    "list<float32>": Vec<f32>, Lists<f32>;
-    "list<float64>": Vec<f64>, Lists<f64>;
-    "list<int64>": Vec<i64>, Lists<i64>;
-    "list<utf8>": Vec<String>, TextLists;
+    "bool": bool, Bitmap<'a>;
+    "int64": i64, Fixed<'a, i64>;
+    "float64": f64, Fixed<'a, f64>;
+    "float32": f32, Fixed<'a, f32>;
+    "timestamp": Timestamp, Fixed<'a, i64>;
+    "utf8": String, Text<'a>;
+    "binary": Vec<u8>, Lists<'a, u8>;
+    "list<float32>": Vec<f32>, Lists<'a, f32>;
+    "list<float64>": Vec<f64>, Lists<'a, f64>;
+    "list<int64>": Vec<i64>, Lists<'a, i64>;
+    "list<utf8>": Vec<String>, TextLists<'a>;
 }
 
 impl<T: OutputValue> OutputValue for Option<T> {
     const TYPE: &'static str = T::TYPE;
     const NULLABLE: bool = true;
-    type Column = Nullable<T::Column>;
+    type Column<'a> = Nullable<'a, T::Column<'a>>;
 }
 
 /// A column of bits.
 #[derive(Debug)]
-pub struct Bitmap {
-    bytes: Vec<u8>,
-    rows: usize,
-}
+pub struct Bitmap<'a>(&'a mut [u8]);
 
-impl OutputColumn<bool> for Bitmap {
-    fn with_rows(rows: usize) -> Self {
-        Bitmap { bytes: Vec::with_capacity(rows.div_ceil(8)), rows: 0 }
+impl<'a> OutputColumn<'a, bool> for Bitmap<'a> {
+    fn words(rows: usize) -> usize {
+        Places::words::<u8>(rows.div_ceil(8))
     }
 
-    fn push(&mut self, value: bool) {
-        match self.bytes.last_mut() {
-            Some(last) if self.rows & 7 != 0 => *last |= u8::from(value) << (self.rows & 7),
-            _ => self.bytes.push(value.into()),
-        }
-        self.rows += 1;
+    #[inline]
+    fn new(places: &mut Places<'a>) -> Self {
+        Bitmap(places.bits())
     }
 
-    fn push_default(&mut self) {
-        self.push(false);
+    #[inline]
+    fn set(&mut self, row: usize, value: bool) {
+        self.0[row >> 3] |= u8::from(value) << (row & 7);
     }
 
-    fn write(&self, writer: &mut Writer) {
-        writer.buffer(&self.bytes);
-    }
+    #[inline]
+    fn skip(&mut self, _row: usize) {}
+
+    fn tails(self, _tails: &mut Vec<Tail>) {}
 }
 
 /// A column of fixed-width values.
 #[derive(Debug)]
-pub struct Fixed<T>(Vec<T>);
+pub struct Fixed<'a, T>(&'a mut [T]);
 
-impl<T: Pod> OutputColumn<T> for Fixed<T> {
-    fn with_rows(rows: usize) -> Self {
-        Fixed(Vec::with_capacity(rows))
+impl<'a, T: Pod> OutputColumn<'a, T> for Fixed<'a, T> {
+    fn words(rows: usize) -> usize {
+        Places::words::<T>(rows)
     }
 
-    fn push(&mut self, value: T) {
-        self.0.push(value);
+    #[inline]
+    fn new(places: &mut Places<'a>) -> Self {
+        Fixed(places.rows())
     }
 
-    fn push_default(&mut self) {
-        self.0.push(T::zeroed());
+    #[inline]
+    fn set(&mut self, row: usize, value: T) {
+        self.0[row] = value;
     }
 
-    fn write(&self, writer: &mut Writer) {
-        writer.buffer(&self.0);
-    }
+    #[inline]
+    fn skip(&mut self, _row: usize) {}
+
+    fn tails(self, _tails: &mut Vec<Tail>) {}
 }
 
-impl OutputColumn<Timestamp> for Fixed<i64> {
-    fn with_rows(rows: usize) -> Self {
-        Fixed(Vec::with_capacity(rows))
+impl<'a> OutputColumn<'a, Timestamp> for Fixed<'a, i64> {
+    fn words(rows: usize) -> usize {
+        <Self as OutputColumn<'a, i64>>::words(rows)
     }
 
-    fn push(&mut self, value: Timestamp) {
-        self.0.push(value.micros());
+    #[inline]
+    fn new(places: &mut Places<'a>) -> Self {
+        OutputColumn::<i64>::new(places)
     }
 
-    fn push_default(&mut self) {
-        self.0.push(0);
+    #[inline]
+    fn set(&mut self, row: usize, value: Timestamp) {
+        OutputColumn::set(self, row, value.micros());
     }
 
-    fn write(&self, writer: &mut Writer) {
-        writer.buffer(&self.0);
-    }
+    #[inline]
+    fn skip(&mut self, _row: usize) {}
+
+    fn tails(self, _tails: &mut Vec<Tail>) {}
 }
 
 /// A column of lists of fixed-width items, or of bytes.
 #[derive(Debug)]
-pub struct Lists<T> {
-    offsets: Vec<i32>,
-    items: Vec<T>,
+pub struct Lists<'a, T> {
+    offsets: &'a mut [i32],
+    before: usize,
+    items: Vec<u8>,
+    item: PhantomData<T>,
 }
 
-impl<T: Pod> Lists<T> {
-    fn new(rows: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        Lists { offsets, items: Vec::new() }
+impl<'a, T: Pod> Lists<'a, T> {
+    #[inline]
+    fn set_items(&mut self, row: usize, items: &[T]) {
+        self.items.extend_from_slice(bytemuck::cast_slice(items));
+        self.end(row);
     }
 
-    fn extend(&mut self, items: &[T]) {
-        self.items.extend_from_slice(items);
-        self.end();
-    }
-
-    fn end(&mut self) {
+    #[inline]
+    fn end(&mut self, row: usize) {
         // A guest's memory limit is far below the items that would overflow an offset.
-        self.offsets.push(self.items.len() as i32);
+        self.offsets[row + 1] = (self.items.len() / size_of::<T>()) as i32;
     }
 
-    fn put(&self, writer: &mut Writer) {
-        writer.buffer(&self.offsets);
-        writer.buffer(&self.items);
+    fn tail(self) -> Tail {
+        Tail { before: self.before, bytes: self.items }
     }
 }
 
-impl<T: Pod> OutputColumn<Vec<T>> for Lists<T> {
-    fn with_rows(rows: usize) -> Self {
-        Lists::new(rows)
+impl<'a, T: Pod> OutputColumn<'a, Vec<T>> for Lists<'a, T> {
+    fn words(rows: usize) -> usize {
+        Places::words::<i32>(rows + 1)
     }
 
-    fn push(&mut self, value: Vec<T>) {
-        self.extend(&value);
+    #[inline]
+    fn new(places: &mut Places<'a>) -> Self {
+        let offsets = places.offsets();
+        Lists { offsets, before: places.end(), items: Vec::new(), item: PhantomData }
     }
 
-    fn push_default(&mut self) {
-        self.end();
+    #[inline]
+    fn set(&mut self, row: usize, value: Vec<T>) {
+        self.set_items(row, &value);
     }
 
-    fn write(&self, writer: &mut Writer) {
-        self.put(writer);
+    #[inline]
+    fn skip(&mut self, row: usize) {
+        self.end(row);
+    }
+
+    fn tails(self, tails: &mut Vec<Tail>) {
+        tails.push(self.tail());
     }
 }
 
 /// A column of text.
 #[derive(Debug)]
-pub struct Text(Lists<u8>);
+pub struct Text<'a>(Lists<'a, u8>);
 
-impl OutputColumn<String> for Text {
-    fn with_rows(rows: usize) -> Self {
-        Text(Lists::new(rows))
+impl<'a> OutputColumn<'a, String> for Text<'a> {
+    fn words(rows: usize) -> usize {
+        Lists::<u8>::words(rows)
     }
 
-    fn push(&mut self, value: String) {
-        self.0.extend(value.as_bytes());
+    #[inline]
+    fn new(places: &mut Places<'a>) -> Self {
+        Text(Lists::new(places))
     }
 
-    fn push_default(&mut self) {
-        self.0.end();
+    #[inline]
+    fn set(&mut self, row: usize, value: String) {
+        self.0.set(row, value.into_bytes());
     }
 
-    fn write(&self, writer: &mut Writer) {
-        self.0.put(writer);
+    #[inline]
+    fn skip(&mut self, row: usize) {
+        self.0.skip(row);
+    }
+
+    fn tails(self, tails: &mut Vec<Tail>) {
+        self.0.tails(tails);
     }
 }
 
 /// A column of lists of text.
 #[derive(Debug)]
-pub struct TextLists {
-    offsets: Vec<i32>,
-    items: Lists<u8>,
+pub struct TextLists<'a> {
+    offsets: &'a mut [i32],
+    before: usize,
+    /// Where the texts end, as little-endian offsets.
+    ends: Vec<u8>,
+    text: Vec<u8>,
 }
 
-impl OutputColumn<Vec<String>> for TextLists {
-    fn with_rows(rows: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        TextLists { offsets, items: Lists::new(rows) }
+impl<'a> OutputColumn<'a, Vec<String>> for TextLists<'a> {
+    fn words(rows: usize) -> usize {
+        Lists::<u8>::words(rows)
     }
 
-    fn push(&mut self, value: Vec<String>) {
+    fn new(places: &mut Places<'a>) -> Self {
+        let offsets = places.offsets();
+        TextLists { offsets, before: places.end(), ends: vec![0; size_of::<i32>()], text: Vec::new() }
+    }
+
+    fn set(&mut self, row: usize, value: Vec<String>) {
         for item in &value {
-            self.items.extend(item.as_bytes());
+            self.text.extend_from_slice(item.as_bytes());
+            self.ends.extend_from_slice(&(self.text.len() as i32).to_le_bytes());
         }
-        self.push_default();
+        self.skip(row);
     }
 
-    fn push_default(&mut self) {
-        self.offsets.push((self.items.offsets.len() - 1) as i32);
+    fn skip(&mut self, row: usize) {
+        self.offsets[row + 1] = (self.ends.len() / size_of::<i32>() - 1) as i32;
     }
 
-    fn write(&self, writer: &mut Writer) {
-        writer.buffer(&self.offsets);
-        self.items.put(writer);
+    fn tails(self, tails: &mut Vec<Tail>) {
+        let before = self.before;
+        tails.extend([self.ends, self.text].map(|bytes| Tail { before, bytes }));
     }
 }
 
 /// A column whose values may be absent.
 #[derive(Debug)]
-pub struct Nullable<C> {
-    present: Bitmap,
+pub struct Nullable<'a, C> {
+    present: Bitmap<'a>,
     values: C,
 }
 
-impl<T, C: OutputColumn<T>> OutputColumn<Option<T>> for Nullable<C> {
-    fn with_rows(rows: usize) -> Self {
-        Nullable { present: Bitmap::with_rows(rows), values: C::with_rows(rows) }
+impl<'a, T, C: OutputColumn<'a, T>> OutputColumn<'a, Option<T>> for Nullable<'a, C> {
+    fn words(rows: usize) -> usize {
+        Bitmap::words(rows) + C::words(rows)
     }
 
-    fn push(&mut self, value: Option<T>) {
-        self.present.push(value.is_some());
+    #[inline]
+    fn new(places: &mut Places<'a>) -> Self {
+        Nullable { present: Bitmap::new(places), values: C::new(places) }
+    }
+
+    #[inline]
+    fn set(&mut self, row: usize, value: Option<T>) {
         match value {
-            Some(value) => self.values.push(value),
-            None => self.values.push_default(),
+            Some(value) => {
+                self.present.set(row, true);
+                self.values.set(row, value);
+            }
+            None => self.values.skip(row),
         }
     }
 
-    fn push_default(&mut self) {
-        self.push(None);
+    #[inline]
+    fn skip(&mut self, row: usize) {
+        self.values.skip(row);
     }
 
-    fn write(&self, writer: &mut Writer) {
-        self.present.write(writer);
-        self.values.write(writer);
+    fn tails(self, tails: &mut Vec<Tail>) {
+        self.values.tails(tails);
     }
 }

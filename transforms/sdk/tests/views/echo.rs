@@ -1,7 +1,7 @@
 //! Round trips: a view that returns what it reads, over every type, required and nullable.
 
 use trifold_sdk::prelude::*;
-use trifold_sdk::rt::{Batch, Guest, Writer};
+use trifold_sdk::rt::{Batch, Guest, Places, join};
 
 /// A row of every type; the same names and types make the input of each view below.
 #[derive(Output, Clone, Debug, Default, PartialEq)]
@@ -158,11 +158,12 @@ impl Random {
 
 fn slab<O: trifold_sdk::Output>(rows: Vec<O>) -> Batch {
     let count = rows.len();
-    let mut columns = O::columns(count);
-    rows.into_iter().for_each(|row| row.push(&mut columns));
-    let mut writer = Writer::default();
-    O::write(&columns, &mut writer);
-    Batch { rows: count as u32, words: writer.finish() }
+    let mut words = vec![0; O::words(count)];
+    let mut columns = O::columns(&mut Places::new(count, &mut words));
+    rows.into_iter().enumerate().for_each(|(row, value)| value.set(&mut columns, row));
+    let mut tails = Vec::new();
+    O::tails(columns, &mut tails);
+    Batch { rows: count as u32, words: join(words, tails) }
 }
 
 #[track_caller]
