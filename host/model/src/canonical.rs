@@ -233,16 +233,20 @@ pub fn canonical_nans(array: &ArrayRef) -> ArrayRef {
 }
 
 fn canonical_64(array: &arrow_array::PrimitiveArray<Float64Type>) -> Option<Float64Array> {
-    let foreign = |value: &f64| value.is_nan() & (value.to_bits() != NAN_64);
-    any(array.values(), foreign).then(|| array.unary(|value| f64::from_bits(bits_64(value))))
+    let foreign = |value: &f64| value.is_nan() && value.to_bits() != NAN_64;
+    any(array.values(), |value| value.is_nan(), foreign)
+        .then(|| array.unary(|value| f64::from_bits(bits_64(value))))
 }
 
 fn canonical_32(array: &arrow_array::PrimitiveArray<Float32Type>) -> Option<Float32Array> {
-    let foreign = |value: &f32| value.is_nan() & (value.to_bits() != NAN_32);
-    any(array.values(), foreign).then(|| array.unary(|value| f32::from_bits(bits_32(value))))
+    let foreign = |value: &f32| value.is_nan() && value.to_bits() != NAN_32;
+    any(array.values(), |value| value.is_nan(), foreign)
+        .then(|| array.unary(|value| f32::from_bits(bits_32(value))))
 }
 
-/// Whether any value is so. It looks at all of them: without a branch in between, several are looked at at once.
-fn any<T>(values: &[T], so: impl Fn(&T) -> bool) -> bool {
-    values.iter().fold(false, |found, value| found | so(value))
+/// Whether any value is so, which only those may be that a cheaper question lets through. That one is asked of many
+/// values without a branch in between, so that the processor takes several at once.
+fn any<T>(values: &[T], may_be: impl Fn(&T) -> bool, is: impl Fn(&T) -> bool) -> bool {
+    let some_may = |values: &[T]| values.iter().fold(false, |found, value| found | may_be(value));
+    values.chunks(256).any(|values| some_may(values) && values.iter().any(&is))
 }

@@ -15,7 +15,7 @@ use trifold_model::ErrorCode;
 use crate::applied::{Applied, Cause, RowFailure, Verdict};
 use crate::budget::Budget;
 use crate::call::{Allowance, Input, Instance, Outcome, Rejection, Stop, Usage, row_message};
-use crate::slab::{AnswerError, check_inputs, decode, encode};
+use crate::slab::{AnswerError, Slab, check_inputs, decode};
 use crate::transform::Transform;
 
 /// The part of a row's limits that a call of several rows may use.
@@ -28,7 +28,6 @@ pub(crate) struct Run<'a> {
     budget: &'a mut Budget,
     /// The instance that calls share, for the publish gate alone; otherwise every call has a fresh one.
     kept: Option<&'a mut Option<Instance>>,
-    words: Vec<u64>,
     pieces: Vec<Piece>,
     failures: Vec<RowFailure>,
 }
@@ -51,8 +50,8 @@ impl<'a> Run<'a> {
         budget: &'a mut Budget,
         kept: Option<&'a mut Option<Instance>>,
     ) -> Self {
-        let (words, pieces, failures) = (Vec::new(), Vec::new(), Vec::new());
-        Run { transform, inputs, budget, kept, words, pieces, failures }
+        let (pieces, failures) = (Vec::new(), Vec::new());
+        Run { transform, inputs, budget, kept, pieces, failures }
     }
 
     pub(crate) fn apply(mut self) -> Applied {
@@ -108,9 +107,9 @@ impl<'a> Run<'a> {
             Ok(instance) => instance,
             Err((stop, usage)) => return (Err(stop), usage),
         };
-        encode(&transform.view().inputs, self.inputs, rows.clone(), &mut self.words);
+        let words = Slab::new(&transform.view().inputs, self.inputs, rows.clone());
         // Batches are chunked far below what 32 bits count.
-        let input = Input { rows: rows.len() as u32, words: &self.words };
+        let input = Input { rows: rows.len() as u32, words };
         let outcome = instance.apply(input);
         let usage = instance.usage();
         if let (Some(kept), Ok(_)) = (&mut self.kept, &outcome) {

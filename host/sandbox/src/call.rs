@@ -13,7 +13,7 @@ use crate::applied::{Cause, Verdict};
 use crate::error::AdmissionError;
 use crate::host::{Host, Refused, SystemMemory};
 use crate::permits::Permit;
-use crate::slab::AnswerError;
+use crate::slab::{AnswerError, Slab};
 use crate::text::truncated;
 
 /// Bytes of the message of a row error or of a failed call that are kept.
@@ -26,7 +26,7 @@ const ANSWER_PER_MEMORY: usize = 2;
 #[component(record)]
 pub(crate) struct Input<'a> {
     pub(crate) rows: u32,
-    pub(crate) words: &'a [u64],
+    pub(crate) words: Slab<'a>,
 }
 
 #[derive(ComponentType, Lift)]

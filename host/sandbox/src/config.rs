@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use trifold_model::RowLimits;
 use wasmtime::{
-    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, RegallocAlgorithm,
+    Config, Enabled, Inlining, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, RegallocAlgorithm,
     WasmBacktraceDetails,
 };
 
@@ -120,6 +120,8 @@ pub(crate) fn engine_config(config: &SandboxConfig) -> Config {
         .wasm_backtrace_max_frames(None)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .generate_address_map(false)
+        // Fuel is kept in a register within a function and goes through memory at every call.
+        .compiler_inlining(Inlining::Yes)
         .cranelift_opt_level(OptLevel::Speed)
         .cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));

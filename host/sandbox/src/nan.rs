@@ -22,7 +22,7 @@ use wasmparser::{
 use operator::{Floats, Site, site};
 
 /// Counts the changes of what a rewritten component computes, or of the fuel that it burns.
-pub const REWRITER: u32 = 1;
+pub const REWRITER: u32 = 2;
 
 /// The features for which the argument is made.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
@@ -211,16 +211,17 @@ impl Code {
         self.free + place as u32
     }
 
-    /// Replaces the NaNs in the value on top of the stack: whatever does not equal itself.
+    /// Replaces the NaNs in the value on top of the stack: whatever does not compare with itself. Processors tell for
+    /// `ge` by one flag and for `eq` by two; for vectors it is the other way round.
     fn make_canonical(&mut self, floats: Floats) {
-        let (ty, nan, equal, choose) = match floats {
+        let (ty, nan, compare, choose) = match floats {
             Floats::F32 => {
                 let nan = f32::from_bits(NAN_32).into();
-                (ValType::F32, Instruction::F32Const(nan), Instruction::F32Eq, Instruction::Select)
+                (ValType::F32, Instruction::F32Const(nan), Instruction::F32Ge, Instruction::Select)
             }
             Floats::F64 => {
                 let nan = f64::from_bits(NAN_64).into();
-                (ValType::F64, Instruction::F64Const(nan), Instruction::F64Eq, Instruction::Select)
+                (ValType::F64, Instruction::F64Const(nan), Instruction::F64Ge, Instruction::Select)
             }
             Floats::F32x4 => {
                 let nans = Instruction::V128Const(i128::from_le_bytes(bytemuck::cast([NAN_32; 4])));
@@ -233,7 +234,7 @@ impl Code {
         };
         let local = self.scratch(ty);
         let (tee, get) = (Instruction::LocalTee(local), Instruction::LocalGet(local));
-        for instruction in [tee, nan, get.clone(), get, equal, choose] {
+        for instruction in [tee, nan, get.clone(), get, compare, choose] {
             instruction.encode(&mut self.body);
         }
     }

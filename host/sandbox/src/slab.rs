@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+mod lower;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -13,7 +14,7 @@ mod vectors;
 use trifold_model::{FieldType, ItemType};
 
 pub(crate) use decode::{AnswerError, decode};
-pub(crate) use encode::{check_inputs, encode};
+pub(crate) use encode::{Slab, check_inputs};
 
 #[cfg(target_endian = "big")]
 compile_error!("the slab's words are copied as they are, which needs a little-endian host");

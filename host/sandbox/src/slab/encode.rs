@@ -1,6 +1,8 @@
 //! From Arrow columns to words.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::{iter, mem};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -9,7 +11,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use trifold_model::canonical::{NAN_32, NAN_64, is_arrow_type};
 use trifold_model::{Field, FieldType, ItemType};
 
-use super::{WORD_BYTES, bitmap_words};
+use super::{WORD_BITS, WORD_BYTES, bitmap_words};
 
 /// Inputs that are not those of the view.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,93 +44,198 @@ pub(crate) fn check_inputs(fields: &[Field], batch: &RecordBatch) -> Result<(), 
     Ok(())
 }
 
-/// Replaces `words` by some rows of a batch that `check_inputs` found right.
-pub(crate) fn encode(fields: &[Field], batch: &RecordBatch, rows: Range<usize>, words: &mut Vec<u64>) {
-    words.clear();
-    // Exact for numbers; what texts and lists need beyond it is added as it comes.
-    words.reserve(rows.len() * fields.len());
-    let whole = rows == (0..batch.num_rows());
-    for (field, column) in fields.iter().zip(batch.columns()) {
-        if whole {
-            push_column(field, column, words);
+/// Some rows of a batch, as words that are not written yet.
+pub(crate) struct Slab<'a> {
+    fields: &'a [Field],
+    columns: Cow<'a, [ArrayRef]>,
+    words: usize,
+}
+
+impl<'a> Slab<'a> {
+    /// Some rows of a batch that `check_inputs` found right.
+    pub(crate) fn new(fields: &'a [Field], batch: &'a RecordBatch, rows: Range<usize>) -> Self {
+        let columns = if rows == (0..batch.num_rows()) {
+            Cow::Borrowed(batch.columns())
         } else {
-            push_column(field, &column.slice(rows.start, rows.len()), words);
+            batch.columns().iter().map(|column| column.slice(rows.start, rows.len())).collect()
+        };
+        let words = fields.iter().zip(columns.iter()).map(|(field, column)| column_words(field, column)).sum();
+        Slab { fields, columns, words }
+    }
+
+    /// The number of words.
+    pub(crate) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// Writes every one of the words, whatever stands there.
+    pub(crate) fn write(&self, words: &mut [u64]) {
+        let mut place = Place(words);
+        for (field, column) in self.fields.iter().zip(self.columns.iter()) {
+            put_column(field, column, &mut place);
+        }
+        debug_assert!(place.0.is_empty(), "the words were counted wrong");
+    }
+}
+
+fn column_words(field: &Field, column: &ArrayRef) -> usize {
+    let rows = column.len();
+    let nulls = some_nulls(column);
+    let validity = if field.nullable { bitmap_words(rows) } else { 0 };
+    validity
+        + match field.ty {
+            FieldType::Bool => bitmap_words(rows),
+            FieldType::Int64 | FieldType::Timestamp | FieldType::Float64 => rows,
+            FieldType::Float32 => padded(rows * size_of::<f32>()),
+            FieldType::Utf8 => {
+                let offsets = column.as_string::<i32>().value_offsets();
+                offset_words(rows) + padded(filled(offsets, nulls))
+            }
+            FieldType::Binary => {
+                let offsets = column.as_binary::<i32>().value_offsets();
+                offset_words(rows) + padded(filled(offsets, nulls))
+            }
+            FieldType::List(item) => {
+                let column = column.as_list::<i32>();
+                let runs = runs(column.value_offsets(), nulls);
+                offset_words(rows) + item_words(item, column.values(), &runs)
+            }
+        }
+}
+
+fn item_words(item: ItemType, values: &ArrayRef, runs: &[Range<usize>]) -> usize {
+    let items = runs.iter().map(Range::len).sum();
+    match item {
+        ItemType::Int64 | ItemType::Float64 => items,
+        ItemType::Float32 => padded(items * size_of::<f32>()),
+        ItemType::Utf8 => {
+            let offsets = values.as_string::<i32>().value_offsets();
+            let bytes = runs.iter().map(|run| span(offsets, run.start, run.end).len()).sum();
+            offset_words(items) + padded(bytes)
         }
     }
 }
 
-fn push_column(field: &Field, column: &ArrayRef, words: &mut Vec<u64>) {
-    let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
+/// The words of so many bytes.
+fn padded(bytes: usize) -> usize {
+    bytes.div_ceil(WORD_BYTES)
+}
+
+fn offset_words(slots: usize) -> usize {
+    padded((slots + 1) * size_of::<i32>())
+}
+
+/// The nulls of a column that has any.
+fn some_nulls(column: &ArrayRef) -> Option<&NullBuffer> {
+    column.nulls().filter(|nulls| nulls.null_count() > 0)
+}
+
+/// How much the slots that are present hold.
+fn filled(offsets: &[i32], nulls: Option<&NullBuffer>) -> usize {
+    match nulls {
+        None => span(offsets, 0, offsets.len() - 1).len(),
+        Some(nulls) => nulls.valid_slices().map(|(from, to)| span(offsets, from, to).len()).sum(),
+    }
+}
+
+/// Where the items of lists that are present stand.
+fn runs(offsets: &[i32], nulls: Option<&NullBuffer>) -> Vec<Range<usize>> {
+    match nulls {
+        None => vec![span(offsets, 0, offsets.len() - 1)],
+        Some(nulls) => nulls.valid_slices().map(|(from, to)| span(offsets, from, to)).collect(),
+    }
+}
+
+/// What is still to be written.
+struct Place<'a>(&'a mut [u64]);
+
+impl<'a> Place<'a> {
+    fn words(&mut self, count: usize) -> &'a mut [u64] {
+        let (here, rest) = mem::take(&mut self.0).split_at_mut(count);
+        self.0 = rest;
+        here
+    }
+
+    /// So many bytes, with zeros behind them up to the next word.
+    fn bytes(&mut self, count: usize) -> &'a mut [u8] {
+        let words = self.words(padded(count));
+        if let Some(last) = words.last_mut() {
+            *last = 0;
+        }
+        &mut bytemuck::cast_slice_mut(words)[..count]
+    }
+}
+
+fn put_column(field: &Field, column: &ArrayRef, place: &mut Place<'_>) {
+    let nulls = some_nulls(column);
     if field.nullable {
-        push_validity(nulls, column.len(), words);
+        put_validity(nulls, column.len(), place);
     }
     match field.ty {
-        FieldType::Bool => push_bits(column.as_boolean().values(), nulls, words),
-        FieldType::Int64 => push_64(column.as_primitive::<Int64Type>().values(), |v| *v as u64, nulls, words),
+        FieldType::Bool => put_bits(column.as_boolean().values(), nulls, place),
+        FieldType::Int64 => put_64(column.as_primitive::<Int64Type>().values(), |v| *v as u64, nulls, place),
         FieldType::Timestamp => {
-            push_64(column.as_primitive::<TimestampMicrosecondType>().values(), |v| *v as u64, nulls, words);
+            put_64(column.as_primitive::<TimestampMicrosecondType>().values(), |v| *v as u64, nulls, place);
         }
-        FieldType::Float64 => push_64(column.as_primitive::<Float64Type>().values(), bits_64, nulls, words),
-        FieldType::Float32 => push_32(column.as_primitive::<Float32Type>().values(), nulls, words),
+        FieldType::Float64 => put_64(column.as_primitive::<Float64Type>().values(), bits_64, nulls, place),
+        FieldType::Float32 => put_32(column.as_primitive::<Float32Type>().values(), nulls, place),
         FieldType::Utf8 => {
             let column = column.as_string::<i32>();
-            push_var(column.value_offsets(), column.value_data(), nulls, words);
+            put_var(column.value_offsets(), column.value_data(), nulls, place);
         }
         FieldType::Binary => {
             let column = column.as_binary::<i32>();
-            push_var(column.value_offsets(), column.value_data(), nulls, words);
+            put_var(column.value_offsets(), column.value_data(), nulls, place);
         }
         FieldType::List(item) => {
             let column = column.as_list::<i32>();
-            push_list(column.value_offsets(), column.values(), item, nulls, words);
+            put_offsets(column.value_offsets(), nulls, place);
+            put_items(item, column.values(), &runs(column.value_offsets(), nulls), place);
         }
     }
 }
 
-fn push_validity(nulls: Option<&NullBuffer>, rows: usize, words: &mut Vec<u64>) {
+fn put_validity(nulls: Option<&NullBuffer>, rows: usize, place: &mut Place<'_>) {
     match nulls {
-        Some(nulls) => push_bits(nulls.inner(), None, words),
+        Some(nulls) => put_bits(nulls.inner(), None, place),
         None => {
-            words.resize(words.len() + rows / 64, u64::MAX);
-            if !rows.is_multiple_of(64) {
-                words.push((1 << (rows % 64)) - 1);
+            let words = place.words(bitmap_words(rows));
+            words.fill(u64::MAX);
+            if let Some(last) = words.last_mut().filter(|_| !rows.is_multiple_of(WORD_BITS)) {
+                *last = (1 << (rows % WORD_BITS)) - 1;
             }
         }
     }
 }
 
 /// A bit under a null is zero.
-fn push_bits(bits: &BooleanBuffer, nulls: Option<&NullBuffer>, words: &mut Vec<u64>) {
-    let count = bitmap_words(bits.len());
+fn put_bits(bits: &BooleanBuffer, nulls: Option<&NullBuffer>, place: &mut Place<'_>) {
+    let words = place.words(bitmap_words(bits.len()));
     let padded = bits.bit_chunks();
-    match nulls {
-        None => words.extend(padded.iter_padded().take(count)),
-        Some(nulls) => {
-            let present = nulls.inner().bit_chunks();
-            let masked = padded.iter_padded().zip(present.iter_padded()).map(|(bit, present)| bit & present);
-            words.extend(masked.take(count));
-        }
+    words.iter_mut().zip(padded.iter_padded()).for_each(|(word, bits)| *word = bits);
+    if let Some(nulls) = nulls {
+        let present = nulls.inner().bit_chunks();
+        words.iter_mut().zip(present.iter_padded()).for_each(|(word, present)| *word &= present);
     }
 }
 
-fn push_64<T>(values: &[T], bits: impl Fn(&T) -> u64, nulls: Option<&NullBuffer>, words: &mut Vec<u64>) {
-    let first = words.len();
-    words.extend(values.iter().map(bits));
+fn put_64<T>(values: &[T], bits: impl Fn(&T) -> u64, nulls: Option<&NullBuffer>, place: &mut Place<'_>) {
+    let words = place.words(values.len());
+    words.iter_mut().zip(values).for_each(|(word, value)| *word = bits(value));
     if let Some(nulls) = nulls {
-        for (row, word) in words[first..].iter_mut().enumerate() {
-            if nulls.is_null(row) {
+        for (word, present) in words.iter_mut().zip(nulls) {
+            if !present {
                 *word = 0;
             }
         }
     }
 }
 
-fn push_32(values: &[f32], nulls: Option<&NullBuffer>, words: &mut Vec<u64>) {
-    let bytes = append(words, size_of_val(values));
+fn put_32(values: &[f32], nulls: Option<&NullBuffer>, place: &mut Place<'_>) {
+    let bytes = place.bytes(size_of_val(values));
     for (row, (value, place)) in values.iter().zip(bytes.as_chunks_mut::<4>().0).enumerate() {
-        if nulls.is_none_or(|nulls| nulls.is_valid(row)) {
-            *place = bits_32(*value).to_le_bytes();
-        }
+        let is_present = nulls.is_none_or(|nulls| nulls.is_valid(row));
+        *place = if is_present { bits_32(*value).to_le_bytes() } else { [0; 4] };
     }
 }
 
@@ -141,115 +248,86 @@ fn bits_32(value: f32) -> u32 {
 }
 
 /// Texts and bytes: offsets from zero, then the data. A null slot is empty.
-fn push_var(offsets: &[i32], data: &[u8], nulls: Option<&NullBuffer>, words: &mut Vec<u64>) {
-    push_offsets(offsets, nulls, words);
+fn put_var(offsets: &[i32], data: &[u8], nulls: Option<&NullBuffer>, place: &mut Place<'_>) {
+    put_offsets(offsets, nulls, place);
+    let mut bytes = place.bytes(filled(offsets, nulls));
     match nulls {
-        None => push_bytes(&data[span(offsets, 0, offsets.len() - 1)], words),
+        None => bytes.copy_from_slice(&data[span(offsets, 0, offsets.len() - 1)]),
         Some(nulls) => {
-            let present = nulls.valid_slices().map(|(from, to)| &data[span(offsets, from, to)]);
-            push_parts(&present.collect::<Vec<_>>(), words);
+            nulls.valid_slices().for_each(|(from, to)| put_part(&data[span(offsets, from, to)], &mut bytes));
         }
     }
 }
 
-fn push_list(
-    offsets: &[i32],
-    values: &ArrayRef,
-    item: ItemType,
-    nulls: Option<&NullBuffer>,
-    words: &mut Vec<u64>,
-) {
-    push_offsets(offsets, nulls, words);
-    // Where the items of lists that are present stand.
-    let runs = match nulls {
-        None => vec![span(offsets, 0, offsets.len() - 1)],
-        Some(nulls) => nulls.valid_slices().map(|(from, to)| span(offsets, from, to)).collect(),
-    };
+fn put_items(item: ItemType, values: &ArrayRef, runs: &[Range<usize>], place: &mut Place<'_>) {
     match item {
         ItemType::Int64 => {
             let values = values.as_primitive::<Int64Type>().values();
-            runs.into_iter().for_each(|run| push_64(&values[run], |v| *v as u64, None, words));
+            runs.iter().for_each(|run| put_64(&values[run.clone()], |v| *v as u64, None, place));
         }
         ItemType::Float64 => {
             let values = values.as_primitive::<Float64Type>().values();
-            runs.into_iter().for_each(|run| push_64(&values[run], bits_64, None, words));
+            runs.iter().for_each(|run| put_64(&values[run.clone()], bits_64, None, place));
         }
         ItemType::Float32 => {
             let values = values.as_primitive::<Float32Type>().values();
-            match runs.as_slice() {
-                [run] => push_32(&values[run.clone()], None, words),
+            match runs {
+                [run] => put_32(&values[run.clone()], None, place),
                 // Two items share a word, so runs are joined first.
                 _ => {
-                    let joined: Vec<f32> = runs.into_iter().flat_map(|run| &values[run]).copied().collect();
-                    push_32(&joined, None, words);
+                    let joined: Vec<f32> = runs.iter().flat_map(|run| &values[run.clone()]).copied().collect();
+                    put_32(&joined, None, place);
                 }
             }
         }
         ItemType::Utf8 => {
             let items = values.as_string::<i32>();
-            let (offsets, data) = (items.value_offsets(), items.value_data());
-            push_text_items(offsets, data, &runs, words);
+            put_text_items(items.value_offsets(), items.value_data(), runs, place);
         }
     }
 }
 
-fn push_text_items(offsets: &[i32], data: &[u8], runs: &[Range<usize>], words: &mut Vec<u64>) {
+fn put_text_items(offsets: &[i32], data: &[u8], runs: &[Range<usize>], place: &mut Place<'_>) {
     let items: usize = runs.iter().map(Range::len).sum();
-    let mut end = 0;
     let lengths = runs.iter().flat_map(|run| run.clone()).map(|item| offsets[item + 1] - offsets[item]);
-    let ends = lengths.map(|length| {
-        end += length;
-        end
+    let ends = lengths.scan(0, |end, length| {
+        *end += length;
+        Some(*end)
     });
-    push_i32s(items + 1, std::iter::once(0).chain(ends), words);
-    let parts: Vec<_> = runs.iter().map(|run| &data[span(offsets, run.start, run.end)]).collect();
-    push_parts(&parts, words);
+    put_i32s(items + 1, iter::once(0).chain(ends), place);
+    let parts = runs.iter().map(|run| &data[span(offsets, run.start, run.end)]);
+    let mut bytes = place.bytes(parts.clone().map(<[u8]>::len).sum());
+    parts.for_each(|part| put_part(part, &mut bytes));
 }
 
-fn push_offsets(offsets: &[i32], nulls: Option<&NullBuffer>, words: &mut Vec<u64>) {
+fn put_offsets(offsets: &[i32], nulls: Option<&NullBuffer>, place: &mut Place<'_>) {
     match nulls {
-        None => push_i32s(offsets.len(), offsets.iter().map(|offset| offset - offsets[0]), words),
+        None => put_i32s(offsets.len(), offsets.iter().map(|offset| offset - offsets[0]), place),
         Some(nulls) => {
-            let mut end = 0;
-            let ends = (0..nulls.len()).map(|row| {
-                if nulls.is_valid(row) {
-                    end += offsets[row + 1] - offsets[row];
-                }
-                end
+            let ends = nulls.iter().zip(offsets.windows(2)).scan(0, |end, (present, pair)| {
+                *end += if present { pair[1] - pair[0] } else { 0 };
+                Some(*end)
             });
-            push_i32s(offsets.len(), std::iter::once(0).chain(ends), words);
+            put_i32s(offsets.len(), iter::once(0).chain(ends), place);
         }
     }
 }
 
-fn push_i32s(count: usize, values: impl Iterator<Item = i32>, words: &mut Vec<u64>) {
-    let bytes = append(words, count * size_of::<i32>());
+fn put_i32s(count: usize, values: impl Iterator<Item = i32>, place: &mut Place<'_>) {
+    let bytes = place.bytes(count * size_of::<i32>());
     for (place, value) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(values) {
         *place = value.to_le_bytes();
     }
 }
 
-fn push_bytes(data: &[u8], words: &mut Vec<u64>) {
-    append(words, data.len()).copy_from_slice(data);
-}
-
-fn push_parts(parts: &[&[u8]], words: &mut Vec<u64>) {
-    let mut place = append(words, parts.iter().map(|part| part.len()).sum());
-    for part in parts {
-        let (here, rest) = place.split_at_mut(part.len());
-        here.copy_from_slice(part);
-        place = rest;
-    }
+/// Fills the front of a place.
+fn put_part(part: &[u8], place: &mut &mut [u8]) {
+    let (here, rest) = mem::take(place).split_at_mut(part.len());
+    here.copy_from_slice(part);
+    *place = rest;
 }
 
 /// Where the bytes or items of some slots stand. Arrow has checked that offsets are ordered and not negative.
 fn span(offsets: &[i32], from: usize, to: usize) -> Range<usize> {
     offsets[from] as usize..offsets[to] as usize
-}
-
-/// Adds zeroed words for `bytes` bytes and returns them as bytes.
-fn append(words: &mut Vec<u64>, bytes: usize) -> &mut [u8] {
-    let first = words.len();
-    words.resize(first + bytes.div_ceil(WORD_BYTES), 0);
-    &mut bytemuck::cast_slice_mut(&mut words[first..])[..bytes]
 }

@@ -1,5 +1,6 @@
 //! Round trips of every type, and answers that are wrong in every way.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -9,7 +10,7 @@ use arrow_schema::Schema;
 use trifold_model::view::arrow_schema;
 use trifold_model::{CanonicalRows, Field, FieldType, ItemType, decode_rows};
 
-use super::{AnswerError, check_inputs, decode, encode};
+use super::{AnswerError, Slab, check_inputs, decode};
 
 /// The generator of Steele, Lea and Flood.
 struct SplitMix(u64);
@@ -40,6 +41,14 @@ fn every_field() -> Vec<Field> {
 fn nullable_schema(fields: &[Field]) -> Schema {
     let fields: Vec<_> = fields.iter().map(|field| Field { nullable: true, ..field.clone() }).collect();
     arrow_schema(&fields).as_ref().clone()
+}
+
+/// The words of some rows, written where something else stood.
+pub(super) fn encode(fields: &[Field], batch: &RecordBatch, rows: Range<usize>) -> Vec<u64> {
+    let slab = Slab::new(fields, batch, rows);
+    let mut words = vec![u64::MAX; slab.words()];
+    slab.write(&mut words);
+    words
 }
 
 /// The canonical bytes of one value.
@@ -120,8 +129,7 @@ fn what_is_written_is_read_back() {
         check_inputs(&fields, &batch).unwrap();
         let from = random.below(rows);
         let to = from + 1 + random.below(rows - from);
-        let mut words = vec![u64::MAX; 3];
-        encode(&fields, &batch, from..to, &mut words);
+        let words = encode(&fields, &batch, from..to);
         let read = read(&fields, to - from, &words, &[]).unwrap();
         assert_eq!(canonical(&read), canonical(&batch.slice(from, to - from)), "rows {from} to {to} of {rows}");
     }
@@ -135,9 +143,7 @@ fn words_do_not_depend_on_what_lies_under_a_null() {
         let nulls = arrow_buffer::NullBuffer::from(vec![true, false]);
         let column = arrow_array::Int64Array::new(vec![1, under].into(), Some(nulls));
         let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(column)]).unwrap();
-        let mut words = Vec::new();
-        encode(&fields, &batch, 0..2, &mut words);
-        words
+        encode(&fields, &batch, 0..2)
     };
     assert_eq!(words(7), [1, 1, 0]);
     assert_eq!(words(7), words(-7));
@@ -148,8 +154,7 @@ fn rejected_rows_are_null_in_every_column() {
     let fields = every_field();
     let mut random = SplitMix(7);
     let batch = random_batch(&fields, 100, &mut random);
-    let mut words = Vec::new();
-    encode(&fields, &batch, 0..100, &mut words);
+    let words = encode(&fields, &batch, 0..100);
     let rejected = [0, 1, 50, 63, 64, 99];
     let read = read(&fields, 100, &words, &rejected).unwrap();
     for column in read.columns() {
@@ -169,8 +174,7 @@ fn no_words_make_the_host_panic() {
         let mut random = SplitMix(seed);
         let rows = 1 + random.below(70);
         let batch = random_batch(&fields, rows, &mut random);
-        let mut words = Vec::new();
-        encode(&fields, &batch, 0..rows, &mut words);
+        let words = encode(&fields, &batch, 0..rows);
         for _ in 0..20 {
             let mut damaged = words.clone();
             match random.below(4) {

@@ -4,7 +4,8 @@ use serde_json::Value;
 use trifold_model::Field;
 use trifold_model::view::arrow_schema;
 
-use super::{check_inputs, decode, encode};
+use super::tests::encode;
+use super::{check_inputs, decode};
 
 #[path = "../../../../tests/contract/values.rs"]
 mod values;
@@ -38,8 +39,7 @@ fn the_host_sends_the_published_words() {
         let fields = values::fields(&case["fields"]);
         let batch = values::batch(&fields, &case["values"].as_array().unwrap().iter().collect::<Vec<_>>());
         check_inputs(&fields, &batch).unwrap();
-        let mut sent = Vec::new();
-        encode(&fields, &batch, 0..rows(&case), &mut sent);
+        let sent = encode(&fields, &batch, 0..rows(&case));
         assert_eq!(sent, words(&case), "{}", case["name"]);
     }
 }
