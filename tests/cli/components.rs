@@ -53,7 +53,7 @@ fn a_component_that_is_too_large() {
     let trifold = empty();
     fs::write(trifold.path("trifold.toml"), "[sandbox]\ncomponent-bytes-max = 100").unwrap();
     fs::write(trifold.path("large.wasm"), describing(|_| {})).unwrap();
-    let parts = ["the component has", "bytes, the most is 100"];
+    let parts = ["component size limit of 100 bytes reached: the component has "];
     trifold.run(["inspect", "large.wasm"]).refused(Exit::Data, &parts);
 }
 

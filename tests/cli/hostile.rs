@@ -72,7 +72,14 @@ fn an_endless_loop_names_the_fuel_limit() {
 #[test]
 fn a_memory_bomb_names_the_memory_limit() {
     let bad = json!({"turns": 0, "bytes": 1_000_000_000});
-    check("burner", bad, json!({"turns": 1, "bytes": 1}), "error", Some(0xFF02), "the limit is 4194304");
+    check(
+        "burner",
+        bad,
+        json!({"turns": 1, "bytes": 1}),
+        "error",
+        Some(0xFF02),
+        "memory limit of 4194304 bytes reached",
+    );
 }
 
 #[test]

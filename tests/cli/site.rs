@@ -11,7 +11,7 @@ use trifold_tests::command::{Ran, Trifold};
 use trifold_tests::flights;
 use trifold_tests::guests::component;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_trifold-under-test");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_trifold-under-test");
 
 /// An empty data directory.
 pub(crate) fn empty() -> Trifold {

@@ -23,6 +23,10 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The word with which the program calls itself to compile one component. It is for nobody else, so the help has none
+/// of it.
+pub const COMPILE_ONE: &str = "compile-one";
+
 const GLOBAL: &str = "Options of every command";
 const EVENTS: &str = "Events";
 

@@ -101,6 +101,10 @@ pub struct SandboxSection {
     pub instances_max: u32,
     /// The largest component, in bytes.
     pub component_bytes_max: usize,
+    /// The processor time that compiling one component may take, in seconds.
+    pub compile_seconds: u64,
+    /// The memory that it may take, in mebibytes.
+    pub compile_memory_mib: u64,
 }
 
 /// Structured logs, written to standard error.
@@ -309,8 +313,14 @@ impl Reader<'_> {
             })
         });
         let sandbox = self.section("sandbox", |r| {
-            let parts = (r.positive("instances-max"), r.positive("component-bytes-max"));
-            Some(SandboxSection { instances_max: parts.0?, component_bytes_max: parts.1? })
+            let sizes = (r.positive("instances-max"), r.positive("component-bytes-max"));
+            let compiler = (r.positive("compile-seconds"), r.positive("compile-memory-mib"));
+            Some(SandboxSection {
+                instances_max: sizes.0?,
+                component_bytes_max: sizes.1?,
+                compile_seconds: compiler.0?,
+                compile_memory_mib: compiler.1?,
+            })
         });
         let log = self.section("log", |r| {
             let parts = (r.text("filter", log_filter), r.one_of("format", &["text", "json"]));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
-use trifold_cli::args::Cli;
+use trifold_cli::args::{COMPILE_ONE, Cli};
 use trifold_cli::exit::Exit;
 use trifold_cli::world::THREAD_STACK_BYTES;
 
@@ -14,6 +14,9 @@ use trifold_cli::world::THREAD_STACK_BYTES;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == COMPILE_ONE) {
+        return trifold_sandbox::compile_one();
+    }
     // Guests may run on this thread, and the system may give the first one less stack than they need.
     let main = std::thread::Builder::new().name("main".to_owned()).stack_size(THREAD_STACK_BYTES).spawn(command);
     main.ok().and_then(|main| main.join().ok()).unwrap_or_else(|| Exit::Internal.into())

@@ -9,12 +9,12 @@ use trifold_eventlog::SourceConfig;
 use trifold_model::{ComponentDigest, ViewName};
 use trifold_pipeline::LiveVersion;
 use trifold_registry::{Registry, RegistryError};
-use trifold_sandbox::{AdmissionError, Sandbox, SandboxConfig, SandboxError, Transform};
+use trifold_sandbox::{AdmissionError, CompileLimits, Compiler, Sandbox, SandboxConfig, SandboxError, Transform};
 use trifold_store::{EmbeddedStore, Holder, StoreError};
 
-use crate::args::{Format, Global, Source};
+use crate::args::{COMPILE_ONE, Format, Global, Source};
 use crate::clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, SandboxSection};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 
 /// The stack of every thread that may run guests.
@@ -110,6 +110,7 @@ impl World {
             cache_dir: Some(self.data("cache")),
             instances_max: section.instances_max,
             component_bytes_max: section.component_bytes_max,
+            compiler: Some(compiler(section)?),
             ..SandboxConfig::default()
         };
         Sandbox::new(config).map_err(|error| {
@@ -180,6 +181,19 @@ impl World {
         let wasm = registry.component(digest).await.map_err(registry_failure)?;
         self.sandbox()?.admit(&wasm).map_err(admission_failure)
     }
+}
+
+/// This program once more, as it calls itself to compile.
+fn compiler(section: &SandboxSection) -> Outcome<Compiler> {
+    // Another file may have taken this one's place since it was started, and compile to code that does not load here.
+    let running = Path::new("/proc/self/exe");
+    let program =
+        if running.exists() { running.to_owned() } else { std::env::current_exe().or_exit(Exit::Internal)? };
+    let limits = CompileLimits {
+        seconds: section.compile_seconds,
+        memory_bytes: section.compile_memory_mib.saturating_mul(1 << 20),
+    };
+    Ok(Compiler { program, arguments: vec![COMPILE_ONE.into()], limits })
 }
 
 /// Splits `view@3`.

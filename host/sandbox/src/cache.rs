@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use trifold_model::ComponentDigest;
 use wasmtime::Engine;
-use wasmtime::component::Component;
 
 use crate::config::Semantics;
 use crate::error::CacheError;
@@ -37,8 +36,8 @@ impl CompileCache {
         Ok(cache)
     }
 
-    /// Loads a component, if there is a sound entry for it.
-    pub(crate) fn load(&self, engine: &Engine, digest: ComponentDigest) -> Option<Component> {
+    /// The code of a component, if there is a sound entry for it.
+    pub(crate) fn load(&self, digest: ComponentDigest) -> Option<Vec<u8>> {
         let path = self.path(digest);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -48,33 +47,16 @@ impl CompileCache {
                 return None;
             }
         };
-        let Some(code) = checked(&bytes) else {
+        let code = checked(&bytes);
+        if code.is_none() {
             tracing::warn!(path = %path.display(), "compile cache entry is damaged; recompiling");
-            return None;
-        };
-        #[expect(
-            unsafe_code,
-            reason = "the bytes were written by this user's Trifold: the directory is private, the name covers \
-                      the component, the engine and our settings, and the hash in front covers every byte"
-        )]
-        let component = unsafe { Component::deserialize(engine, code) };
-        component
-            .inspect_err(|error| {
-                tracing::warn!(path = %path.display(), %error, "compile cache entry does not load; recompiling");
-            })
-            .ok()
+        }
+        code.map(<[u8]>::to_vec)
     }
 
-    /// Keeps a compiled component. A cache that cannot be written to costs time and nothing else.
-    pub(crate) fn store(&self, digest: ComponentDigest, component: &Component) {
-        let code = match component.serialize() {
-            Ok(code) => code,
-            Err(error) => {
-                tracing::warn!(component = %digest, %error, "the compiled component cannot be serialised");
-                return;
-            }
-        };
-        if let Err(error) = self.write(digest, &code) {
+    /// Keeps the code of a component. A cache that cannot be written to costs time and nothing else.
+    pub(crate) fn store(&self, digest: ComponentDigest, code: &[u8]) {
+        if let Err(error) = self.write(digest, code) {
             tracing::warn!(path = %self.directory.display(), %error, "compile cache entry cannot be written");
         }
     }

@@ -12,15 +12,10 @@ use crate::admission::{APPLY, DESCRIBE, DIAGNOSTICS};
 use crate::applied::{Cause, Verdict};
 use crate::error::AdmissionError;
 use crate::host::{Host, Refused, SystemMemory};
+use crate::limits::{MESSAGE_BYTES, OUTPUT_PER_MEMORY, STACK_BYTES};
 use crate::permits::Permit;
 use crate::slab::{AnswerError, Slab};
 use crate::text::truncated;
-
-/// Bytes of the message of a row error or of a failed call that are kept.
-const MESSAGE_BYTES_MAX: usize = 1 << 10;
-/// The host takes answers up to this many times the memory limit: an honest one fits once, and the rest keeps a
-/// guest from naming the same megabytes again and again.
-const ANSWER_PER_MEMORY: usize = 2;
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
@@ -90,6 +85,13 @@ impl Stop {
 pub(crate) struct Allowance {
     pub(crate) fuel: u64,
     pub(crate) memory_bytes: usize,
+}
+
+impl Allowance {
+    /// The bytes that the answer may have.
+    fn output_bytes(self) -> usize {
+        self.memory_bytes.saturating_mul(OUTPUT_PER_MEMORY)
+    }
 }
 
 /// What one call has used.
@@ -191,7 +193,7 @@ impl Instance {
         let apply = unsafe { TypedFunc::<ApplyParams<'_>, ApplyResults>::new_unchecked(func) };
         let (result,) = apply.call(&mut self.store, (input,)).map_err(|error| self.stop(&error))?;
         result.map_err(|failure| {
-            let message = truncated(&failure.message, MESSAGE_BYTES_MAX);
+            let message = truncated(&failure.message, MESSAGE_BYTES);
             Stop::error(ErrorCode::FAILURE, format!("the guest failed: {message}"))
         })
     }
@@ -207,15 +209,15 @@ fn no_export() -> Stop {
 
 /// Shortens what a guest said of a row.
 pub(crate) fn row_message(message: String) -> String {
-    if message.len() <= MESSAGE_BYTES_MAX {
+    if message.len() <= MESSAGE_BYTES {
         return message;
     }
-    truncated(&message, MESSAGE_BYTES_MAX).to_owned()
+    truncated(&message, MESSAGE_BYTES).to_owned()
 }
 
 fn begin(store: &mut Store<Host>, allowance: Allowance) -> wasmtime::Result<()> {
     store.data_mut().begin(allowance.memory_bytes);
-    store.set_hostcall_fuel(allowance.memory_bytes.saturating_mul(ANSWER_PER_MEMORY));
+    store.set_hostcall_fuel(allowance.output_bytes());
     store.set_fuel(allowance.fuel)
 }
 
@@ -224,11 +226,14 @@ fn usage(store: &Store<Host>, allowance: Allowance) -> Usage {
     Usage { fuel: allowance.fuel.saturating_sub(left), memory_bytes: store.data().memory_peak() }
 }
 
+/// How the engine, which keeps the error's type to itself, says that an answer is too large.
+const TOO_MUCH: &str = "too much data";
+
 /// Sorts errors by whether they say something of the row. Whatever the guest alone brought about does.
 fn stop(error: &wasmtime::Error, panic: Option<String>, allowance: Allowance) -> Stop {
     let panicked = panic.map_or_else(String::new, |message| format!("; the guest panicked: {message}"));
     if let Some(refused) = error.downcast_ref::<Refused>() {
-        return Stop::error(ErrorCode::MEMORY, format!("memory limit: {refused}{panicked}"));
+        return Stop::error(ErrorCode::MEMORY, format!("{refused}{panicked}"));
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return Stop::unavailable(Cause::Pool, error.to_string());
@@ -242,13 +247,18 @@ fn stop(error: &wasmtime::Error, panic: Option<String>, allowance: Allowance) ->
         }
         // How deep the native stack goes depends on the machine code, and so on the processor.
         Some(Trap::StackOverflow) => {
-            let message = format!("the guest recursed beyond the native stack{panicked}");
+            let message = format!(
+                "native stack limit of {STACK_BYTES} bytes reached: the guest recursed too deeply{panicked}"
+            );
             Stop::unavailable(Cause::NativeStack, message)
         }
         Some(trap) if panicked.is_empty() => Stop::error(ErrorCode::TRAP, format!("the guest trapped: {trap}")),
         Some(_) => Stop::error(ErrorCode::TRAP, panicked.trim_start_matches("; ").to_owned()),
-        // The rest are answers that the canonical ABI cannot read: pointers out of bounds, texts that are not
-        // UTF-8, more data than the guest has memory.
+        None if error.to_string().starts_with(TOO_MUCH) => Stop::error(
+            ErrorCode::ANSWER,
+            format!("output limit of {} bytes reached{panicked}", allowance.output_bytes()),
+        ),
+        // The rest are answers that the canonical ABI cannot read: pointers out of bounds, texts that are not UTF-8.
         None => Stop::error(ErrorCode::ANSWER, format!("the answer breaks the contract: {error}{panicked}")),
     }
 }

@@ -8,6 +8,8 @@ use wasmtime::{
     WasmBacktraceDetails,
 };
 
+use crate::compile::Compiler;
+use crate::limits::{CORE_INSTANCES, MEMORIES, OUTPUT_PER_MEMORY, STACK_BYTES, TABLE_ELEMENTS, TABLES};
 use crate::nan;
 
 /// What a host may choose. None of it changes a value.
@@ -21,6 +23,8 @@ pub struct SandboxConfig {
     pub component_bytes_max: usize,
     /// The most rows of one call.
     pub batch_rows_max: usize,
+    /// What compiles components; `None` compiles in this process, without a limit.
+    pub compiler: Option<Compiler>,
 }
 
 impl Default for SandboxConfig {
@@ -30,7 +34,13 @@ impl Default for SandboxConfig {
     /// - `batch_rows_max` 4096: the cost of a call is below 1 % of the rows' from there on, and ten columns of
     ///   it stay within the second-level cache.
     fn default() -> Self {
-        SandboxConfig { cache_dir: None, instances_max: 64, component_bytes_max: 32 << 20, batch_rows_max: 4096 }
+        SandboxConfig {
+            cache_dir: None,
+            instances_max: 64,
+            component_bytes_max: 32 << 20,
+            batch_rows_max: 4096,
+            compiler: None,
+        }
     }
 }
 
@@ -38,19 +48,6 @@ impl Default for SandboxConfig {
 /// a time, and a few gates may run at once.
 pub(crate) const WARM_INSTANCES_MAX: u32 = 8;
 
-/// The native stack of a guest. Callers have threads of at least 2 MiB (tokio's and std's default), of which
-/// the host's frames keep the other half. Rust guests have a stack of their own in linear memory, whose overflow
-/// is a trap like any other; only recursion that never touches it comes here.
-const WASM_STACK_BYTES: usize = 1 << 20;
-/// The core modules of one component: the transform, and the two small ones with which `wit-component` connects
-/// the import. Eight leaves room for other tool chains.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
-/// One memory, so that the limit of a row is the limit of that memory.
-const MEMORIES_PER_COMPONENT: u32 = 1;
-/// The transform's function table and the one of the import.
-const TABLES_PER_COMPONENT: u32 = 4;
-/// Function pointers of a module: a debug build of a large crate has some ten thousand.
-pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Address space of a memory: the whole of what 32 bits reach, so that compiled code needs no bounds checks.
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 /// Dirty memory that is zeroed by hand between calls instead of given back, which saves the page faults of the
@@ -70,13 +67,17 @@ pub fn fuel_counted_by() -> String {
     format!("{ENGINE} after rewriter {}", nan::REWRITER)
 }
 
-/// The settings that decide what compiled code does.
+/// The settings and limits that decide what a row comes to.
 #[derive(Debug)]
 pub(crate) struct Semantics {
     relaxed_simd: bool,
     fuel: bool,
     wasm_stack_bytes: usize,
     memory_reservation_bytes: u64,
+    #[expect(dead_code, reason = "read where the settings are named")]
+    table_elements: usize,
+    #[expect(dead_code, reason = "read where the settings are named")]
+    output_per_memory: usize,
 }
 
 impl Semantics {
@@ -85,8 +86,10 @@ impl Semantics {
         // Relaxed instructions may differ between processors by definition.
         relaxed_simd: false,
         fuel: true,
-        wasm_stack_bytes: WASM_STACK_BYTES,
+        wasm_stack_bytes: STACK_BYTES,
         memory_reservation_bytes: MEMORY_RESERVATION_BYTES,
+        table_elements: TABLE_ELEMENTS,
+        output_per_memory: OUTPUT_PER_MEMORY,
     };
 
     /// What decides a row's value and verdict beside the component. It is part of the compile cache's key, as the engine
@@ -98,6 +101,13 @@ impl Semantics {
 
 /// The engine's configuration.
 pub(crate) fn engine_config(config: &SandboxConfig) -> Config {
+    let mut engine = compiler_config();
+    engine.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
+    engine
+}
+
+/// The same for an engine that runs nothing.
+pub(crate) fn compiler_config() -> Config {
     let semantics = Semantics::CURRENT;
     let mut engine = Config::new();
     engine
@@ -123,8 +133,7 @@ pub(crate) fn engine_config(config: &SandboxConfig) -> Config {
         // Fuel is kept in a register within a function and goes through memory at every call.
         .compiler_inlining(Inlining::Yes)
         .cranelift_opt_level(OptLevel::Speed)
-        .cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config)));
+        .cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking);
     engine
 }
 
@@ -132,15 +141,15 @@ fn pool(config: &SandboxConfig) -> PoolingAllocationConfig {
     let instances = config.instances_max.saturating_add(WARM_INSTANCES_MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
-        .total_memories(instances.saturating_mul(MEMORIES_PER_COMPONENT))
-        .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
-        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
-        .max_memories_per_component(MEMORIES_PER_COMPONENT)
-        .max_tables_per_component(TABLES_PER_COMPONENT)
-        .max_tables_per_module(TABLES_PER_COMPONENT)
-        .max_memories_per_module(MEMORIES_PER_COMPONENT)
-        .table_elements(TABLE_ELEMENTS_MAX)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
+        .total_memories(instances.saturating_mul(MEMORIES))
+        .total_tables(instances.saturating_mul(TABLES))
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_tables_per_module(TABLES)
+        .max_memories_per_module(MEMORIES)
+        .table_elements(TABLE_ELEMENTS)
         .max_memory_size(memory_bytes_max())
         // Slots of components that are no longer called are reused before fresh ones.
         .max_unused_warm_slots(instances)

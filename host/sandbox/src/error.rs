@@ -44,7 +44,7 @@ pub enum CacheError {
 #[derive(Debug, thiserror::Error)]
 pub enum AdmissionError {
     /// Larger than the sandbox takes.
-    #[error("the component has {bytes} bytes, the most is {max}")]
+    #[error("component size limit of {max} bytes reached: the component has {bytes}")]
     TooLarge {
         /// Its size.
         bytes: usize,
@@ -119,6 +119,28 @@ pub enum AdmissionError {
         /// The component.
         digest: ComponentDigest,
         /// What the compiler said.
+        message: String,
+    },
+    /// The engine would take more than it may to compile it.
+    #[error(
+        "component {}: {limit} limit of {value} reached; make the component's functions smaller, or raise the \
+         limit in the host's configuration",
+        digest.short()
+    )]
+    CompileLimit {
+        /// The component.
+        digest: ComponentDigest,
+        /// The limit's name.
+        limit: &'static str,
+        /// The limit's value.
+        value: String,
+    },
+    /// Nothing is known of the component, because the program that compiles failed.
+    #[error("component {}: it was not compiled: {message}", digest.short())]
+    Compiler {
+        /// The component.
+        digest: ComponentDigest,
+        /// What happened.
         message: String,
     },
     /// `describe` trapped or exceeded its limits.

@@ -7,15 +7,8 @@ use wasmtime::component::{ComponentType, Lift, Linker, WasmStr};
 use wasmtime::{Engine, ResourceLimiter, StoreContextMut};
 
 use crate::admission::DIAGNOSTICS;
-use crate::config::TABLE_ELEMENTS_MAX;
+use crate::limits::{LINE_BYTES, LOG_BYTES, LOG_LINES, TABLE_ELEMENTS};
 use crate::text::truncated;
-
-/// Log lines of one call that reach the host's log.
-const LOG_LINES_MAX: u32 = 16;
-/// Bytes of log lines of one call; the line that goes over is the last one.
-const LOG_BYTES_MAX: usize = 16 << 10;
-/// Bytes of one log line, or of a panic's message, that are kept.
-const LINE_BYTES_MAX: usize = 4 << 10;
 
 /// The state of a store.
 pub(crate) struct Host {
@@ -24,12 +17,14 @@ pub(crate) struct Host {
     memory_peak: usize,
     log_lines: u32,
     log_bytes: usize,
+    /// Whether it has been told that lines are dropped.
+    log_is_full: bool,
     panic: Option<String>,
 }
 
 impl Host {
     pub(crate) fn new(view: Arc<str>) -> Self {
-        Host { view, memory_limit: 0, memory_peak: 0, log_lines: 0, log_bytes: 0, panic: None }
+        Host { view, memory_limit: 0, memory_peak: 0, log_lines: 0, log_bytes: 0, log_is_full: false, panic: None }
     }
 
     /// Sets the limit of the next call and forgets what the last one said.
@@ -37,6 +32,7 @@ impl Host {
         self.memory_limit = memory_limit;
         self.log_lines = 0;
         self.log_bytes = 0;
+        self.log_is_full = false;
         self.panic = None;
     }
 
@@ -53,15 +49,17 @@ impl Host {
 /// The guest asked for more than its limit.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// `bytes of memory` or `table elements`.
+    /// The limit's name.
     pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
     pub(crate) desired: usize,
     pub(crate) limit: usize,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the guest asked for {} {}, the limit is {}", self.desired, self.what, self.limit)
+        let Refused { what, unit, desired, limit } = self;
+        write!(f, "{what} limit of {limit} {unit} reached: the guest asked for {desired}")
     }
 }
 
@@ -77,7 +75,7 @@ impl ResourceLimiter for Host {
     fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let limit = maximum.map_or(self.memory_limit, |maximum| maximum.min(self.memory_limit));
         if desired > limit {
-            return Err(Refused { what: "bytes of memory", desired, limit }.into());
+            return Err(Refused { what: "memory", unit: "bytes", desired, limit }.into());
         }
         self.memory_peak = self.memory_peak.max(desired);
         Ok(true)
@@ -88,9 +86,9 @@ impl ResourceLimiter for Host {
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let limit = maximum.map_or(TABLE_ELEMENTS_MAX, |maximum| maximum.min(TABLE_ELEMENTS_MAX));
+        let limit = maximum.map_or(TABLE_ELEMENTS, |maximum| maximum.min(TABLE_ELEMENTS));
         if desired > limit {
-            return Err(Refused { what: "table elements", desired, limit }.into());
+            return Err(Refused { what: "table", unit: "elements", desired, limit }.into());
         }
         Ok(true)
     }
@@ -128,15 +126,21 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
 // it, and so on the neighbours of a row.
 
 fn log(mut store: StoreContextMut<'_, Host>, (level, message): (Level, WasmStr)) -> wasmtime::Result<()> {
-    let host = store.data();
-    if host.log_lines >= LOG_LINES_MAX || host.log_bytes >= LOG_BYTES_MAX {
+    let host = store.data_mut();
+    if host.log_lines >= LOG_LINES || host.log_bytes >= LOG_BYTES {
+        if !std::mem::replace(&mut host.log_is_full, true) {
+            let note = format!(
+                "log limit of {LOG_LINES} lines or {LOG_BYTES} bytes of one call reached: the rest is dropped"
+            );
+            emit(level, &host.view, &note);
+        }
         return Ok(());
     }
     // Counted before it is read: to find that a message is not UTF-8 costs as much as to log it.
     store.data_mut().log_lines += 1;
     let Ok(message) = message.to_str(&store) else { return Ok(()) };
     let bytes = message.len();
-    emit(level, &store.data().view, truncated(&message, LINE_BYTES_MAX));
+    emit(level, &store.data().view, truncated(&message, LINE_BYTES));
     let host = store.data_mut();
     host.log_bytes = host.log_bytes.saturating_add(bytes);
     Ok(())
@@ -156,7 +160,7 @@ fn panic(mut store: StoreContextMut<'_, Host>, (message,): (WasmStr,)) -> wasmti
         return Ok(());
     }
     let message = match message.to_str(&store) {
-        Ok(message) => truncated(&message, LINE_BYTES_MAX).to_owned(),
+        Ok(message) => truncated(&message, LINE_BYTES).to_owned(),
         Err(_) => "(a message that is not UTF-8)".to_owned(),
     };
     store.data_mut().panic = Some(message);

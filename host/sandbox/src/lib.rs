@@ -5,7 +5,7 @@
 //! verdict does not depend on the batch in which it was computed: see [`Transform::apply`].
 //!
 //! Reading order: `config` (the engine), `sandbox`, `admission` and [`nan`] (how a component gets in), `describe` (what
-//! it says of itself), `cache`, `transform`, `apply` (batches to calls), `call` and `host` (one call), `slab`
+//! it says of itself), `compile`, `cache`, `transform`, `apply` (batches to calls), `call` and `host` (one call), `slab`
 //! (what crosses).
 
 mod admission;
@@ -14,10 +14,12 @@ mod apply;
 mod budget;
 mod cache;
 mod call;
+mod compile;
 mod config;
 mod describe;
 mod error;
 mod host;
+mod limits;
 pub mod nan;
 mod pace;
 mod permits;
@@ -28,7 +30,9 @@ mod transform;
 
 pub use applied::{Applied, Cause, RowFailure, Verdict};
 pub use budget::Budget;
+pub use compile::{CompileLimits, Compiler, compile_one};
 pub use config::{SandboxConfig, fuel_counted_by};
 pub use error::{AdmissionError, CacheError, SandboxError, Unavailable};
 pub use sandbox::Sandbox;
+pub use slab::Slab;
 pub use transform::{Transform, WarmInstance};

@@ -10,18 +10,15 @@ use crate::admission;
 use crate::applied::Verdict;
 use crate::cache::CompileCache;
 use crate::call::{Allowance, Code, Instance, Stop};
+use crate::compile::CompileError;
 use crate::config::{self, SandboxConfig, WARM_INSTANCES_MAX};
 use crate::describe;
 use crate::error::{AdmissionError, SandboxError};
 use crate::host::{self, Host};
+use crate::limits::{DESCRIBE_FUEL, DESCRIPTION_BYTES};
 use crate::nan;
 use crate::permits::Permits;
 use crate::transform::{Admitted, Transform};
-
-/// Fuel for `describe`: what one row gets by default, some hundred times what the largest view needs.
-const DESCRIBE_FUEL: u64 = 20_000_000;
-/// The longest description, in bytes: 2,048 documented fields take a quarter of it.
-const DESCRIPTION_BYTES_MAX: usize = 1 << 20;
 
 /// Compiles and runs transforms. One engine for all of them; cheap to clone.
 #[derive(Clone)]
@@ -59,9 +56,9 @@ impl Sandbox {
         let shared = &self.0;
         admission::check(wasm, shared.config.component_bytes_max)?;
         let digest = ComponentDigest::of(wasm);
-        let component = shared.compile(digest, wasm)?;
+        let [component, copy] = shared.components(digest, wasm)?;
         let few_rows = Code::link(&shared.linker, &component)?;
-        let many_rows = Code::link(&shared.linker, &shared.copy(digest, &component)?)?;
+        let many_rows = Code::link(&shared.linker, &copy)?;
         let Described { description, memory_initial } = shared.describe(digest, &few_rows)?;
         let view = describe::parse(digest, &description)?;
         check_memory(&view, memory_initial)?;
@@ -76,27 +73,49 @@ struct Described {
 }
 
 impl Shared {
-    fn compile(&self, digest: ComponentDigest, wasm: &[u8]) -> Result<Component, AdmissionError> {
-        if let Some(component) = self.cache.as_ref().and_then(|cache| cache.load(&self.engine, digest)) {
-            return Ok(component);
+    /// A component's code, loaded twice: the pool tells one from the other.
+    fn components(&self, digest: ComponentDigest, wasm: &[u8]) -> Result<[Component; 2], AdmissionError> {
+        if let Some(code) = self.cache.as_ref().and_then(|cache| cache.load(digest)) {
+            match self.load(&code) {
+                Ok(components) => return Ok(components),
+                Err(error) => {
+                    tracing::warn!(component = %digest, "the cached code does not load; recompiling: {error:#}")
+                }
+            }
         }
-        validate(wasm)?;
-        let rewritten = nan::rewrite_component(wasm)?;
-        let component = Component::from_binary(&self.engine, &rewritten)
-            .map_err(|error| AdmissionError::Compile { digest, message: format!("{error:#}") })?;
+        let code = self.compile(digest, wasm)?;
         if let Some(cache) = &self.cache {
-            cache.store(digest, &component);
+            cache.store(digest, &code);
         }
-        Ok(component)
+        self.load(&code).map_err(|error| AdmissionError::Compile { digest, message: format!("{error:#}") })
     }
 
-    /// The same code once more, which the pool tells from the first.
-    fn copy(&self, digest: ComponentDigest, component: &Component) -> Result<Component, AdmissionError> {
-        let failed = |error: wasmtime::Error| AdmissionError::Compile { digest, message: format!("{error:#}") };
-        let code = component.serialize().map_err(failed)?;
-        #[expect(unsafe_code, reason = "the bytes were serialised by this engine in the line above")]
-        let copy = unsafe { Component::deserialize(&self.engine, code) };
-        copy.map_err(failed)
+    fn load(&self, code: &[u8]) -> wasmtime::Result<[Component; 2]> {
+        #[expect(
+            unsafe_code,
+            reason = "the code comes from this engine, from a compiler that the host's owner named, or from a cache \
+                      whose directory is private, whose names cover the component, the engine and our settings, and \
+                      whose hashes cover every byte"
+        )]
+        let load = || unsafe { Component::deserialize(&self.engine, code) };
+        Ok([load()?, load()?])
+    }
+
+    fn compile(&self, digest: ComponentDigest, wasm: &[u8]) -> Result<Vec<u8>, AdmissionError> {
+        validate(wasm)?;
+        let rewritten = nan::rewrite_component(wasm)?;
+        let code = match &self.config.compiler {
+            Some(compiler) => compiler.compile(&rewritten),
+            None => {
+                let code = self.engine.precompile_component(&rewritten);
+                code.map_err(|error| CompileError::Refused(format!("{error:#}")))
+            }
+        };
+        code.map_err(|error| match error {
+            CompileError::Refused(message) => AdmissionError::Compile { digest, message },
+            CompileError::Limit(limit, value) => AdmissionError::CompileLimit { digest, limit, value },
+            CompileError::Broken(message) => AdmissionError::Compiler { digest, message },
+        })
     }
 
     /// Calls `describe` in a fresh instance, with what one row may have at most.
@@ -113,8 +132,9 @@ impl Shared {
             message: format!("{error:#}"),
         })?;
         let description = instance.describe().map_err(failed)?;
-        if description.len() > DESCRIPTION_BYTES_MAX {
-            let message = format!("it has {} bytes, the most is {DESCRIPTION_BYTES_MAX}", description.len());
+        if description.len() > DESCRIPTION_BYTES {
+            let message =
+                format!("description limit of {DESCRIPTION_BYTES} bytes reached: it has {}", description.len());
             return Err(AdmissionError::DescribeText { digest, message });
         }
         Ok(Described { description, memory_initial })

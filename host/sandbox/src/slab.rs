@@ -14,7 +14,8 @@ mod vectors;
 use trifold_model::{FieldType, ItemType};
 
 pub(crate) use decode::{AnswerError, decode};
-pub(crate) use encode::{Slab, check_inputs};
+pub use encode::Slab;
+pub(crate) use encode::check_inputs;
 
 #[cfg(target_endian = "big")]
 compile_error!("the slab's words are copied as they are, which needs a little-endian host");

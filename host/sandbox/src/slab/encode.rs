@@ -44,16 +44,20 @@ pub(crate) fn check_inputs(fields: &[Field], batch: &RecordBatch) -> Result<(), 
     Ok(())
 }
 
-/// Some rows of a batch, as words that are not written yet.
-pub(crate) struct Slab<'a> {
+/// Some rows of a batch, as words that are not written yet: what a guest gets (`wit/README.md`).
+pub struct Slab<'a> {
     fields: &'a [Field],
     columns: Cow<'a, [ArrayRef]>,
     words: usize,
 }
 
 impl<'a> Slab<'a> {
-    /// Some rows of a batch that `check_inputs` found right.
-    pub(crate) fn new(fields: &'a [Field], batch: &'a RecordBatch, rows: Range<usize>) -> Self {
+    /// Some rows of a batch that has the columns of these fields.
+    ///
+    /// # Panics
+    ///
+    /// If it has columns of other types.
+    pub fn new(fields: &'a [Field], batch: &'a RecordBatch, rows: Range<usize>) -> Self {
         let columns = if rows == (0..batch.num_rows()) {
             Cow::Borrowed(batch.columns())
         } else {
@@ -64,17 +68,21 @@ impl<'a> Slab<'a> {
     }
 
     /// The number of words.
-    pub(crate) fn words(&self) -> usize {
+    pub fn words(&self) -> usize {
         self.words
     }
 
     /// Writes every one of the words, whatever stands there.
-    pub(crate) fn write(&self, words: &mut [u64]) {
+    ///
+    /// # Panics
+    ///
+    /// If the place has another number of words.
+    pub fn write(&self, words: &mut [u64]) {
         let mut place = Place(words);
         for (field, column) in self.fields.iter().zip(self.columns.iter()) {
             put_column(field, column, &mut place);
         }
-        debug_assert!(place.0.is_empty(), "the words were counted wrong");
+        assert!(place.0.is_empty(), "the words were counted wrong");
     }
 }
 

@@ -77,7 +77,7 @@ fn damaged_components_are_refused_or_work() {
 fn a_component_beyond_the_size_limit_is_refused_unread() {
     let config = SandboxConfig { component_bytes_max: 100, instances_max: 1, ..SandboxConfig::default() };
     let error = Sandbox::new(config).unwrap().admit(&[0; 101]).unwrap_err();
-    check(&error, &["101 bytes", "the most is 100"]);
+    check(&error, &["component size limit of 100 bytes reached", "has 101"]);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn describe_is_held_to_limits() {
     check(&refused(&with(far).unwrap()), &["calling describe failed", "out of bounds"]);
     let long = "(drop (memory.grow (i32.const 40))) (i32.store (i32.const 16) (i32.const 65536))
         (i32.store (i32.const 20) (i32.const 2000000)) (return (i32.const 16))";
-    check(&refused(&with(long).unwrap()), &["2000000 bytes, the most is 1048576"]);
+    check(&refused(&with(long).unwrap()), &["description limit of 1048576 bytes reached: it has 2000000"]);
 }
 
 #[test]
