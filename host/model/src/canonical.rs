@@ -211,25 +211,21 @@ fn bits_32(value: f32) -> u32 {
 
 /// The same column with every NaN in its canonical form. Columns without floats, and float columns without
 /// NaNs of another form, are returned as they are.
-pub fn canonical_nans(array: &ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Float64 => {
-            canonical_64(array.as_primitive()).map_or_else(|| array.clone(), |a| Arc::new(a) as ArrayRef)
-        }
-        DataType::Float32 => {
-            canonical_32(array.as_primitive()).map_or_else(|| array.clone(), |a| Arc::new(a) as ArrayRef)
-        }
+pub fn canonical_nans(array: ArrayRef) -> ArrayRef {
+    let changed: Option<ArrayRef> = match array.data_type() {
+        DataType::Float64 => canonical_64(array.as_primitive()).map(|array| Arc::new(array) as ArrayRef),
+        DataType::Float32 => canonical_32(array.as_primitive()).map(|array| Arc::new(array) as ArrayRef),
         DataType::List(field) => {
             let list = array.as_list::<i32>();
-            let items = canonical_nans(list.values());
-            if Arc::ptr_eq(&items, list.values()) {
-                return array.clone();
-            }
-            let (_, offsets, _, nulls) = list.clone().into_parts();
-            Arc::new(ListArray::new(field.clone(), offsets, items, nulls))
+            let items = canonical_nans(list.values().clone());
+            (!Arc::ptr_eq(&items, list.values())).then(|| {
+                let (_, offsets, _, nulls) = list.clone().into_parts();
+                Arc::new(ListArray::new(field.clone(), offsets, items, nulls)) as ArrayRef
+            })
         }
-        _ => array.clone(),
-    }
+        _ => None,
+    };
+    changed.unwrap_or(array)
 }
 
 fn canonical_64(array: &arrow_array::PrimitiveArray<Float64Type>) -> Option<Float64Array> {

@@ -29,7 +29,7 @@ pub(crate) fn convert(array: &ArrayRef, ty: FieldType) -> Result<Converted, Unco
 
 /// A column that has the contract's type already.
 pub(super) fn same(array: &ArrayRef) -> Result<Converted, Unconvertible> {
-    Ok(Converted::good(nulls::cleared(&canonical_nans(array))?))
+    Ok(Converted::good(nulls::cleared(&canonical_nans(array.clone()))?))
 }
 
 /// The contract type of a list's items.

@@ -231,7 +231,7 @@ fn every_nan_becomes_the_canonical_one() {
     for (source, ty) in sources {
         let events = decoded(&columns(vec![("x", source)]), &view(vec![field("x", ty, false)])).unwrap();
         let array = events.inputs.column_by_name("x").unwrap();
-        assert_eq!(&trifold_model::canonical_nans(array).to_data(), &array.to_data());
+        assert_eq!(&trifold_model::canonical_nans(array.clone()).to_data(), &array.to_data());
         let bits = match ty {
             FieldType::Float32 => u64::from(cast::as_primitive_array::<Float32Type>(array).value(0).to_bits()),
             FieldType::Float64 => cast::as_primitive_array::<Float64Type>(array).value(0).to_bits(),

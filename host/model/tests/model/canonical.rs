@@ -115,13 +115,13 @@ fn nans_become_canonical_and_nothing_else_changes() {
         Some(-0.0),
         Some(f64::NEG_INFINITY),
     ]));
-    let clean = canonical_nans(&doubles);
+    let clean = canonical_nans(doubles.clone());
     let bits: Vec<_> = clean.as_primitive::<Float64Type>().iter().map(|value| value.map(f64::to_bits)).collect();
     assert_eq!(bits, [Some(NAN_64), None, Some(1 << 63), Some(f64::NEG_INFINITY.to_bits())]);
 
     let items = Float32Array::from(vec![f32::from_bits(0x7f80_0001), 1.0, f32::from_bits(0xffc0_0000)]);
     let lists: ArrayRef = Arc::new(list_of_lengths(Arc::new(items), [2, 0, 1]));
-    let clean = canonical_nans(&lists.slice(1, 2));
+    let clean = canonical_nans(lists.slice(1, 2));
     assert_eq!(clean.len(), 2);
     let last = clean.as_list::<i32>().value(1);
     assert_eq!(last.as_primitive::<Float32Type>().value(0).to_bits(), NAN_32);

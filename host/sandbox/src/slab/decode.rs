@@ -126,7 +126,7 @@ impl Column<'_> {
     ) -> Result<ArrayRef, AnswerError> {
         if let Some(bytes) = value_bytes(ty) {
             let values = self.take("values", self.rows * bytes, cursor)?;
-            return Ok(canonical_nans(&fixed(ty, arrow, values, self.rows, nulls)));
+            return Ok(fixed(ty, arrow, values, nulls));
         }
         match ty {
             FieldType::Utf8 => {
@@ -237,8 +237,7 @@ impl Column<'_> {
             if let Some(runs) = runs {
                 values = pick(&values, runs, bytes);
             }
-            let count = values.len() / bytes;
-            return Ok(canonical_nans(&fixed(ty, &item.to_arrow(), values, count, None)));
+            return Ok(fixed(ty, &item.to_arrow(), values, None));
         }
         let (mut offsets, mut data) = self.var(items, "item offsets", None, cursor)?;
         if let Some(runs) = runs {
@@ -268,28 +267,27 @@ fn all_present(words: &[u64], rows: usize) -> bool {
     whole.iter().all(|word| *word == u64::MAX) && rest.iter().all(|word| word & mask == mask)
 }
 
-fn fixed(ty: FieldType, arrow: &DataType, values: Buffer, count: usize, nulls: Option<NullBuffer>) -> ArrayRef {
+fn fixed(ty: FieldType, arrow: &DataType, values: Buffer, nulls: Option<NullBuffer>) -> ArrayRef {
     match ty {
-        FieldType::Float64 => primitive::<Float64Type>(values, count, nulls, arrow),
-        FieldType::Float32 => primitive::<Float32Type>(values, count, nulls, arrow),
-        FieldType::Timestamp => primitive::<TimestampMicrosecondType>(values, count, nulls, arrow),
-        _ => primitive::<Int64Type>(values, count, nulls, arrow),
+        FieldType::Float64 => canonical_nans(Arc::new(primitive::<Float64Type>(values, nulls))),
+        FieldType::Float32 => canonical_nans(Arc::new(primitive::<Float32Type>(values, nulls))),
+        // The type that stands for all timestamps has no time zone.
+        FieldType::Timestamp => {
+            let array = primitive::<TimestampMicrosecondType>(values, nulls);
+            Arc::new(array.with_data_type(arrow.clone()))
+        }
+        _ => Arc::new(primitive::<Int64Type>(values, nulls)),
     }
 }
 
 /// What a guest leaves under a null becomes zero.
-fn primitive<T: ArrowPrimitiveType>(
-    values: Buffer,
-    count: usize,
-    nulls: Option<NullBuffer>,
-    arrow: &DataType,
-) -> ArrayRef {
-    let mut values = ScalarBuffer::<T::Native>::new(values, 0, count);
+fn primitive<T: ArrowPrimitiveType>(values: Buffer, nulls: Option<NullBuffer>) -> PrimitiveArray<T> {
+    let mut values = ScalarBuffer::<T::Native>::from(values);
     if let Some(nulls) = &nulls {
         let zero = T::Native::default();
         values = values.iter().zip(nulls).map(|(value, present)| if present { *value } else { zero }).collect();
     }
-    Arc::new(PrimitiveArray::<T>::new(values, nulls).with_data_type(arrow.clone()))
+    PrimitiveArray::new(values, nulls)
 }
 
 fn item_field(arrow: &DataType, item: ItemType) -> FieldRef {
