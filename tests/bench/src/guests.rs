@@ -24,6 +24,8 @@ impl Guest {
     pub(crate) const NUMERIC: Guest = Guest { path: "tests/bench/guests/numeric", features: &[] };
     /// Three texts in, two and a hash out.
     pub(crate) const TEXT: Guest = Guest { path: "tests/bench/guests/text", features: &[] };
+    /// Fifty columns in, fifty out.
+    pub(crate) const WIDE: Guest = Guest { path: "tests/bench/guests/wide", features: &[] };
     /// The example's view of flights, whose second version has ten features.
     pub(crate) const FLIGHT_PROFILE: Guest = Guest { path: "examples/flights/flight-profile", features: &["v2"] };
 }

@@ -2,11 +2,13 @@
 //! the same work without them.
 //!
 //! Reading order: `catalog` (what is measured against what), `measure` (medians in turns), then `sandbox`,
-//! `backfill` and `online`; `guests` builds the components and `random` makes the data from a seed.
+//! `flags`, `backfill` and `online`; `guests` builds the components and `random` makes the data from a seed.
 
 mod backfill;
 mod catalog;
+mod flags;
 mod guests;
+mod instructions;
 mod measure;
 mod online;
 mod random;
@@ -38,6 +40,12 @@ struct Arguments {
     /// Say what there is to measure, and stop.
     #[arg(long)]
     list: bool,
+    /// Count instructions instead of time, and compare them with the committed table; needs valgrind.
+    #[arg(long)]
+    instructions: bool,
+    /// One case in a process of its own, whose instructions are counted.
+    #[arg(long, hide = true, value_name = "JSON")]
+    instructions_child: Option<String>,
     /// One backfill in a process of its own, whose memory is measured.
     #[arg(long, hide = true, value_name = "JSON")]
     backfill_child: Option<String>,
@@ -48,6 +56,9 @@ fn main() -> anyhow::Result<()> {
     if let Some(json) = &arguments.backfill_child {
         return backfill::memory::child(json);
     }
+    if let Some(json) = &arguments.instructions_child {
+        return instructions::child(json);
+    }
     if arguments.list {
         return say(&catalog::list());
     }
@@ -57,9 +68,13 @@ fn main() -> anyhow::Result<()> {
     if !CATALOG.iter().any(|measured| wanted(measured.name)) {
         anyhow::bail!("nothing to measure has a name like that; `--list` names everything");
     }
+    if arguments.instructions {
+        return say(&instructions::run(&wanted)?);
+    }
     let mut entries = Vec::new();
     for (names, run) in [
         (sandbox::NAMES, sandbox::run as catalog::Run),
+        (flags::NAMES, flags::run),
         (online::NAMES, online::run),
         (backfill::NAMES, backfill::run),
     ] {

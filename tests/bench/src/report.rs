@@ -55,7 +55,7 @@ pub(crate) fn table(entries: &[Entry]) -> String {
 fn row(entry: &Entry) -> [String; 6] {
     let goal = catalog::find(entry.name).and_then(|measured| measured.goal);
     let goal = goal.map_or_else(String::new, |goal| {
-        let verdict = if goal.is_met(entry.ratio) { "met" } else { "MISSED" };
+        let verdict = if goal.is_met(entry) { "met" } else { "MISSED" };
         format!("{goal} {verdict}")
     });
     [
@@ -86,11 +86,13 @@ mod tests {
         let entries = [
             Entry::new("online.lookup", 7_000.0, 10_000.0).unwrap(),
             Entry::new("backfill.memory", 30.0, 20.0).unwrap(),
+            Entry::new("sandbox.call.one_row", 0.8, 0.2).unwrap(),
         ];
         let expected = "\
-entry            value  baseline  unit        ratio  goal
-online.lookup     7000     10000  requests/s   0.70  >= 0.6 met
-backfill.memory   30.0      20.0  MiB          1.50  <= 1.2 MISSED
+entry                 value  baseline  unit        ratio  goal
+online.lookup          7000     10000  requests/s   0.70  ratio >= 0.6 met
+backfill.memory        30.0      20.0  MiB          1.50  ratio <= 1.2 MISSED
+sandbox.call.one_row   0.80      0.20  us           4.00  value < 1 met
 ";
         assert_eq!(table(&entries), expected);
     }

@@ -10,6 +10,7 @@ use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use bench_numeric::{Payment, numeric};
 use bench_text::{Departure, text};
+use bench_wide::{Wide, wide};
 use trifold_sandbox::{Budget, Transform};
 
 use crate::guests::{Guest, transform};
@@ -34,6 +35,7 @@ const TEXT: [(&str, usize); 5] = [
     ("sandbox.apply.text.65536", 65_536),
 ];
 const ONE_ROW: &str = "sandbox.call.one_row";
+const COLUMNS_50: &str = "sandbox.call.columns_50";
 const INSTANTIATE: &str = "sandbox.instantiate";
 
 /// The entries of this module.
@@ -49,6 +51,7 @@ pub(crate) const NAMES: &[&str] = &[
     TEXT[3].0,
     TEXT[4].0,
     ONE_ROW,
+    COLUMNS_50,
     INSTANTIATE,
 ];
 
@@ -67,10 +70,14 @@ pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Resu
     if wanted(ONE_ROW) || wanted(INSTANTIATE) {
         entries.extend(one_row(&numeric, effort)?);
     }
+    if wanted(COLUMNS_50) {
+        entries.push(columns_50(effort)?);
+    }
     Ok(entries)
 }
 
-fn payments(transform: &Transform, rows: usize) -> anyhow::Result<RecordBatch> {
+/// Inputs of the numeric component.
+pub(crate) fn payments(transform: &Transform, rows: usize) -> anyhow::Result<RecordBatch> {
     let mut random = Random::new(1);
     let mut floats =
         |end| -> ArrayRef { Arc::new(Float64Array::from_iter_values((0..rows).map(|_| random.float(end)))) };
@@ -83,7 +90,8 @@ fn payments(transform: &Transform, rows: usize) -> anyhow::Result<RecordBatch> {
     Ok(RecordBatch::try_new(transform.view().input_schema().clone(), columns)?)
 }
 
-fn departures(transform: &Transform, rows: usize) -> anyhow::Result<RecordBatch> {
+/// Inputs of the text component.
+pub(crate) fn departures(transform: &Transform, rows: usize) -> anyhow::Result<RecordBatch> {
     const CARRIERS: [&str; 8] = ["AA", "B6", "DL", "EV", "MQ", "UA", "US", "WN"];
     const ORIGINS: [&str; 3] = ["EWR", "JFK", "LGA"];
     const DESTS: [&str; 8] = ["ATL", "BOS", "CLT", "FLL", "LAX", "MCO", "ORD", "SFO"];
@@ -170,20 +178,63 @@ fn native_text(inputs: &RecordBatch) -> Vec<ArrayRef> {
     vec![Arc::new(routes.finish()), Arc::new(Int64Array::from(hashes)), Arc::new(stations.finish())]
 }
 
-/// A one-row call with and without a fresh instance. Their difference is the instance, from the pool to its
-/// return: what a lookup pays so that no row sees what another left behind.
+/// A one-row call in an instance that is kept, beside the native function; and what a fresh instance adds to it: what
+/// a lookup pays so that no row sees what another left behind.
 fn one_row(transform: &Transform, effort: Effort) -> anyhow::Result<[Entry; 2]> {
     let inputs = payments(transform, 1)?;
-    let mut kept = transform.warm()?;
-    ensure!(kept.apply(&inputs).failures.is_empty(), "the component refused a row");
-    let (fresh, kept) = in_turns(
+    let (kept, native) = kept_call(transform, &inputs, native_numeric, effort)?;
+    let mut warm = transform.warm()?;
+    let (fresh, again) = in_turns(
         effort,
         || drop(black_box(transform.apply(black_box(&inputs), &mut Budget::unlimited()))),
-        || drop(black_box(kept.apply(black_box(&inputs)))),
+        || drop(black_box(warm.apply(black_box(&inputs)))),
     );
-    let micros = |nanos: f64| nanos / 1e3;
     Ok([
-        Entry::new(ONE_ROW, micros(fresh), micros(kept))?,
-        Entry::new(INSTANTIATE, micros(fresh - kept), micros(fresh))?,
+        Entry::new(ONE_ROW, micros(kept), micros(native))?,
+        Entry::new(INSTANTIATE, micros(fresh - again), micros(fresh))?,
     ])
+}
+
+/// The input of the wide component.
+pub(crate) fn wide_row(transform: &Transform) -> anyhow::Result<RecordBatch> {
+    let key = Arc::new(Int64Array::from(vec![1])) as ArrayRef;
+    let numbers = (1..50).map(|number| Arc::new(Float64Array::from(vec![f64::from(number)])) as ArrayRef);
+    let columns = std::iter::once(key).chain(numbers).collect();
+    Ok(RecordBatch::try_new(transform.view().input_schema().clone(), columns)?)
+}
+
+/// A row of fifty columns.
+fn columns_50(effort: Effort) -> anyhow::Result<Entry> {
+    let transform = transform(Guest::WIDE)?;
+    let inputs = wide_row(&transform)?;
+    check_alike(&transform, &inputs, &native_wide(&inputs))?;
+    let (kept, native) = kept_call(&transform, &inputs, native_wide, effort)?;
+    Entry::new(COLUMNS_50, micros(kept), micros(native))
+}
+
+/// Nanoseconds of a call in a kept instance, and of the native function.
+fn kept_call(
+    transform: &Transform,
+    inputs: &RecordBatch,
+    native: fn(&RecordBatch) -> Vec<ArrayRef>,
+    effort: Effort,
+) -> anyhow::Result<(f64, f64)> {
+    let mut kept = transform.warm()?;
+    ensure!(kept.apply(inputs).failures.is_empty(), "the component refused a row");
+    Ok(in_turns(
+        effort,
+        || drop(black_box(kept.apply(black_box(inputs)))),
+        || drop(black_box(native(black_box(inputs)))),
+    ))
+}
+
+fn native_wide(inputs: &RecordBatch) -> Vec<ArrayRef> {
+    let number = |column: usize| inputs.column(column).as_primitive::<Float64Type>().value(0);
+    let key = inputs.column(0).as_primitive::<Int64Type>().value(0);
+    let row = Wide::of_numbers(key, std::array::from_fn(|column| number(column + 1)));
+    wide(row).numbers().map(|number| Arc::new(Float64Array::from(vec![number])) as ArrayRef).into()
+}
+
+fn micros(nanos: f64) -> f64 {
+    nanos / 1e3
 }
