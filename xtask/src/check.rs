@@ -88,7 +88,8 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Stage>, arguments: &[Strin
     Ok(())
 }
 
-fn minutes(time: Duration) -> String {
+/// A time, as it is told.
+pub(crate) fn minutes(time: Duration) -> String {
     format!("{:.1}", time.as_secs_f64() / 60.0)
 }
 

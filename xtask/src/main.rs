@@ -1,10 +1,11 @@
 //! `cargo xtask WORD`: one word for each thing that the whole workspace does.
 //!
 //! Reading order: `words` (what can be said), `workspace` (where things are and how programs are run), `needs`
-//! (what must be installed), then `demo`, `check` and `bench`.
+//! (what must be installed), then `demo`, `check`, `cross` and `bench`.
 
 mod bench;
 mod check;
+mod cross;
 mod demo;
 mod error;
 mod needs;
@@ -39,6 +40,7 @@ fn run() -> Result<(), Error> {
         }
         Request::Run(Word::Demo { arguments }) => demo::run(&Workspace::find()?, &arguments),
         Request::Run(Word::Test { only, arguments }) => check::run(&Workspace::find()?, only, &arguments),
+        Request::Run(Word::Cross { arguments }) => cross::run(&Workspace::find()?, &arguments),
         Request::Run(Word::Bench { arguments }) => bench::run(&Workspace::find()?, &arguments),
     }
 }

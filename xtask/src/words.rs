@@ -1,6 +1,7 @@
 //! The words and their help.
 
 use crate::check::Stage;
+use crate::cross;
 use crate::error::Error;
 
 /// What was asked for.
@@ -19,6 +20,8 @@ pub(crate) enum Word {
     Demo { arguments: Vec<String> },
     /// Check everything, or one stage; the arguments are those of `cargo test`.
     Test { only: Option<Stage>, arguments: Vec<String> },
+    /// Run what must hold on every processor on another one; the arguments are those of `cargo test`.
+    Cross { arguments: Vec<String> },
     /// Run the benchmarks; the arguments are their own.
     Bench { arguments: Vec<String> },
 }
@@ -28,6 +31,7 @@ cargo xtask WORD
 
   demo    stream, look up, backfill and audit 51,955 real departures, and swap a version under load
   test    check everything, as continuous integration does
+          with --cross: hold the published vectors and the NaN oracle on another processor
   bench   measure against baselines, in release mode
   help    this text
 
@@ -76,11 +80,12 @@ fn passed_through(arguments: &[String]) -> &[String] {
 }
 
 fn test(arguments: &[String]) -> Result<Word, Error> {
-    let mut only = None;
+    let (mut only, mut cross) = (None, false);
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
-            "--" => return Ok(Word::Test { only, arguments: rest.cloned().collect() }),
+            "--" => break,
+            "--cross" => cross = true,
             "--only" => {
                 let name = rest.next().map_or("", String::as_str);
                 let stage = Stage::ALL.into_iter().find(|stage| stage.name() == name);
@@ -95,16 +100,28 @@ fn test(arguments: &[String]) -> Result<Word, Error> {
             }
         }
     }
-    Ok(Word::Test { only, arguments: Vec::new() })
+    let arguments = rest.cloned().collect();
+    match (cross, only) {
+        (false, only) => Ok(Word::Test { only, arguments }),
+        (true, None) => Ok(Word::Cross { arguments }),
+        (true, Some(_)) => Err(Error::Usage(format!("`--cross` has no stages\n\n{}", test_help()))),
+    }
 }
 
 fn test_help() -> String {
     let stages = Stage::ALL.map(|stage| format!("  {:<8}{}\n", stage.name(), stage.about()));
     format!(
-        "cargo xtask test [--only STAGE] [-- ARGUMENTS OF CARGO TEST]\n\n\
+        "cargo xtask test [--only STAGE] [-- ARGUMENTS OF CARGO TEST]\n\
+         cargo xtask test --cross [-- ARGUMENTS OF CARGO TEST]\n\n\
          Checks everything in stages, stops at the first that fails, and prints the minutes of each:\n\n{}\n\
-         One package: cargo xtask test --only test -- -p trifold-model",
-        stages.concat()
+         One package: cargo xtask test --only test -- -p trifold-model\n\n\
+         With --cross, none of these, but on another processor what must hold on every one. All tests of\n{}\n\
+         are compiled for {} and run one program at a time under user-mode emulation, on Linux: they hold the\n\
+         published vectors there, and the digests over all that the programs of the NaN oracle leave. Takes some\n\
+         minutes and 5 GB of memory. For fewer: cargo xtask test --cross -- --test guests",
+        stages.concat(),
+        cross::PACKAGES.join(", "),
+        cross::PROCESSOR
     )
 }
 
@@ -128,6 +145,12 @@ mod tests {
         assert_eq!(parsed("bench online").unwrap(), run(Word::Bench { arguments: words("online") }));
         let only = run(Word::Test { only: Some(Stage::Test), arguments: words("-p trifold-model keys") });
         assert_eq!(parsed("test --only test -- -p trifold-model keys").unwrap(), only);
+        assert_eq!(parsed("test --cross").unwrap(), run(Word::Cross { arguments: vec![] }));
+        let cross = run(Word::Cross { arguments: words("--test guests hostile") });
+        assert_eq!(parsed("test --cross -- --test guests hostile").unwrap(), cross);
+        // Behind the dashes the flag is cargo's.
+        let test = run(Word::Test { only: None, arguments: words("--cross") });
+        assert_eq!(parsed("test -- --cross").unwrap(), test);
     }
 
     #[test]
@@ -138,13 +161,20 @@ mod tests {
         for stage in Stage::ALL {
             assert!(test_help().contains(stage.name()));
         }
+        assert!(test_help().contains("--cross") && HELP.contains("--cross"));
     }
 
     #[test]
     fn what_is_not_understood_is_named() {
-        for (line, named) in
-            [("tset", "tset"), ("test -p x", "-p"), ("test --only", "--only"), ("test --only all", "all")]
-        {
+        let lines = [
+            ("tset", "tset"),
+            ("test -p x", "-p"),
+            ("test --only", "--only"),
+            ("test --only all", "all"),
+            ("test --cross --only test", "--cross"),
+            ("test --only test --cross", "--cross"),
+        ];
+        for (line, named) in lines {
             let error = parsed(line).unwrap_err();
             assert!(matches!(&error, Error::Usage(message) if message.contains(named)), "{line}: {error}");
         }

@@ -1,6 +1,6 @@
 //! The engines.
 
-use wasmtime::{Config, Engine, Instance, Module, Store};
+use wasmtime::{Config, Engine, Instance, Module, PoolingAllocationConfig, Store};
 
 /// Three ways to run a module in wasmtime, and one that shares no code with it.
 pub(crate) struct Engines {
@@ -11,9 +11,25 @@ pub(crate) struct Engines {
     wasmi: wasmi::Engine,
 }
 
+/// What a module leaves behind after its `run`.
+pub(crate) struct Left {
+    /// All of its memory.
+    pub(crate) memory: Vec<u8>,
+    /// The fuel that it burned.
+    pub(crate) fuel: u64,
+}
+
+/// More than any program burns.
+const FUEL: u64 = 1_000_000;
+
+/// One program runs at a time, and one place for all of them is reserved once: an emulator may keep a note of each page
+/// that was ever reserved, which filled a machine's memory when each program reserved its own 4 GiB.
 fn config() -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(1).total_memories(1).total_tables(1);
     let mut config = Config::new();
-    config.wasm_relaxed_simd(false);
+    // As in the sandbox.
+    config.wasm_relaxed_simd(false).consume_fuel(true).allocation_strategy(pool);
     config
 }
 
@@ -27,7 +43,7 @@ impl Engines {
         }
     }
 
-    /// What the memory of a module holds after its `run`.
+    /// What the memory of a module holds after its `run`. Wasmi counts fuel in its own way.
     pub(crate) fn memory_after_wasmi(&self, wasm: &[u8]) -> Vec<u8> {
         let module = wasmi::Module::new(&self.wasmi, wasm).unwrap();
         let mut store = wasmi::Store::new(&self.wasmi, ());
@@ -37,10 +53,12 @@ impl Engines {
     }
 }
 
-/// What the memory of a module holds after its `run`.
-pub(crate) fn memory_after(engine: &Engine, wasm: &[u8]) -> Vec<u8> {
+/// What a module leaves behind after its `run`.
+pub(crate) fn left(engine: &Engine, wasm: &[u8]) -> Left {
     let mut store = Store::new(engine, ());
+    store.set_fuel(FUEL).unwrap();
     let instance = Instance::new(&mut store, &Module::new(engine, wasm).unwrap(), &[]).unwrap();
     instance.get_typed_func::<(), ()>(&mut store, "run").unwrap().call(&mut store, ()).unwrap();
-    instance.get_memory(&mut store, "memory").unwrap().data(&store).to_vec()
+    let memory = instance.get_memory(&mut store, "memory").unwrap().data(&store).to_vec();
+    Left { memory, fuel: FUEL - store.get_fuel().unwrap() }
 }
