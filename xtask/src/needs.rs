@@ -84,7 +84,8 @@ pub(crate) fn tools(tools: &[&Tool]) -> Result<(), Error> {
     let debian = output(Command::new("apt-get").arg("--version")).is_some();
     let root = output(Command::new("id").arg("-u")).as_deref() == Some("0");
     if debian && root {
-        let failed = |error| Error::Missing(format!("missing: {whats}, and installing did not work: {error}"));
+        let names = packages.join(" ");
+        let failed = |error| Error::Missing(format!("missing: {whats}; installing {names} did not work: {error}"));
         return install(&packages).map_err(failed);
     }
     let how = match (debian, cfg!(target_os = "macos")) {
