@@ -8,5 +8,8 @@ use crate::workspace::{Workspace, run as run_command};
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Error> {
     needs::tools(&[&needs::C_COMPILER])?;
     needs::wasm_target(workspace)?;
+    if arguments.iter().any(|argument| argument == "--instructions") {
+        needs::tools(&[&needs::VALGRIND])?;
+    }
     run_command(workspace.cargo().args(["run", "--release", "-p", "trifold-bench", "--"]).args(arguments))
 }

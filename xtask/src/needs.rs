@@ -30,6 +30,10 @@ pub(crate) const C_COMPILER: Tool =
 /// An implementation of the canonical bytes that shares no code with ours is written in Python.
 pub(crate) const PYTHON: Tool = Tool { sign: Sign::Program("python3"), what: "Python 3", packages: &["python3"] };
 
+/// What counts instructions.
+pub(crate) const VALGRIND: Tool =
+    Tool { sign: Sign::Program("valgrind"), what: "valgrind, which counts instructions", packages: &["valgrind"] };
+
 /// What a C compiler is for this machine's programs, for those of aarch64.
 pub(crate) const CROSS_COMPILER: Tool = Tool {
     sign: Sign::Program("aarch64-linux-gnu-gcc"),

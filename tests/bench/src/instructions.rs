@@ -108,7 +108,7 @@ fn counted(errand: &Errand) -> anyhow::Result<f64> {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]);
     valgrind.arg(std::env::current_exe()?).arg("--instructions-child").arg(serde_json::to_string(errand)?);
-    let output = valgrind.output().context("valgrind cannot be run: install Debian's package valgrind")?;
+    let output = valgrind.output().context("valgrind cannot be run")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "valgrind failed: {said}");
     let refs = said.lines().find_map(|line| line.split_once("I refs:").or_else(|| line.split_once("I   refs:")));
