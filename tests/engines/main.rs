@@ -14,7 +14,7 @@ use trifold_model::FeatureView;
 use trifold_pipeline::synthetic_samples;
 use trifold_sandbox::nan::rewrite_component;
 use trifold_sandbox::{Sandbox, SandboxConfig, Slab};
-use trifold_tests::guests::component;
+use trifold_tests::guests::{component, refused_component};
 use trifold_tests::random::SplitMix64;
 use trifold_wat_guest::{Guest, field, row_view, unruly};
 use wasmparser::{Parser, Payload};
@@ -78,6 +78,7 @@ fn cases() -> Vec<Case> {
     for package in TESTS {
         cases.push(Case::new(package, &component(package, &[]).component, |_, n| n.rem_euclid(100)));
     }
+    cases.push(Case::new("random-order", &refused_component("random-order"), |_, n| n));
     let act = |name: &str, n: i64| match name {
         "act" => ACTS[n.rem_euclid(ACTS.len() as i64) as usize],
         _ => n.rem_euclid(100),
