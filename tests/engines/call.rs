@@ -1,6 +1,6 @@
 //! Calls of a transform's module, without the component around it, on engines that share little.
 
-use wasmtime::{Config, Engine, Module, Store};
+use wasmtime::{Config, Engine, Inlining, Module, Store};
 
 /// More than any of the guests burns.
 const FUEL: u64 = 10_000_000_000;
@@ -17,9 +17,12 @@ pub(crate) struct Call {
 
 /// Three ways to run a module in wasmtime, and one that shares no code with it.
 pub(crate) struct Engines {
-    cranelift: Engine,
-    pulley: Engine,
-    flagged: Engine,
+    /// With functions inlined into each other, as the sandbox has it.
+    pub(crate) cranelift: Engine,
+    /// Wasmtime's interpreter.
+    pub(crate) pulley: Engine,
+    /// Cranelift with a canonical NaN after every operation.
+    pub(crate) flagged: Engine,
     wasmi: wasmi::Engine,
 }
 
@@ -38,7 +41,7 @@ fn config() -> Config {
 impl Engines {
     pub(crate) fn new() -> Self {
         Engines {
-            cranelift: Engine::new(&config()).unwrap(),
+            cranelift: Engine::new(config().compiler_inlining(Inlining::Yes)).unwrap(),
             pulley: Engine::new(config().target("pulley64").unwrap()).unwrap(),
             flagged: Engine::new(config().cranelift_nan_canonicalization(true)).unwrap(),
             wasmi: wasmi::Engine::default(),
@@ -49,12 +52,10 @@ impl Engines {
         Ready::Wasmtime(Module::new(&self.cranelift, wasm).unwrap())
     }
 
-    /// Wasmtime's interpreter.
     pub(crate) fn pulley(&self, wasm: &[u8]) -> Ready {
         Ready::Wasmtime(Module::new(&self.pulley, wasm).unwrap())
     }
 
-    /// Cranelift with a canonical NaN after every operation.
     pub(crate) fn flagged(&self, wasm: &[u8]) -> Ready {
         Ready::Wasmtime(Module::new(&self.flagged, wasm).unwrap())
     }

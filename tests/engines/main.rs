@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
 mod call;
+mod random;
 
 use std::sync::Arc;
 

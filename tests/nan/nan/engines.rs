@@ -1,9 +1,10 @@
 //! The engines.
 
-use wasmtime::{Config, Engine, Instance, Module, PoolingAllocationConfig, Store};
+use wasmtime::{Config, Engine, Inlining, Instance, Module, PoolingAllocationConfig, Store};
 
 /// Three ways to run a module in wasmtime, and one that shares no code with it.
 pub(crate) struct Engines {
+    /// With functions inlined into each other, as the sandbox has it.
     pub(crate) cranelift: Engine,
     pub(crate) pulley: Engine,
     /// Cranelift with a canonical NaN after every operation.
@@ -36,7 +37,7 @@ fn config() -> Config {
 impl Engines {
     pub(crate) fn new() -> Self {
         Engines {
-            cranelift: Engine::new(&config()).unwrap(),
+            cranelift: Engine::new(config().compiler_inlining(Inlining::Yes)).unwrap(),
             pulley: Engine::new(config().target("pulley64").unwrap()).unwrap(),
             flagged: Engine::new(config().cranelift_nan_canonicalization(true)).unwrap(),
             wasmi: wasmi::Engine::default(),
