@@ -12,8 +12,9 @@ use trifold_sandbox::{Budget, Sandbox, SandboxConfig};
 
 use crate::guests::{self, Guest, workspace};
 use crate::sandbox::{departures, payments, wide_row};
+use crate::say;
 
-/// More than this share above the committed figure is told.
+/// A figure has grown if it is more than this share above the committed one.
 const TOLERANCE: f64 = 0.03;
 
 /// What is counted: the instructions of a batch, per row.
@@ -70,25 +71,35 @@ fn table() -> PathBuf {
     workspace().join("tests/bench/instructions.json")
 }
 
-/// Counts everything that is wanted and compares it with the committed figures.
-pub(crate) fn run(wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<String> {
+/// Counts everything that is wanted, says how it compares with the committed figures, and fails if one has grown.
+pub(crate) fn run(wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<()> {
     let known: BTreeMap<String, f64> = match fs::read_to_string(table()) {
         Ok(text) => serde_json::from_str(&text).with_context(|| format!("reading {}", table().display()))?,
         Err(_) => BTreeMap::new(),
     };
     let mut counted = known.clone();
-    let mut said = format!("{:<28}{:>14}{:>14}\n", "instructions per row", "now", "committed");
+    let mut grown = Vec::new();
+    say(&format!("{:<28}{:>14}{:>14}\n", "instructions per row", "now", "committed"))?;
     for (name, case) in CASES.into_iter().filter(|(name, _)| wanted(name)) {
         let now = count(case)?.round();
         counted.insert(name.to_owned(), now);
         let before = known.get(name).copied();
-        let more = before.is_some_and(|before| now > before * (1.0 + TOLERANCE));
+        if before.is_some_and(|before| now > before * (1.0 + TOLERANCE)) {
+            grown.push(name);
+        }
         let before = before.map_or_else(|| "-".to_owned(), |before| format!("{before}"));
-        said += &format!("{name:<28}{now:>14}{before:>14}{}\n", if more { "  MORE" } else { "" });
+        say(&format!("{name:<28}{now:>14}{before:>14}\n"))?;
     }
     let path = workspace().join("target/bench/instructions.json");
     fs::write(&path, serde_json::to_string_pretty(&counted)? + "\n")?;
-    Ok(said + &format!("written to {}; {} is the committed table\n", path.display(), table().display()))
+    say(&format!("written to {}; {} is the committed table\n", path.display(), table().display()))?;
+    ensure!(
+        grown.is_empty(),
+        "more than {:.0} % above the committed figures: {}",
+        TOLERANCE * 100.0,
+        grown.join(", ")
+    );
+    Ok(())
 }
 
 /// Instructions of one row.

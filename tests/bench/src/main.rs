@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<()> {
         anyhow::bail!("nothing to measure has a name like that; `--list` names everything");
     }
     if arguments.instructions {
-        return say(&instructions::run(&wanted)?);
+        return instructions::run(&wanted);
     }
     let mut entries = Vec::new();
     for (names, run) in [
