@@ -90,20 +90,22 @@ fn the_command_names_the_limit_and_the_component() {
     trifold.run(["inspect", "bomb.wasm"]).refused(Exit::Usage, &parts);
 }
 
+#[track_caller]
+fn check_broken(program: &str, arguments: &[&str], seconds: u64, message: &str) {
+    let guest = Guest::new(row_view("echo", &[field("k", "int64")], &[field("y", "int64")])).build().unwrap();
+    let compiler = Compiler {
+        program: program.into(),
+        arguments: arguments.iter().map(Into::into).collect(),
+        limits: CompileLimits { seconds, ..CompileLimits::default() },
+    };
+    let config = SandboxConfig { instances_max: 1, compiler: Some(compiler), ..SandboxConfig::default() };
+    let error = Sandbox::new(config).unwrap().admit(&guest).unwrap_err();
+    assert!(matches!(error, AdmissionError::Compiler { .. }) && error.to_string().contains(message), "{error}");
+}
+
 #[test]
 fn a_program_that_does_not_compile_is_named() {
-    let limits = CompileLimits::default();
-    let guest = Guest::new(row_view("echo", &[field("k", "int64")], &[field("y", "int64")])).build().unwrap();
-    for (program, message) in [
-        ("/no/such/program", "/no/such/program cannot be run"),
-        ("/bin/false", "/bin/false failed (exit status: 1)"),
-    ] {
-        let compiler = Compiler { program: program.into(), arguments: Vec::new(), limits };
-        let config = SandboxConfig { instances_max: 1, compiler: Some(compiler), ..SandboxConfig::default() };
-        let error = Sandbox::new(config).unwrap().admit(&guest).unwrap_err();
-        assert!(
-            matches!(error, AdmissionError::Compiler { .. }) && error.to_string().contains(message),
-            "{error}"
-        );
-    }
+    check_broken("/no/such/program", &[], 60, "/no/such/program cannot be run");
+    check_broken("/bin/false", &[], 60, "/bin/false failed (exit status: 1)");
+    check_broken("/bin/sleep", &["3600"], 0, "/bin/sleep has not ended after 0 s");
 }
