@@ -1,6 +1,6 @@
 //! Calls of a transform's module, without the component around it, on engines that share little.
 
-use wasmtime::{Config, Engine, Inlining, Module, Store};
+use wasmtime::{Engine, Module, Store};
 
 /// More than any of the guests burns.
 const FUEL: u64 = 10_000_000_000;
@@ -15,57 +15,21 @@ pub(crate) struct Call {
     pub(crate) fuel: Option<u64>,
 }
 
-/// Three ways to run a module in wasmtime, and one that shares no code with it.
-pub(crate) struct Engines {
-    /// With functions inlined into each other, as the sandbox has it.
-    pub(crate) cranelift: Engine,
-    /// Wasmtime's interpreter.
-    pub(crate) pulley: Engine,
-    /// Cranelift with a canonical NaN after every operation.
-    pub(crate) flagged: Engine,
-    wasmi: wasmi::Engine,
-}
-
 /// A module in the hands of one engine.
 pub(crate) enum Ready {
     Wasmtime(Module),
     Wasmi(wasmi::Module),
 }
 
-fn config() -> Config {
-    let mut config = Config::new();
-    config.wasm_relaxed_simd(false).consume_fuel(true);
-    config
-}
-
-impl Engines {
-    pub(crate) fn new() -> Self {
-        Engines {
-            cranelift: Engine::new(config().compiler_inlining(Inlining::Yes)).unwrap(),
-            pulley: Engine::new(config().target("pulley64").unwrap()).unwrap(),
-            flagged: Engine::new(config().cranelift_nan_canonicalization(true)).unwrap(),
-            wasmi: wasmi::Engine::default(),
-        }
-    }
-
-    pub(crate) fn cranelift(&self, wasm: &[u8]) -> Ready {
-        Ready::Wasmtime(Module::new(&self.cranelift, wasm).unwrap())
-    }
-
-    pub(crate) fn pulley(&self, wasm: &[u8]) -> Ready {
-        Ready::Wasmtime(Module::new(&self.pulley, wasm).unwrap())
-    }
-
-    pub(crate) fn flagged(&self, wasm: &[u8]) -> Ready {
-        Ready::Wasmtime(Module::new(&self.flagged, wasm).unwrap())
-    }
-
-    pub(crate) fn wasmi(&self, wasm: &[u8]) -> Ready {
-        Ready::Wasmi(wasmi::Module::new(&self.wasmi, wasm).unwrap())
-    }
-}
-
 impl Ready {
+    pub(crate) fn wasmtime(engine: &Engine, wasm: &[u8]) -> Self {
+        Ready::Wasmtime(Module::new(engine, wasm).unwrap())
+    }
+
+    pub(crate) fn wasmi(engine: &wasmi::Engine, wasm: &[u8]) -> Self {
+        Ready::Wasmi(wasmi::Module::new(engine, wasm).unwrap())
+    }
+
     /// Calls `apply` in a fresh instance.
     pub(crate) fn call(&self, rows: u32, words: &[u64]) -> Call {
         match self {

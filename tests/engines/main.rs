@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
 mod call;
+#[path = "../nan/nan/engines.rs"]
+mod engines;
 mod random;
 
 use std::sync::Arc;
@@ -20,7 +22,8 @@ use trifold_tests::random::SplitMix64;
 use trifold_wat_guest::{Guest, field, row_view, unruly};
 use wasmparser::{Parser, Payload};
 
-use call::{Call, Engines};
+use call::{Call, Ready};
+use engines::Engines;
 
 const SEED: u64 = 20_130_101;
 /// Batches of so many rows.
@@ -141,12 +144,12 @@ fn guests_leave_the_same_bytes_on_every_engine() {
     let mut odd = 0;
     for case in cases() {
         let rewritten = transform_module(&rewrite_component(&case.component).unwrap());
-        let cranelift = engines.cranelift(&rewritten);
-        let original = engines.flagged(&transform_module(&case.component));
+        let cranelift = Ready::wasmtime(&engines.cranelift, &rewritten);
+        let original = Ready::wasmtime(&engines.flagged, &transform_module(&case.component));
         let others = [
-            ("Cranelift and Pulley", engines.pulley(&rewritten)),
-            ("the flag off and on", engines.flagged(&rewritten)),
-            ("Cranelift and wasmi", engines.wasmi(&rewritten)),
+            ("Cranelift and Pulley", Ready::wasmtime(&engines.pulley, &rewritten)),
+            ("the flag off and on", Ready::wasmtime(&engines.flagged, &rewritten)),
+            ("Cranelift and wasmi", Ready::wasmi(&engines.wasmi, &rewritten)),
         ];
         for batch in &case.batches {
             let name = format!("{}, {} rows, seed {SEED}", case.name, batch.num_rows());

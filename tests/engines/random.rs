@@ -8,7 +8,7 @@ use trifold_tests::random::SplitMix64;
 use wasm_smith::Config;
 use wasmtime::{Engine, Extern, Instance, Module, Ref, Store, Val, ValType};
 
-use crate::call::Engines;
+use crate::engines::Engines;
 
 const SEEDS: u64 = 1_000;
 /// Calls and turns of loops until a module ends itself, few enough for every engine's stack.
@@ -44,6 +44,7 @@ fn module(seed: u64) -> Vec<u8> {
         max_funcs: 12,
         max_imports: 0,
         max_memory32_bytes: 1 << 18,
+        max_table_elements: 10_000,
         memory64_enabled: false,
         memory_max_size_required: true,
         min_funcs: 4,

@@ -1,9 +1,8 @@
 //! Compilation, in a process that can be killed where one is given.
 //!
 //! What a compiler needs grows faster than what it compiles, and a thread can neither be stopped nor be held to an
-//! amount of memory. So a host names a program, its own most likely, that calls [`compile_one`]: it
-//! limits its own time before it reads a byte of the component, the host looks at its memory, and whatever becomes of
-//! it, the host goes on.
+//! amount of memory. So a host names a program, its own most likely, that calls [`compile_one`]: it limits its own time
+//! before it reads a byte of the component, the host looks at its memory, and whatever becomes of it, the host goes on.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,6 +1,6 @@
 //! The limits that no configuration changes, because what a row comes to depends on them or because nobody needs more.
-//! `wit/README.md` publishes them; the rest are [`SandboxConfig`](crate::SandboxConfig), [`CompileLimits`]
-//! (crate::CompileLimits) and what each version says of itself.
+//! `wit/README.md` publishes them; the rest are [`SandboxConfig`](crate::SandboxConfig),
+//! [`CompileLimits`](crate::CompileLimits) and what each version says of itself.
 
 /// The native stack of a guest, in bytes. Callers have threads of at least 2 MiB (tokio's and std's default), of which
 /// the host's frames keep the other half. Rust guests have a stack of their own in linear memory, whose overflow
@@ -66,7 +66,7 @@ mod tests {
             let row = rows.iter().find(|row| row[1..].trim_start().starts_with(what));
             let row = row.unwrap_or_else(|| panic!("no row `{what}`"));
             let most = row.split('|').nth(2).unwrap();
-            let numbers: Vec<u64> = most.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+            let numbers: Vec<u64> = most.split([' ', ';']).filter_map(|word| word.parse().ok()).collect();
             assert_eq!(numbers.first(), Some(&value), "{row}");
         }
     }

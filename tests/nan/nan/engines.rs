@@ -1,29 +1,19 @@
-//! The engines.
+//! The engines, which `tests/engines` has too.
 
-use wasmtime::{Config, Engine, Inlining, Instance, Module, PoolingAllocationConfig, Store};
+use wasmtime::{Config, Engine, Inlining, PoolingAllocationConfig};
 
 /// Three ways to run a module in wasmtime, and one that shares no code with it.
 pub(crate) struct Engines {
     /// With functions inlined into each other, as the sandbox has it.
     pub(crate) cranelift: Engine,
+    /// Wasmtime's interpreter.
     pub(crate) pulley: Engine,
     /// Cranelift with a canonical NaN after every operation.
     pub(crate) flagged: Engine,
-    wasmi: wasmi::Engine,
+    pub(crate) wasmi: wasmi::Engine,
 }
 
-/// What a module leaves behind after its `run`.
-pub(crate) struct Left {
-    /// All of its memory.
-    pub(crate) memory: Vec<u8>,
-    /// The fuel that it burned.
-    pub(crate) fuel: u64,
-}
-
-/// More than any program burns.
-const FUEL: u64 = 1_000_000;
-
-/// One program runs at a time, and one place for all of them is reserved once: an emulator may keep a note of each page
+/// One program of a test runs at a time, and one place for all of them is reserved once: an emulator may keep a note of each page
 /// that was ever reserved, which filled a machine's memory when each program reserved its own 4 GiB.
 fn config() -> Config {
     let mut pool = PoolingAllocationConfig::new();
@@ -43,23 +33,4 @@ impl Engines {
             wasmi: wasmi::Engine::default(),
         }
     }
-
-    /// What the memory of a module holds after its `run`. Wasmi counts fuel in its own way.
-    pub(crate) fn memory_after_wasmi(&self, wasm: &[u8]) -> Vec<u8> {
-        let module = wasmi::Module::new(&self.wasmi, wasm).unwrap();
-        let mut store = wasmi::Store::new(&self.wasmi, ());
-        let instance = wasmi::Linker::new(&self.wasmi).instantiate_and_start(&mut store, &module).unwrap();
-        instance.get_typed_func::<(), ()>(&store, "run").unwrap().call(&mut store, ()).unwrap();
-        instance.get_memory(&store, "memory").unwrap().data(&store).to_vec()
-    }
-}
-
-/// What a module leaves behind after its `run`.
-pub(crate) fn left(engine: &Engine, wasm: &[u8]) -> Left {
-    let mut store = Store::new(engine, ());
-    store.set_fuel(FUEL).unwrap();
-    let instance = Instance::new(&mut store, &Module::new(engine, wasm).unwrap(), &[]).unwrap();
-    instance.get_typed_func::<(), ()>(&mut store, "run").unwrap().call(&mut store, ()).unwrap();
-    let memory = instance.get_memory(&mut store, "memory").unwrap().data(&store).to_vec();
-    Left { memory, fuel: FUEL - store.get_fuel().unwrap() }
 }

@@ -1,7 +1,7 @@
 //! What programs left, as digests. The expected ones are committed, so that every processor is held against them, and
 //! not only the engines of one machine against each other.
 
-use crate::engines::Left;
+use crate::run::Left;
 
 /// The digests over what the programs of a kind left.
 pub(crate) struct Golden {
