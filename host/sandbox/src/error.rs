@@ -124,7 +124,7 @@ pub enum AdmissionError {
     /// The engine would take more than it may to compile it.
     #[error(
         "component {}: {limit} limit of {value} reached; make the component's functions smaller, or raise the \
-         limit in the host's configuration",
+         limit, one of those that `trifold config` shows",
         digest.short()
     )]
     CompileLimit {
