@@ -1,0 +1,68 @@
+//! Aggregators: the parts of which a window view is made.
+//!
+//! An aggregator is the state of one tile and knows how to take in an event, how to join the state of another
+//! tile, how to write itself down and what feature it comes to.
+
+mod codec;
+mod item;
+
+pub use codec::{StateError, StateReader, put_text, put_varint, put_zigzag};
+pub use item::IntoItem;
+
+use crate::Timestamp;
+
+/// The order in which a fold must take events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoldOrder {
+    /// Any order and any grouping give the same bytes.
+    Any,
+    /// Events come in ascending (event time, event id), and states are merged from left to right.
+    EventTime,
+}
+
+impl FoldOrder {
+    /// The order that a state of two aggregators needs.
+    pub const fn and(self, other: FoldOrder) -> FoldOrder {
+        match (self, other) {
+            (FoldOrder::Any, FoldOrder::Any) => FoldOrder::Any,
+            _ => FoldOrder::EventTime,
+        }
+    }
+}
+
+/// A part of a window view's state.
+///
+/// `Default` is the empty state, the one of no event. An implementation keeps these promises, for the runners
+/// regroup folds as they like and compare bytes:
+///
+/// - Splitting a fold at any point by `encode` and `decode` changes nothing.
+/// - Merging with the empty state, on either side, changes nothing.
+/// - With [`FoldOrder::Any`] the bytes depend on the multiset of the events alone.
+pub trait Aggregate: Default + Clone {
+    /// What one event gives. A column type or a tuple of up to four: bool, i64, f64, u64 (crosses as the bits of an
+    /// int64), [`Timestamp`], `&'a str`, an Option of one of them, or `()`. See [`IntoItem`].
+    type Item<'a>;
+    /// What it comes to: a type of an output field; or a tuple of them where [`FEATURES`](Self::FEATURES) names
+    /// several.
+    type Feature;
+    /// The names of the features; `[""]` for one that bears the field's name alone.
+    const FEATURES: &'static [&'static str];
+    /// The order in which events and states must come.
+    const ORDER: FoldOrder;
+
+    /// Adds an event.
+    fn add(&mut self, item: Self::Item<'_>);
+
+    /// Adds a state of later events.
+    fn merge(&mut self, later: &Self);
+
+    /// Writes the canonical bytes. The empty state writes none, and every other at least one.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// Reads what [`encode`](Self::encode) wrote of a state that is not empty, and no byte more. Anything else is an
+    /// error, never a panic; what it reads encodes to the same bytes.
+    fn decode(input: &mut StateReader<'_>) -> Result<Self, StateError>;
+
+    /// The value as of a moment.
+    fn finish(&self, as_of: Timestamp) -> Self::Feature;
+}
