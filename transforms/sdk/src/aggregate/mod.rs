@@ -4,9 +4,11 @@
 //! tile, how to write itself down and what feature it comes to.
 
 mod codec;
+mod count;
 mod item;
 
 pub use codec::{StateError, StateReader, put_text, put_varint, put_zigzag};
+pub use count::{Count, CountIf, Share};
 pub use item::IntoItem;
 
 use crate::Timestamp;
