@@ -11,21 +11,69 @@ use crate::types::{Kind, Side};
 pub(crate) fn input(item: DeriveInput) -> Result<TokenStream> {
     let columns = columns(&item, Side::Input)?;
     check_input(&item, &columns)?;
-    let declared = lifetime(&item)?;
-    let a = declared.clone().unwrap_or_else(|| Lifetime::new("'a", Span::call_site()));
-    let own = declared.map(|a| quote!(<#a>));
+    let record = record(&item, &columns)?;
+    let Borrow { a, own } = Borrow::of(&item)?;
     let name = &item.ident;
-    let fields: Vec<_> = columns.iter().map(|column| &column.ident).collect();
-    let names = columns.iter().map(|column| &column.name);
-    let values: Vec<_> = columns.iter().map(|column| value(&column.ty, quote!(InputValue<#a>))).collect();
-    let described = columns.iter().zip(&values).map(|(column, value)| {
-        let Column { name, doc, is_entity, .. } = column;
+    let described = columns.iter().map(|Column { name, ty, doc, is_entity, .. }| {
+        let value = value(ty, quote!(InputValue<#a>));
         quote! {
             ::trifold_sdk::rt::InputField {
                 name: #name, ty: #value::TYPE, nullable: #value::NULLABLE, is_entity: #is_entity, doc: #doc,
             }
         }
     });
+    let keys: Vec<_> = columns.iter().filter(|column| column.is_entity).map(|column| &column.ty).collect();
+    let key = if let [key] = keys[..] { quote!(#key) } else { quote!((#(#keys,)*)) };
+    Ok(quote! {
+        #record
+
+        #[automatically_derived]
+        impl<#a> ::trifold_sdk::Input<#a> for #name #own {
+            type Key = #key;
+
+            const FIELDS: &'static [::trifold_sdk::rt::InputField] = &[#(#described),*];
+        }
+    })
+}
+
+pub(crate) fn output(item: DeriveInput) -> Result<TokenStream> {
+    let columns = columns(&item, Side::Output)?;
+    if !item.generics.params.is_empty() {
+        let message = "an output struct owns its fields: write it without parameters";
+        return Err(Error::new(item.generics.span(), message));
+    }
+    written(&item, &columns)
+}
+
+pub(crate) fn prepared(item: DeriveInput) -> Result<TokenStream> {
+    let columns = columns(&item, Side::Prepared)?;
+    let (record, written) = (record(&item, &columns)?, written(&item, &columns)?);
+    Ok(quote!(#record #written))
+}
+
+/// The lifetime with which a struct borrows from a batch.
+struct Borrow {
+    /// Its name, which the struct need not have.
+    a: Lifetime,
+    /// The struct's parameters.
+    own: Option<TokenStream>,
+}
+
+impl Borrow {
+    fn of(item: &DeriveInput) -> Result<Self> {
+        let declared = lifetime(item)?;
+        let own = declared.as_ref().map(|a| quote!(<#a>));
+        Ok(Borrow { a: declared.unwrap_or_else(|| Lifetime::new("'a", Span::call_site())), own })
+    }
+}
+
+/// How a struct is read from columns.
+fn record(item: &DeriveInput, columns: &[Column]) -> Result<TokenStream> {
+    let Borrow { a, own } = Borrow::of(item)?;
+    let name = &item.ident;
+    let fields: Vec<_> = columns.iter().map(|column| &column.ident).collect();
+    let names = columns.iter().map(|column| &column.name);
+    let values: Vec<_> = columns.iter().map(|column| value(&column.ty, quote!(InputValue<#a>))).collect();
     Ok(quote! {
         const _: () = {
             #[doc(hidden)]
@@ -35,10 +83,8 @@ pub(crate) fn input(item: DeriveInput) -> Result<TokenStream> {
             }
 
             #[automatically_derived]
-            impl<#a> ::trifold_sdk::Input<#a> for #name #own {
+            impl<#a> ::trifold_sdk::rt::Record<#a> for #name #own {
                 type Columns = Columns<#a>;
-
-                const FIELDS: &'static [::trifold_sdk::rt::InputField] = &[#(#described),*];
 
                 #[inline]
                 fn read(
@@ -56,12 +102,10 @@ pub(crate) fn input(item: DeriveInput) -> Result<TokenStream> {
     })
 }
 
-pub(crate) fn output(item: DeriveInput) -> Result<TokenStream> {
-    let columns = columns(&item, Side::Output)?;
-    if !item.generics.params.is_empty() {
-        let message = "an output struct owns its fields: write it without parameters";
-        return Err(Error::new(item.generics.span(), message));
-    }
+/// How a struct is written to columns.
+fn written(item: &DeriveInput, columns: &[Column]) -> Result<TokenStream> {
+    let Borrow { own, .. } = Borrow::of(item)?;
+    let borrowed = lifetime(item)?.map(|a| quote!(#a,));
     let name = &item.ident;
     let text = doc(&item.attrs);
     let fields: Vec<_> = columns.iter().map(|column| &column.ident).collect();
@@ -70,45 +114,49 @@ pub(crate) fn output(item: DeriveInput) -> Result<TokenStream> {
         columns.iter().map(|Column { ty, .. }| quote!(::trifold_sdk::rt::OutputColumn::<'_, #ty>)).collect();
     let described = columns.iter().zip(&values).map(|(Column { name, doc, .. }, value)| {
         quote! {
-            ::trifold_sdk::rt::OutputField { name: #name, ty: #value::TYPE, nullable: #value::NULLABLE, doc: #doc }
+            each(::trifold_sdk::rt::OutputField {
+                name: #name, ty: #value::TYPE, nullable: #value::NULLABLE, doc: #doc,
+            });
         }
     });
     Ok(quote! {
         const _: () = {
             #[doc(hidden)]
             #[allow(unreachable_pub)]
-            pub struct Columns<'a> {
-                #(#fields: #values::Column<'a>,)*
+            pub struct Columns<#borrowed 'words> {
+                #(#fields: #values::Column<'words>,)*
             }
 
             #[automatically_derived]
-            impl ::trifold_sdk::Output for #name {
-                type Columns<'a> = Columns<'a>;
-
-                const FIELDS: &'static [::trifold_sdk::rt::OutputField] = &[#(#described),*];
+            impl #own ::trifold_sdk::Output for #name #own {
+                type Columns<'words> = Columns<#borrowed 'words>;
 
                 const DOC: &'static str = #text;
+
+                fn fields(each: &mut dyn FnMut(::trifold_sdk::rt::OutputField<'_>)) {
+                    #(#described)*
+                }
 
                 fn words(rows: usize) -> usize {
                     0 #(+ <#values::Column<'_> as #calls>::words(rows))*
                 }
 
                 #[inline]
-                fn columns<'a>(places: &mut ::trifold_sdk::rt::Places<'a>) -> Columns<'a> {
+                fn columns<'words>(places: &mut ::trifold_sdk::rt::Places<'words>) -> Self::Columns<'words> {
                     Columns { #(#fields: #calls::new(places),)* }
                 }
 
                 #[inline]
-                fn set(self, columns: &mut Columns<'_>, row: usize) {
+                fn set(self, columns: &mut Self::Columns<'_>, row: usize) {
                     #(#calls::set(&mut columns.#fields, row, self.#fields);)*
                 }
 
                 #[inline]
-                fn skip(columns: &mut Columns<'_>, row: usize) {
+                fn skip(columns: &mut Self::Columns<'_>, row: usize) {
                     #(#calls::skip(&mut columns.#fields, row);)*
                 }
 
-                fn tails(columns: Columns<'_>, tails: &mut ::std::vec::Vec<::trifold_sdk::rt::Tail>) {
+                fn tails(columns: Self::Columns<'_>, tails: &mut ::std::vec::Vec<::trifold_sdk::rt::Tail>) {
                     #(#calls::tails(columns.#fields, tails);)*
                 }
             }

@@ -8,6 +8,7 @@ mod fields;
 mod types;
 mod units;
 mod view;
+mod world;
 
 /// Makes a struct one row of a view's inputs: each field is the column of its name.
 ///
@@ -24,6 +25,13 @@ pub fn input(item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Output)]
 pub fn output(item: TokenStream) -> TokenStream {
     expand(syn::parse(item).and_then(derive::output))
+}
+
+/// Makes a struct what `prepare` of a window view leaves of an event. It may have the fields of an output struct,
+/// and may borrow text and bytes from the batch with one lifetime. Documentation comments become the columns'.
+#[proc_macro_derive(Prepared)]
+pub fn prepared(item: TokenStream) -> TokenStream {
+    expand(syn::parse(item).and_then(derive::prepared))
 }
 
 /// Makes a function a row view, and its crate the view's component. A crate holds one view.
@@ -49,6 +57,13 @@ pub fn row_view(arguments: TokenStream, item: TokenStream) -> TokenStream {
             quote!(#function #error)
         })
     }))
+}
+
+/// Makes a type the exports of a window view's component. The other macros call it, and authors never do.
+#[doc(hidden)]
+#[proc_macro]
+pub fn export_window_transform(component: TokenStream) -> TokenStream {
+    expand(syn::parse(component).map(|component| world::export_window_transform(&component)))
 }
 
 fn expand(result: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

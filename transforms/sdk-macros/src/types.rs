@@ -5,11 +5,12 @@
 
 use syn::{Error, GenericArgument, PathArguments, Result, Type};
 
-/// Which of the two structs a field belongs to.
+/// Which struct a field belongs to.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Side {
     Input,
     Output,
+    Prepared,
 }
 
 impl Side {
@@ -17,6 +18,7 @@ impl Side {
         match self {
             Side::Input => "Input",
             Side::Output => "Output",
+            Side::Prepared => "Prepared",
         }
     }
 
@@ -30,6 +32,19 @@ impl Side {
                 "bool, i64, f64, f32, Timestamp, String, Vec<u8>, Vec<f32>, Vec<f64>, Vec<i64>, Vec<String>, or an \
                  Option of one of them"
             }
+            Side::Prepared => {
+                "bool, i64, f64, f32, Timestamp, &'a str, &'a [u8], String, Vec<u8>, Vec<f32>, Vec<f64>, Vec<i64>, \
+                 Vec<String>, or an Option of one of them"
+            }
+        }
+    }
+
+    /// Whether fields may be references to such items.
+    fn borrows(self, item: Option<&str>) -> bool {
+        match self {
+            Side::Input => true,
+            Side::Output => false,
+            Side::Prepared => matches!(item, Some("str" | "u8")),
         }
     }
 }
@@ -72,7 +87,7 @@ fn value(ty: &Type, side: Side) -> Result<Kind> {
             name @ ("i8" | "i16" | "i32" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize"),
         ) => refuse(ty, &format!("`{name}` is not a type of the contract: write i64")),
         Some("char") => refuse(ty, "`char` is not a type of the contract: write String"),
-        _ if side == Side::Input && reference(ty).and_then(name).as_deref() == Some("str") => Ok(Kind::Utf8),
+        _ if side.borrows(Some("str")) && reference(ty).and_then(name).as_deref() == Some("str") => Ok(Kind::Utf8),
         _ => other(ty, side),
     }
 }
@@ -121,7 +136,7 @@ pub(crate) fn check_key(field: &str, ty: &Type, kind: &Kind) -> Result<()> {
 fn list_item(ty: &Type, side: Side) -> Option<&Type> {
     match (generic(ty), reference(ty)) {
         (Some((name, item)), _) if name == "Vec" => item,
-        (_, Some(Type::Slice(slice))) if side == Side::Input => Some(&slice.elem),
+        (_, Some(Type::Slice(slice))) if side.borrows(name(&slice.elem).as_deref()) => Some(&slice.elem),
         _ => None,
     }
 }

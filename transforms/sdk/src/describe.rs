@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use crate::aggregate::FoldOrder;
 use crate::run::Rows;
 use crate::value::{Input, InputField, Output, OutputField};
+use crate::window::WindowView;
 
 /// What the attribute of a view says.
 #[derive(Debug, Clone, Copy)]
@@ -26,20 +28,67 @@ pub struct View {
     pub memory_bytes: Option<u64>,
 }
 
+/// What the attribute of a window view says beside that.
+#[derive(Debug, Clone, Copy)]
+pub struct WindowFold {
+    /// The windows in declared order.
+    pub windows: &'static [Window],
+    /// The order in which events are folded.
+    pub order: FoldOrder,
+    /// Whether copies of an event count once.
+    pub deduplicate: bool,
+}
+
+/// One of a view's windows.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// Its length.
+    pub seconds: u64,
+    /// The steps in which its older end moves.
+    pub hop_seconds: u64,
+}
+
 /// The description of a row view whose function takes `I` and returns `R`.
 pub fn describe<'a, I: Input<'a>, R: Rows>(view: &View) -> String {
+    let mut json = head::<I, R::Output>(view, "row");
+    json.key("windows").raw("[]");
+    tail(json, view)
+}
+
+/// The description of a window view.
+pub fn describe_window<V: WindowView>(view: &View, fold: &WindowFold) -> String {
+    let mut json = head::<V::Event<'_>, V::Features>(view, "window");
+    json.key("prepared").fields::<V::Prepared<'_>>();
+    json.key("windows").list(fold.windows, |json, window| {
+        json.raw("{");
+        json.number("seconds", Some(window.seconds));
+        json.number("hop-seconds", Some(window.hop_seconds));
+        json.raw("}");
+    });
+    json.key("fold-order").text(match fold.order {
+        FoldOrder::Any => "any",
+        FoldOrder::EventTime => "event-time",
+    });
+    json.key("deduplicate").raw(boolean(fold.deduplicate));
+    tail(json, view)
+}
+
+fn head<'a, I: Input<'a>, O: Output>(view: &View, kind: &str) -> Json {
     let mut json = Json(String::from("{"));
     json.key("contract").raw("1");
     json.key("view").text(view.name);
-    json.key("kind").text("row");
-    json.key("doc").text(if view.doc.is_empty() { R::Output::DOC } else { view.doc });
+    json.key("kind").text(kind);
+    json.key("doc").text(if view.doc.is_empty() { O::DOC } else { view.doc });
     json.key("entity").list(I::FIELDS.iter().filter(|field| field.is_entity), |json, field| json.text(field.name));
     json.key("inputs").list(I::FIELDS, input);
-    json.key("outputs").list(R::Output::FIELDS, output);
+    json.key("outputs").fields::<O>();
     json.number("ttl-seconds", view.ttl_seconds);
     json.number("lateness-seconds", view.lateness_seconds);
     json.number("max-early-seconds", view.max_early_seconds);
-    json.key("windows").raw("[]");
+    json
+}
+
+fn tail(mut json: Json, view: &View) -> String {
     json.number("state-version", Some(view.state_version.into()));
     if view.fuel.is_some() || view.memory_bytes.is_some() {
         json.key("limits").raw("{");
@@ -56,19 +105,14 @@ fn input(json: &mut Json, field: &InputField) {
     json.raw("{");
     json.key("name").text(field.name);
     json.key("type").text(field.ty);
-    json.key("nullable").raw(if field.nullable { "true" } else { "false" });
+    json.key("nullable").raw(boolean(field.nullable));
     json.key("source").text("event");
     json.key("doc").text(field.doc);
     json.raw("}");
 }
 
-fn output(json: &mut Json, field: &OutputField) {
-    json.raw("{");
-    json.key("name").text(field.name);
-    json.key("type").text(field.ty);
-    json.key("nullable").raw(if field.nullable { "true" } else { "false" });
-    json.key("doc").text(field.doc);
-    json.raw("}");
+fn boolean(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
 }
 
 struct Json(String);
@@ -113,6 +157,21 @@ impl Json {
             }
         }
         self.0.push('"');
+    }
+
+    /// The list of what a struct writes.
+    fn fields<O: Output>(&mut self) {
+        self.0.push('[');
+        O::fields(&mut |OutputField { name, ty, nullable, doc }| {
+            self.next();
+            self.raw("{");
+            self.key("name").text(name);
+            self.key("type").text(ty);
+            self.key("nullable").raw(boolean(nullable));
+            self.key("doc").text(doc);
+            self.raw("}");
+        });
+        self.0.push(']');
     }
 
     fn list<T>(&mut self, items: impl IntoIterator<Item = T>, write: impl Fn(&mut Json, T)) {

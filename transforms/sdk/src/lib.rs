@@ -62,12 +62,14 @@ mod run;
 pub mod slab;
 mod time;
 pub mod value;
+pub mod window;
 
 pub use error::RowError;
 pub use hash::{FixedHasher, FixedMap, FixedSet, hash64};
 pub use time::Timestamp;
-pub use trifold_sdk_macros::{Input, Output, row_view};
+pub use trifold_sdk_macros::{Input, Output, Prepared, row_view};
 pub use value::{Input, Output};
+pub use window::{State, WindowView};
 
 /// The allocator of the target's standard library, in a version that begins with the heap that the linker laid out
 /// (`trifold build` asks for one). The standard library's own begins by growing the memory, in every call anew.
@@ -79,21 +81,30 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 pub mod prelude {
     pub use std::collections::{BTreeMap, BTreeSet};
 
-    pub use crate::{FixedMap, FixedSet, Input, Output, RowError, Timestamp, log, row_view};
+    pub use crate::{FixedMap, FixedSet, Input, Output, Prepared, RowError, Timestamp, log, row_view};
 }
 
 /// What the macros' output refers to. Not for authors: it may change with any version.
 #[doc(hidden)]
 pub mod rt {
-    /// Where the export macro looks for its parts.
+    /// Where the export macros look for their parts.
     pub mod bindings {
         pub use crate::bindings::*;
     }
 
+    pub use trifold_sdk_macros::export_window_transform;
+    pub use wit_bindgen;
+
     pub use crate::bindings::trifold::feature::types::{Batch, Failure, Outcome, Rejection};
     pub use crate::bindings::{Guest, export_row_transform};
-    pub use crate::describe::{View, describe};
+    pub use crate::describe::{View, Window, WindowFold, describe, describe_window};
     pub use crate::run::{Rows, apply};
     pub use crate::slab::{Places, Reader, SlabError, Tail, join};
-    pub use crate::value::{InputField, InputValue, OutputColumn, OutputField, OutputValue};
+    pub use crate::value::{
+        ColumnType, InputField, InputValue, InputValues, OutputColumn, OutputField, OutputValue, OutputValues,
+        Record,
+    };
+    pub use crate::window::{
+        Group, Once, Span, WindowGuest, accumulate, are_none, finish, merge, prepare, sources,
+    };
 }

@@ -3,7 +3,7 @@
 use crate::bindings::trifold::feature::types::{Batch, Failure, Outcome, Rejection};
 use crate::error::RowError;
 use crate::slab::{Places, Reader, SlabError, join};
-use crate::value::{Input, Output};
+use crate::value::{Input, Output, Record};
 
 /// What a view's function returns: its output struct, or a `Result` of it.
 #[diagnostic::on_unimplemented(
@@ -37,36 +37,54 @@ impl<O: Output, E: Into<RowError>> Rows for Result<O, E> {
 /// Computes every row of a batch.
 pub fn apply<'a, I: Input<'a>, R: Rows>(batch: &'a Batch, function: impl Fn(I) -> R) -> Result<Outcome, Failure> {
     report_panics();
-    let rows = batch.rows as usize;
-    let inputs = read::<I>(rows, &batch.words).map_err(|error| Failure { message: error.to_string() })?;
-    let mut words = vec![0; R::Output::words(rows)];
-    let mut outputs = R::Output::columns(&mut Places::new(rows, &mut words));
+    let inputs = read::<I>(batch)?;
+    Ok(answer(batch.rows, |row| function(I::row(&inputs, row)).into_row()))
+}
+
+/// The columns of a batch.
+pub(crate) fn read<'a, I: Record<'a>>(batch: &'a Batch) -> Result<I::Columns, Failure> {
+    columns(batch, I::read)
+}
+
+/// The columns that are found in a batch and fill it.
+pub(crate) fn columns<'a, C>(
+    batch: &'a Batch,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<C, SlabError>,
+) -> Result<C, Failure> {
+    let mut reader = Reader::new(batch.rows as usize, &batch.words);
+    let columns = read(&mut reader).and_then(|columns| reader.finish().map(|()| columns));
+    columns.map_err(|error| failure(error.to_string()))
+}
+
+/// Why the whole call fails.
+pub(crate) fn failure(message: String) -> Failure {
+    Failure { message }
+}
+
+/// An answer of so many rows.
+pub(crate) fn answer<O: Output>(count: u32, mut row_of: impl FnMut(usize) -> Result<O, RowError>) -> Outcome {
+    let rows = count as usize;
+    let mut words = vec![0; O::words(rows)];
+    let mut outputs = O::columns(&mut Places::new(rows, &mut words));
     let mut rejections = Vec::new();
     for row in 0..rows {
-        match function(I::row(&inputs, row)).into_row() {
+        match row_of(row) {
             Ok(output) => output.set(&mut outputs, row),
             Err(RowError { code, message }) => {
-                R::Output::skip(&mut outputs, row);
+                O::skip(&mut outputs, row);
                 // Within a batch, whose rows are a `u32`.
                 rejections.push(Rejection { row: row as u32, code, message });
             }
         }
     }
     let mut tails = Vec::new();
-    R::Output::tails(outputs, &mut tails);
-    Ok(Outcome { rows: Batch { rows: batch.rows, words: join(words, tails) }, rejections })
-}
-
-fn read<'a, I: Input<'a>>(rows: usize, words: &'a [u64]) -> Result<I::Columns, SlabError> {
-    let mut reader = Reader::new(rows, words);
-    let columns = I::read(&mut reader)?;
-    reader.finish()?;
-    Ok(columns)
+    O::tails(outputs, &mut tails);
+    Outcome { rows: Batch { rows: count, words: join(words, tails) }, rejections }
 }
 
 /// A panic in a component is a bare trap; the hook is what tells the author the message.
 #[cfg(target_arch = "wasm32")]
-fn report_panics() {
+pub(crate) fn report_panics() {
     static HOOK: std::sync::Once = std::sync::Once::new();
     HOOK.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
@@ -76,4 +94,4 @@ fn report_panics() {
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-fn report_panics() {}
+pub(crate) fn report_panics() {}

@@ -5,21 +5,27 @@ use bytemuck::Pod;
 use crate::slab::{Bits, Offsets, Reader, SlabError};
 use crate::time::Timestamp;
 
+/// A struct that holds one row of columns.
+pub trait Record<'a>: Sized {
+    /// The columns of a batch.
+    type Columns;
+    /// Finds the columns in a slab.
+    fn read(reader: &mut Reader<'a>) -> Result<Self::Columns, SlabError>;
+    /// One row of the columns.
+    fn row(columns: &Self::Columns, row: usize) -> Self;
+}
+
 /// A struct that holds one row of inputs; derive it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an input struct",
     label = "the view's function takes this",
     note = "write `#[derive(Input)]` on the struct, and take it by value"
 )]
-pub trait Input<'a>: Sized {
-    /// The columns of a batch.
-    type Columns;
+pub trait Input<'a>: Record<'a> {
+    /// The entity's key: the type of its field, or a tuple where there are several.
+    type Key;
     /// The fields in declared order.
     const FIELDS: &'static [InputField];
-    /// Finds the columns in a slab.
-    fn read(reader: &mut Reader<'a>) -> Result<Self::Columns, SlabError>;
-    /// One row of the columns.
-    fn row(columns: &Self::Columns, row: usize) -> Self;
 }
 
 /// What `describe` says of an input.
@@ -79,6 +85,7 @@ macro_rules! input {
 input! {
     "bool": bool, Bits<'a>, |reader| reader.bits(), |column, row| column.get(row);
     "int64": i64, &'a [i64], |reader| reader.rows(), |column, row| column[row];
+    "int64": u64, &'a [u64], |reader| reader.rows(), |column, row| column[row];
     "float64": f64, &'a [f64], |reader| reader.rows(), |column, row| column[row];
     "float32": f32, &'a [f32], |reader| reader.rows(), |column, row| column[row];
     "timestamp": Timestamp, &'a [i64], |reader| reader.rows(), |column, row| Timestamp::from_micros(column[row]);
@@ -147,13 +154,15 @@ pub struct Lists<'a, T> {
 }
 
 impl<'a, T: Pod> Lists<'a, T> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, SlabError> {
+    /// Finds the column in a slab.
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, SlabError> {
         let offsets = reader.row_offsets()?;
         Ok(Lists { offsets, items: reader.buffer(offsets.end())? })
     }
 
+    /// The items of a row.
     #[inline]
-    fn get(&self, row: usize) -> &'a [T] {
+    pub(crate) fn get(&self, row: usize) -> &'a [T] {
         &self.items[self.offsets.range(row)]
     }
 }

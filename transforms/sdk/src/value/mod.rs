@@ -5,8 +5,11 @@
 
 mod input;
 mod output;
+mod several;
 
-pub use input::{Input, InputField, InputValue};
+pub(crate) use input::Lists as InputLists;
+pub use input::{Input, InputField, InputValue, Record};
 pub use output::{
     Bitmap, Fixed, Lists, Nullable, Output, OutputColumn, OutputField, OutputValue, Text, TextLists,
 };
+pub use several::{ColumnType, InputValues, OutputValues};

@@ -16,10 +16,10 @@ use crate::time::Timestamp;
 pub trait Output: Sized {
     /// The columns of a batch, over the words of an answer.
     type Columns<'a>;
-    /// The fields in declared order.
-    const FIELDS: &'static [OutputField];
     /// The struct's documentation.
     const DOC: &'static str;
+    /// Shows the fields in declared order.
+    fn fields(each: &mut dyn FnMut(OutputField<'_>));
     /// The words that the columns of so many rows take, tails apart.
     fn words(rows: usize) -> usize;
     /// Columns in their places.
@@ -34,15 +34,15 @@ pub trait Output: Sized {
 
 /// What `describe` says of an output.
 #[derive(Debug, Clone, Copy)]
-pub struct OutputField {
+pub struct OutputField<'a> {
     /// The name.
-    pub name: &'static str,
+    pub name: &'a str,
     /// The type's name.
     pub ty: &'static str,
     /// Whether it may be absent.
     pub nullable: bool,
     /// The documentation.
-    pub doc: &'static str,
+    pub doc: &'a str,
 }
 
 /// A type that an output field can have.
@@ -87,11 +87,14 @@ macro_rules! output {
 output! {
     "bool": bool, Bitmap<'a>;
     "int64": i64, Fixed<'a, i64>;
+    "int64": u64, Fixed<'a, u64>;
     "float64": f64, Fixed<'a, f64>;
     "float32": f32, Fixed<'a, f32>;
     "timestamp": Timestamp, Fixed<'a, i64>;
     "utf8": String, Text<'a>;
+    "utf8": &str, Text<'a>;
     "binary": Vec<u8>, Lists<'a, u8>;
+    "binary": &[u8], Lists<'a, u8>;
     "list<float32>": Vec<f32>, Lists<'a, f32>;
     "list<float64>": Vec<f64>, Lists<'a, f64>;
     "list<int64>": Vec<i64>, Lists<'a, i64>;
@@ -202,7 +205,7 @@ impl<'a, T: Pod> Lists<'a, T> {
     }
 }
 
-impl<'a, T: Pod> OutputColumn<'a, Vec<T>> for Lists<'a, T> {
+impl<'a, T: Pod, V: AsRef<[T]>> OutputColumn<'a, V> for Lists<'a, T> {
     fn words(rows: usize) -> usize {
         Places::words::<i32>(rows + 1)
     }
@@ -214,8 +217,8 @@ impl<'a, T: Pod> OutputColumn<'a, Vec<T>> for Lists<'a, T> {
     }
 
     #[inline]
-    fn set(&mut self, row: usize, value: Vec<T>) {
-        self.set_items(row, &value);
+    fn set(&mut self, row: usize, value: V) {
+        self.set_items(row, value.as_ref());
     }
 
     #[inline]
@@ -232,28 +235,28 @@ impl<'a, T: Pod> OutputColumn<'a, Vec<T>> for Lists<'a, T> {
 #[derive(Debug)]
 pub struct Text<'a>(Lists<'a, u8>);
 
-impl<'a> OutputColumn<'a, String> for Text<'a> {
+impl<'a, V: AsRef<str>> OutputColumn<'a, V> for Text<'a> {
     fn words(rows: usize) -> usize {
-        Lists::<u8>::words(rows)
+        Places::words::<i32>(rows + 1)
     }
 
     #[inline]
     fn new(places: &mut Places<'a>) -> Self {
-        Text(Lists::new(places))
+        Text(OutputColumn::<Vec<u8>>::new(places))
     }
 
     #[inline]
-    fn set(&mut self, row: usize, value: String) {
-        self.0.set(row, value.into_bytes());
+    fn set(&mut self, row: usize, value: V) {
+        self.0.set_items(row, value.as_ref().as_bytes());
     }
 
     #[inline]
     fn skip(&mut self, row: usize) {
-        self.0.skip(row);
+        self.0.end(row);
     }
 
     fn tails(self, tails: &mut Vec<Tail>) {
-        self.0.tails(tails);
+        tails.push(self.0.tail());
     }
 }
 
@@ -269,7 +272,7 @@ pub struct TextLists<'a> {
 
 impl<'a> OutputColumn<'a, Vec<String>> for TextLists<'a> {
     fn words(rows: usize) -> usize {
-        Lists::<u8>::words(rows)
+        Places::words::<i32>(rows + 1)
     }
 
     fn new(places: &mut Places<'a>) -> Self {

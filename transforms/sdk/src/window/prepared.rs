@@ -1,0 +1,75 @@
+//! Columns for the expressions of a struct of aggregators.
+
+use crate::slab::{Places, Tail};
+use crate::value::{ColumnType, OutputValues};
+
+/// What an expression gives for one field. Where an earlier field has the same expression and columns of the same
+/// types, its columns stand for both: then `IS_FIRST` is false, and nothing is computed or written.
+#[derive(Debug, Clone, Copy)]
+pub struct Once<T, const IS_FIRST: bool>(pub Option<T>);
+
+impl<T, const IS_FIRST: bool> Once<T, IS_FIRST> {
+    /// Evaluates an expression unless it has been.
+    #[inline]
+    pub fn new(evaluate: impl FnOnce() -> T) -> Self {
+        Once(IS_FIRST.then(evaluate))
+    }
+}
+
+impl<T: OutputValues, const IS_FIRST: bool> OutputValues for Once<T, IS_FIRST> {
+    const TYPES: &'static [ColumnType] = if IS_FIRST { T::TYPES } else { &[] };
+    type Columns<'w> = Option<T::Columns<'w>>;
+
+    fn words(rows: usize) -> usize {
+        if IS_FIRST { T::words(rows) } else { 0 }
+    }
+
+    fn columns<'w>(places: &mut Places<'w>) -> Self::Columns<'w> {
+        IS_FIRST.then(|| T::columns(places))
+    }
+
+    #[inline]
+    fn set(self, columns: &mut Self::Columns<'_>, row: usize) {
+        if let (Some(columns), Some(value)) = (columns, self.0) {
+            value.set(columns, row);
+        }
+    }
+
+    #[inline]
+    fn skip(columns: &mut Self::Columns<'_>, row: usize) {
+        if let Some(columns) = columns {
+            T::skip(columns, row);
+        }
+    }
+
+    fn tails(columns: Self::Columns<'_>, tails: &mut Vec<Tail>) {
+        if let Some(columns) = columns {
+            T::tails(columns, tails);
+        }
+    }
+}
+
+/// For each field, whose columns it reads: its own or those of an earlier field. Fields come with the number of
+/// their expression.
+pub const fn sources<const N: usize>(fields: [(usize, &[ColumnType]); N]) -> [usize; N] {
+    let mut sources = [0; N];
+    let mut field = 0;
+    while field < N {
+        let mut source = 0;
+        while fields[source].0 != fields[field].0 || !ColumnType::are(fields[source].1, fields[field].1) {
+            source += 1;
+        }
+        sources[field] = source;
+        field += 1;
+    }
+    sources
+}
+
+/// Whether the fields have no column at all.
+pub const fn are_none<const N: usize>(fields: [(usize, &[ColumnType]); N]) -> bool {
+    let mut field = 0;
+    while field < N && fields[field].1.is_empty() {
+        field += 1;
+    }
+    field == N
+}
