@@ -28,4 +28,4 @@ pub use status::{ErrorCode, RowStatus};
 pub use time::{ArrivalTime, EventTime, Span};
 pub use types::{FieldType, ItemType, TypeError};
 pub use view::{FeatureView, Field, RowLimits, ViewError, ViewKind, ViewSpec};
-pub use window::{FoldOrder, Window, WindowSpec};
+pub use window::{FoldOrder, Slot, Window, WindowSpec};

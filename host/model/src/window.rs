@@ -52,6 +52,25 @@ pub struct WindowSpec {
     pub deduplicate: bool,
 }
 
+/// A part of what is kept of one entity of a window view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Slot {
+    /// What is known of the entity as a whole.
+    Head,
+    /// The state of one tile.
+    Tile {
+        /// The level, counted from the shortest hop.
+        level: u8,
+        /// When the tile begins.
+        start: EventTime,
+    },
+    /// Events of a short time.
+    Events {
+        /// When that time begins.
+        start: EventTime,
+    },
+}
+
 impl Window {
     /// The hops of which the default is chosen, in seconds.
     const HOPS: [u64; 10] = [1, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400];

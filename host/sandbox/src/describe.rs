@@ -164,7 +164,9 @@ impl Folds {
         for WindowJson { seconds, hop_seconds } in self.windows {
             match Window::from_seconds(seconds, hop_seconds) {
                 Some(window) => windows.push(window),
-                None => problems.push(format!("a window of {seconds} seconds is more microseconds than 63 bits hold")),
+                None => {
+                    problems.push(format!("a window of {seconds} seconds is more microseconds than 63 bits hold"))
+                }
             }
         }
         let order = match self.fold_order.as_deref() {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{BinaryArray, RecordBatch, UInt32Array};
 use arrow_schema::SchemaRef;
 use arrow_select::take::take;
-use arrow_array::cast::AsArray;
 use trifold_model::{EventTime, Field};
 
 use crate::applied::Cause;
@@ -57,7 +57,8 @@ impl RowCall for Finish<'_> {
         let part = self.0.part(transform, &rows).map_err(|error| {
             Stop::unavailable(Cause::Engine, format!("the tiles do not fit into one call: {error}"))
         })?;
-        let tiles = state_batch(part.tiles).map_err(|error| Stop::unavailable(Cause::Engine, error.to_string()))?;
+        let tiles =
+            state_batch(part.tiles).map_err(|error| Stop::unavailable(Cause::Engine, error.to_string()))?;
         let keys = self.0.keys.slice(rows.start, rows.len());
         let as_of: Vec<i64> = self.0.as_of[rows].iter().map(|time| time.0).collect();
         let tiles = Input::new(&STATE_FIELDS, &tiles);

@@ -168,20 +168,26 @@ impl Fold<'_> {
                 Some(Answer::State { chunk, row }) => Ok(self.chunks[*chunk].value(*row)),
                 Some(Answer::Failed(stop)) => Err(stop.clone()),
                 None => {
-                    let message = format!("group {} goes on from group {group}, which is not before it", self.answers.len());
+                    let message =
+                        format!("group {} goes on from group {group}, which is not before it", self.answers.len());
                     Err(Stop::unavailable(Cause::Inputs, message))
                 }
             },
         }
     }
 
-    fn guest(&mut self, states: BinaryArray, groups: &[Group], prepared: &RecordBatch) -> Result<BinaryArray, Stop> {
+    fn guest(
+        &mut self,
+        states: BinaryArray,
+        groups: &[Group],
+        prepared: &RecordBatch,
+    ) -> Result<BinaryArray, Stop> {
         let events = groups.iter().map(|group| group.count as usize).sum();
         let transform = self.caller.transform;
         let states = batch(states)?;
-        let input = (Input::new(&STATE_FIELDS, &states), groups, Input::new(transform.prepared_fields(), prepared));
-        let answer =
-            self.caller.call(events, &transform.paces().fold, |instance| instance.accumulate(input))?;
+        let input =
+            (Input::new(&STATE_FIELDS, &states), groups, Input::new(transform.prepared_fields(), prepared));
+        let answer = self.caller.call(events, &transform.paces().fold, |instance| instance.accumulate(input))?;
         states_of(answer, groups.len())
     }
 
@@ -255,5 +261,7 @@ fn states_of(answer: wire::Rows, expected: usize) -> Result<BinaryArray, Stop> {
         false => Err(AnswerError::Rows { found: answer.rows, expected }),
     };
     let columns = decoded.map_err(|error| Stop::answer(&error))?;
-    Ok(columns.first().map_or_else(|| BinaryArray::from_iter_values([[0; 0]; 0]), |column| column.as_binary().clone()))
+    Ok(columns
+        .first()
+        .map_or_else(|| BinaryArray::from_iter_values([[0; 0]; 0]), |column| column.as_binary().clone()))
 }

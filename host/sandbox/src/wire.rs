@@ -95,9 +95,8 @@ pub(crate) static STATE_FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
     "state".parse().map(field).into_iter().collect()
 });
 
-static STATE_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(vec![arrow_schema::Field::new("state", DataType::Binary, false)]))
-});
+static STATE_SCHEMA: LazyLock<SchemaRef> =
+    LazyLock::new(|| Arc::new(Schema::new(vec![arrow_schema::Field::new("state", DataType::Binary, false)])));
 
 /// States as the batch in which they cross.
 pub(crate) fn state_batch(states: BinaryArray) -> Result<RecordBatch, ArrowError> {
