@@ -3,7 +3,7 @@ use std::ops::RangeInclusive;
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
 use trifold_model::view::FIELDS_MAX;
-use trifold_model::{FieldType, RowLimits, ViewKind};
+use trifold_model::{FieldType, FoldOrder, RowLimits, ViewKind, WindowSpec};
 
 use crate::{read_json, wit};
 

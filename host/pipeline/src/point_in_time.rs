@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt8Type, UInt64Type};
-use arrow_array::{Array, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_array::{Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow_schema::ArrowError;
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
@@ -29,12 +29,19 @@ pub struct Answered {
     pub as_of: Vec<EventTime>,
     /// The value of each.
     pub rows: Rows,
+    /// How many of the questions' columns are extra ones; they stand last.
+    pub(crate) extra_count: usize,
 }
 
 impl Answered {
     /// The entity of each question, as its key's bytes.
     pub fn keys(&self) -> &BinaryArray {
         self.questions.column(0).as_binary()
+    }
+
+    /// The columns that questions brought along.
+    pub fn extra(&self) -> &[ArrayRef] {
+        &self.questions.columns()[self.questions.num_columns() - self.extra_count..]
     }
 
     /// The offset, or row of the spine, of each question.
@@ -129,7 +136,8 @@ impl PointInTime {
         };
         let all = asked.len() == rows.num_rows();
         let questions = if all { rows } else { take_record_batch(&rows, &UInt32Array::from(asked))? };
-        Ok(Answered { questions, as_of, rows: answers })
+        let extra_count = self.timeline.extra_count;
+        Ok(Answered { questions, as_of, rows: answers, extra_count })
     }
 }
 

@@ -93,7 +93,7 @@ pub struct Timeline {
     ask: Ask,
     pub(crate) before: bool,
     pub(crate) schema: SchemaRef,
-    extra_count: usize,
+    pub(crate) extra_count: usize,
 }
 
 impl Timeline {
