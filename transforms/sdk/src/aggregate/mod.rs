@@ -5,11 +5,16 @@
 
 mod codec;
 mod count;
+mod exact;
 mod item;
+mod moments;
+mod sum;
 
 pub use codec::{StateError, StateReader, put_text, put_varint, put_zigzag};
 pub use count::{Count, CountIf, Share};
 pub use item::IntoItem;
+pub use moments::{Moments, SampleStdDev, SampleVariance, StdDev, Variance};
+pub use sum::{Mean, Sum, SumInt};
 
 use crate::Timestamp;
 
