@@ -116,14 +116,17 @@ pub(super) fn nearest(head: u128, exponent: i32, more: bool) -> f64 {
     const BITS: i32 = 53;
     const LOWEST: i32 = -1074;
     let bits = 128 - head.leading_zeros() as i32;
+    if head == 0 {
+        return 0.0;
+    }
     if exponent + bits > 1024 {
         return f64::INFINITY;
     }
     // The exponent of the result's last bit, which is higher than the precision asks for in a subnormal result.
     let last = (exponent + bits - BITS).max(LOWEST);
     let dropped = last - exponent;
-    if dropped > bits || head == 0 {
-        // Less than half of the smallest double, or nothing at all.
+    if dropped > bits {
+        // Less than half of the smallest double.
         return 0.0;
     }
     let mantissa = if dropped <= 0 {
