@@ -5,14 +5,22 @@
 
 mod codec;
 mod count;
+mod distinct;
+mod edge;
 mod exact;
+mod extreme;
 mod item;
+mod kept;
 mod moments;
 mod sum;
 
 pub use codec::{StateError, StateReader, put_text, put_varint, put_zigzag};
 pub use count::{Count, CountIf, Share};
+pub use distinct::DistinctCount;
+pub use edge::{First, Last};
+pub use extreme::{Max, Min};
 pub use item::IntoItem;
+pub use kept::{Kept, Ordered};
 pub use moments::{Moments, SampleStdDev, SampleVariance, StdDev, Variance};
 pub use sum::{Mean, Sum, SumInt};
 
