@@ -3,7 +3,9 @@
 
 mod aggregates {
     mod exact;
+    mod kept;
     mod laws;
     mod oracle;
     mod random;
+    mod sketches;
 }

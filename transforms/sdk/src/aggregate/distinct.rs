@@ -9,7 +9,7 @@ use crate::Timestamp;
 /// `i64`, 0 without items. In any fold order.
 ///
 /// Up to 2^`P` / 16 different values, 256 with the default `P` of 12, the state is the list of their hashes, cut to 48
-/// bits, and the count is exact, unless two of them are equal (once in ten thousand million lists of 256). Beyond that
+/// bits, and the count is exact, unless two of them are equal, as in one of 9 thousand million lists of 256. Beyond that
 /// it is a HyperLogLog sketch (Flajolet et al. 2007) of 2^`P` registers over the same bits, and the count is Ertl's
 /// improved raw estimate ("New cardinality estimation algorithms for HyperLogLog sketches", 2017), which has no bias
 /// to correct in any range. Its standard error is 1.04 / sqrt(2^`P`), 1.6 %. `P` is 4 to 16.
