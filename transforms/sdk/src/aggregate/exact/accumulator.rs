@@ -3,7 +3,7 @@
 use super::natural::Natural;
 use crate::aggregate::{StateError, StateReader, put_varint, put_zigzag};
 
-/// Limbs that need no allocation. Four hold squares whose exponents differ by up to about 70.
+/// Limbs that need no allocation. Four hold the squares of numbers whose exponents differ by 40.
 const NEAR: usize = 4;
 
 /// An integer of any size, in units of 2^-`UNIT`: two's complement limbs, of which only a window is kept; below the
