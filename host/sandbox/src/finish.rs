@@ -57,8 +57,10 @@ impl RowCall for Finish<'_> {
         let part = self.0.part(transform, &rows).map_err(|error| {
             Stop::unavailable(Cause::Engine, format!("the tiles do not fit into one call: {error}"))
         })?;
-        let tiles =
-            transform.states().batch(part.tiles).map_err(|error| Stop::unavailable(Cause::Engine, error.to_string()))?;
+        let tiles = transform
+            .states()
+            .batch(part.tiles)
+            .map_err(|error| Stop::unavailable(Cause::Engine, error.to_string()))?;
         let keys = self.0.keys.slice(rows.start, rows.len());
         let as_of: Vec<i64> = self.0.as_of[rows].iter().map(|time| time.0).collect();
         let tiles = Input::new(&transform.states().fields, &tiles);

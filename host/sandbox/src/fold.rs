@@ -186,8 +186,11 @@ impl Fold<'_> {
         let events = groups.iter().map(|group| group.count as usize).sum();
         let transform = self.caller.transform;
         let states = batch(transform, states)?;
-        let input =
-            (Input::new(&transform.states().fields, &states), groups, Input::new(transform.prepared_fields(), prepared));
+        let input = (
+            Input::new(&transform.states().fields, &states),
+            groups,
+            Input::new(transform.prepared_fields(), prepared),
+        );
         let answer = self.caller.call(events, &transform.paces().fold, |instance| instance.accumulate(input))?;
         states_of(transform, answer, groups.len())
     }
