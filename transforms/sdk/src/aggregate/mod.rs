@@ -5,11 +5,32 @@
 
 mod codec;
 mod count;
+mod decayed;
+mod distinct;
+mod edge;
+mod exact;
+mod extreme;
+mod frequent;
 mod item;
+mod kept;
+mod moments;
+mod quantiles;
+mod sum;
+mod top;
 
 pub use codec::{StateError, StateReader, put_text, put_varint, put_zigzag};
 pub use count::{Count, CountIf, Share};
+pub use decayed::DecayedSum;
+pub use distinct::DistinctCount;
+pub use edge::{First, Last};
+pub use extreme::{Max, Min};
+pub use frequent::TopFrequent;
 pub use item::IntoItem;
+pub use kept::{Kept, Ordered};
+pub use moments::{Moments, SampleStdDev, SampleVariance, StdDev, Variance};
+pub use quantiles::{P5, P10, P25, P50, P75, P90, P95, P99, Percentiles, Permille, Quantiles};
+pub use sum::{Mean, Sum, SumInt};
+pub use top::TopK;
 
 use crate::Timestamp;
 

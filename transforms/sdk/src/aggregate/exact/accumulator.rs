@@ -1,0 +1,285 @@
+//! A sum of doubles, or of their squares, that loses nothing.
+
+use super::natural::Natural;
+use crate::aggregate::{StateError, StateReader, put_varint, put_zigzag};
+
+/// Limbs that need no allocation. Four hold squares whose exponents differ by up to about 70.
+const NEAR: usize = 4;
+
+/// An integer of any size, in units of 2^-`UNIT`: two's complement limbs, of which only a window is kept; below the
+/// window everything is zero, above it is the sign.
+///
+/// `UNIT` is 1074 for doubles, whose smallest is 2^-1074, and 2148 for their squares. This is the long accumulator
+/// of Kulisch and Miranker (1986), cut to the limbs in use: events of one feature have like magnitudes, so two or
+/// three limbs out of 35 or 69 do.
+#[derive(Debug, Clone)]
+pub(super) struct Accumulator<const UNIT: u32> {
+    /// The place of the lowest limb of the window.
+    low: u32,
+    limbs: Limbs,
+}
+
+#[derive(Debug, Clone)]
+enum Limbs {
+    Near([u64; NEAR]),
+    Far(Vec<u64>),
+}
+
+impl Limbs {
+    #[inline]
+    fn slice(&self) -> &[u64] {
+        match self {
+            Limbs::Near(limbs) => limbs,
+            Limbs::Far(limbs) => limbs,
+        }
+    }
+}
+
+impl<const UNIT: u32> Default for Accumulator<UNIT> {
+    #[inline]
+    fn default() -> Self {
+        Accumulator { low: 0, limbs: Limbs::Near([0; NEAR]) }
+    }
+}
+
+impl<const UNIT: u32> Accumulator<UNIT> {
+    /// The bytes of the largest state: twice the units, and as many bits more as a count of events has.
+    const BYTES_MAX: u32 = (2 * UNIT + 64) / 8;
+    /// The byte that holds one. Encoded places count from here, so that those of ordinary numbers are short.
+    const ORIGIN: u32 = UNIT / 8;
+
+    /// Adds `value` times 2^`bit` units.
+    #[inline]
+    pub(super) fn add_signed(&mut self, value: i64, bit: u32) {
+        let words = i128::from(value) << (bit % 64);
+        self.add_words(bit / 64, [words as u64, (words >> 64) as u64]);
+    }
+
+    /// Adds `value`, which has less than 127 bits, times 2^`bit` units.
+    #[inline]
+    pub(super) fn add_large(&mut self, value: u128, bit: u32) {
+        let words = value << (bit % 64);
+        let over = (value >> 64 << (bit % 64)) >> 64;
+        self.add_words(bit / 64, [words as u64, (words >> 64) as u64, over as u64]);
+    }
+
+    #[inline]
+    fn add_words<const N: usize>(&mut self, low: u32, words: [u64; N]) {
+        let place = low.wrapping_sub(self.low) as usize;
+        match &mut self.limbs {
+            Limbs::Near(limbs) if place <= NEAR - N => {
+                if let Some(over) = add(limbs, place, &words) {
+                    self.limbs = Limbs::Far([limbs.as_slice(), &[over]].concat());
+                }
+            }
+            _ => self.add_far(low, &words),
+        }
+    }
+
+    /// Adds limbs that may lie outside of the window.
+    fn add_far(&mut self, low: u32, words: &[u64]) {
+        self.reach(low, low as usize + words.len());
+        let place = (low - self.low) as usize;
+        match &mut self.limbs {
+            Limbs::Near(limbs) => {
+                if let Some(over) = add(limbs, place, words) {
+                    self.limbs = Limbs::Far([limbs.as_slice(), &[over]].concat());
+                }
+            }
+            Limbs::Far(limbs) => {
+                let over = add(limbs, place, words);
+                limbs.extend(over);
+            }
+        }
+    }
+
+    /// Moves or widens the window until it covers the limbs from `low` to `end`.
+    fn reach(&mut self, low: u32, end: usize) {
+        if self.low <= low && end <= self.low as usize + self.limbs.slice().len() {
+            return;
+        }
+        let (now, limbs) = self.significant();
+        let now = if limbs.is_empty() { low } else { now };
+        let start = low.min(now);
+        let length = end.max(now as usize + limbs.len()) - start as usize;
+        let place = (now - start) as usize;
+        let widened = if length <= NEAR {
+            let mut window = [sign(limbs); NEAR];
+            put(&mut window, place, limbs);
+            Limbs::Near(window)
+        } else {
+            let mut window = vec![sign(limbs); length];
+            put(&mut window, place, limbs);
+            Limbs::Far(window)
+        };
+        (self.low, self.limbs) = (start, widened);
+    }
+
+    /// The limbs that say something, and the place of the lowest: no zeros below, no mere sign above, none for zero.
+    fn significant(&self) -> (u32, &[u64]) {
+        let limbs = self.limbs.slice();
+        let Some(first) = limbs.iter().position(|limb| *limb != 0) else { return (self.low, &[]) };
+        let mut limbs = &limbs[first..];
+        while let [rest @ .., below, top] = limbs
+            && *top == sign(&[*below])
+        {
+            limbs = &limbs[..rest.len() + 1];
+        }
+        (self.low + first as u32, limbs)
+    }
+
+    #[inline]
+    pub(super) fn is_zero(&self) -> bool {
+        self.limbs.slice().iter().all(|limb| *limb == 0)
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        match &other.limbs {
+            // Windows that coincide are the rule, and two limbs of a window are mere sign.
+            Limbs::Near(limbs) if other.low == self.low => self.add_words(other.low, *limbs),
+            _ => {
+                let (low, limbs) = other.significant();
+                if !limbs.is_empty() {
+                    self.add_far(low, limbs);
+                }
+            }
+        }
+    }
+
+    /// Whether the sum is negative, its absolute value, and the exponent of two that scales that.
+    pub(super) fn magnitude(&self) -> (bool, Natural, i32) {
+        let (low, limbs) = self.significant();
+        let negative = sign(limbs) != 0;
+        let limbs = if negative { negated(limbs) } else { limbs.to_vec() };
+        (negative, Natural::new(limbs), low as i32 * 64 - UNIT as i32)
+    }
+
+    /// Writes a sum that is not zero: the place of its lowest byte, how many bytes, and the bytes.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let (low, limbs) = self.significant();
+        let [first, .., last] = limbs else {
+            return self.encode_limb(low, limbs.first().copied().unwrap_or(0), out);
+        };
+        let (from, to) = (zero_bytes(*first), significant_bytes(*last));
+        Self::encode_place(low, from, limbs.len() * 8 - 8 + to - from, out);
+        out.extend_from_slice(&first.to_le_bytes()[from..]);
+        for limb in &limbs[1..limbs.len() - 1] {
+            out.extend_from_slice(&limb.to_le_bytes());
+        }
+        out.extend_from_slice(&last.to_le_bytes()[..to]);
+    }
+
+    fn encode_limb(&self, low: u32, limb: u64, out: &mut Vec<u8>) {
+        let (from, to) = (zero_bytes(limb), significant_bytes(limb));
+        Self::encode_place(low, from, to - from, out);
+        out.extend_from_slice(&limb.to_le_bytes()[from..to]);
+    }
+
+    #[inline]
+    fn encode_place(low: u32, from: usize, count: usize, out: &mut Vec<u8>) {
+        put_zigzag(out, i64::from(low) * 8 + from as i64 - i64::from(Self::ORIGIN));
+        put_varint(out, count as u64);
+    }
+
+    pub(super) fn decode(input: &mut StateReader<'_>) -> Result<Self, StateError> {
+        let from = input.zigzag()?.saturating_add(i64::from(Self::ORIGIN));
+        let count = input.length(1)?;
+        let bytes = input.take(count)?;
+        let from = u32::try_from(from).map_err(|_| OUTSIDE)?;
+        if from.saturating_add(u32::try_from(count).map_err(|_| OUTSIDE)?) > Self::BYTES_MAX {
+            return Err(OUTSIDE);
+        }
+        let ([low, ..], [.., high]) = (bytes, bytes) else { return Err(LENGTH) };
+        let sign = (*high as i8 >> 7) as u8;
+        let redundant = matches!(bytes, [.., below, top] if *top == sign && (below ^ sign) < 0x80);
+        if *low == 0 || redundant {
+            return Err(LENGTH);
+        }
+        let offset = from as usize % 8;
+        let limbs = if offset + count <= NEAR * 8 {
+            let mut window = [sign; NEAR * 8];
+            window[..offset].fill(0);
+            window[offset..offset + count].copy_from_slice(bytes);
+            let mut limbs = [0; NEAR];
+            read(&window, &mut limbs);
+            Limbs::Near(limbs)
+        } else {
+            let length = (offset + count).div_ceil(8);
+            let mut window = vec![sign; length * 8];
+            window[..offset].fill(0);
+            window[offset..offset + count].copy_from_slice(bytes);
+            let mut limbs = vec![0; length];
+            read(&window, &mut limbs);
+            Limbs::Far(limbs)
+        };
+        Ok(Accumulator { low: from / 8, limbs })
+    }
+}
+
+const OUTSIDE: StateError = StateError::invalid("a sum lies outside of the range of doubles");
+const LENGTH: StateError = StateError::invalid("a sum is not in its shortest form");
+
+/// Adds limbs at a place and tells the limb above if the sum needs one.
+#[inline(always)]
+fn add(limbs: &mut [u64], place: usize, words: &[u64]) -> Option<u64> {
+    let above = sign(words);
+    let before = sign(limbs);
+    let (reached, rest) = limbs[place..].split_at_mut(words.len());
+    let mut carry = false;
+    for (limb, word) in reached.iter_mut().zip(words) {
+        (*limb, carry) = add_with_carry(*limb, *word, carry);
+    }
+    for limb in rest {
+        (*limb, carry) = add_with_carry(*limb, above, carry);
+    }
+    // Two numbers of one sign whose sum has the other have run over the top limb.
+    (before == above && sign(limbs) != above).then_some(above)
+}
+
+#[inline(always)]
+fn add_with_carry(left: u64, right: u64, carry: bool) -> (u64, bool) {
+    let (sum, over) = left.overflowing_add(right);
+    let (sum, over_again) = sum.overflowing_add(u64::from(carry));
+    (sum, over | over_again)
+}
+
+/// What stands above two's complement limbs.
+#[inline(always)]
+fn sign(limbs: &[u64]) -> u64 {
+    limbs.last().map_or(0, |top| (*top as i64 >> 63) as u64)
+}
+
+/// Lays limbs into a window that is filled with their sign.
+fn put(window: &mut [u64], place: usize, limbs: &[u64]) {
+    window[..place].fill(0);
+    window[place..place + limbs.len()].copy_from_slice(limbs);
+}
+
+fn negated(limbs: &[u64]) -> Vec<u64> {
+    let mut carry = true;
+    let negate = |limb: &u64| {
+        let (sum, over) = (!limb).overflowing_add(u64::from(carry));
+        carry = over;
+        sum
+    };
+    limbs.iter().map(negate).collect()
+}
+
+#[inline]
+fn read(bytes: &[u8], limbs: &mut [u64]) {
+    for (limb, word) in limbs.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *limb = u64::from_le_bytes(*word);
+    }
+}
+
+#[inline]
+fn zero_bytes(limb: u64) -> usize {
+    limb.trailing_zeros() as usize / 8
+}
+
+/// The bytes of a top limb without those that only repeat the sign.
+#[inline]
+fn significant_bytes(limb: u64) -> usize {
+    let bits = 65 - (limb ^ sign(&[limb])).leading_zeros();
+    bits.div_ceil(8) as usize
+}

@@ -1,0 +1,267 @@
+//! Sums without rounding: the same in every order, and rounded once, at the end.
+
+mod accumulator;
+mod natural;
+
+use accumulator::Accumulator;
+use natural::{Natural, nearest};
+
+use super::{StateError, StateReader, put_varint};
+
+const MANTISSA_BITS: u32 = 52;
+const EXPONENT_MAX: u32 = 0x7FF;
+
+/// What kinds of doubles were added. Kinds join by `|`, so no order shows in them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Kinds(u8);
+
+impl Kinds {
+    const FINITE: u8 = 1;
+    /// -0.0, the one finite number that does not count as [`Kinds::FINITE`]: a sum of nothing else is -0.0 too.
+    const NEGATIVE_ZERO: u8 = 2;
+    const NAN: u8 = 4;
+    const INFINITE: u8 = 8;
+    const NEGATIVE_INFINITE: u8 = 16;
+    /// In encoded states only: sums that are not zero follow, of the numbers and of their squares.
+    const SUM: u8 = 32;
+    const SQUARES: u8 = 64;
+
+    #[inline]
+    fn has(self, kind: u8) -> bool {
+        self.0 & kind != 0
+    }
+
+    /// The sum, where it is not a matter of adding up.
+    fn special(self) -> Option<f64> {
+        match (self.has(Self::INFINITE), self.has(Self::NEGATIVE_INFINITE)) {
+            _ if self.has(Self::NAN) => Some(f64::NAN),
+            (true, true) => Some(f64::NAN),
+            (true, false) => Some(f64::INFINITY),
+            (false, true) => Some(f64::NEG_INFINITY),
+            (false, false) if self.0 == Self::NEGATIVE_ZERO => Some(-0.0),
+            (false, false) => None,
+        }
+    }
+
+    fn decode(input: &mut StateReader<'_>, known: u8) -> Result<Self, StateError> {
+        let kinds = Kinds(input.byte()?);
+        let numbers = kinds.0 & !(Self::SUM | Self::SQUARES);
+        let sums_of_nothing = numbers != kinds.0 && !kinds.has(Self::FINITE);
+        if kinds.0 & !known != 0 || numbers == 0 || sums_of_nothing {
+            return Err(StateError::invalid("the kinds of the numbers of a sum"));
+        }
+        Ok(kinds)
+    }
+}
+
+/// A double taken apart: `mantissa` times 2^`bit` units of 2^-1074.
+struct Parts {
+    mantissa: i64,
+    bit: u32,
+}
+
+/// The parts of a number that is neither zero nor special, or else its kind.
+#[inline]
+fn parts(value: f64) -> Result<Parts, u8> {
+    let bits = value.to_bits();
+    let exponent = (bits >> MANTISSA_BITS) as u32 & EXPONENT_MAX;
+    let fraction = bits & ((1 << MANTISSA_BITS) - 1);
+    if exponent == EXPONENT_MAX || bits << 1 == 0 {
+        return Err(kind(value));
+    }
+    // Subnormal numbers have the exponent of the smallest normal ones, and no leading bit.
+    let normal = exponent != 0;
+    let magnitude = (u64::from(normal) << MANTISSA_BITS | fraction) as i64;
+    let sign = bits as i64 >> 63;
+    Ok(Parts { mantissa: (magnitude ^ sign) - sign, bit: exponent - u32::from(normal) })
+}
+
+#[cold]
+fn kind(value: f64) -> u8 {
+    match value {
+        _ if value.is_nan() => Kinds::NAN,
+        f64::INFINITY => Kinds::INFINITE,
+        f64::NEG_INFINITY => Kinds::NEGATIVE_INFINITE,
+        _ if value.is_sign_negative() => Kinds::NEGATIVE_ZERO,
+        _ => Kinds::FINITE,
+    }
+}
+
+/// The exact sum of doubles.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Total {
+    kinds: Kinds,
+    sum: Accumulator<1074>,
+}
+
+impl Total {
+    #[inline]
+    pub(super) fn add(&mut self, value: f64) {
+        match parts(value) {
+            Ok(Parts { mantissa, bit }) => {
+                self.kinds.0 |= Kinds::FINITE;
+                self.sum.add_signed(mantissa, bit);
+            }
+            Err(kind) => self.kinds.0 |= kind,
+        }
+    }
+
+    #[inline]
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.kinds.0 |= other.kinds.0;
+        self.sum.merge(&other.sum);
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.kinds.0 == 0
+    }
+
+    /// Writes a total that is not empty.
+    #[inline]
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let zero = self.sum.is_zero();
+        out.push(if zero { self.kinds.0 } else { self.kinds.0 | Kinds::SUM });
+        if !zero {
+            self.sum.encode(out);
+        }
+    }
+
+    #[inline]
+    pub(super) fn decode(input: &mut StateReader<'_>) -> Result<Self, StateError> {
+        let kinds = Kinds::decode(input, !(Kinds::SQUARES | 128))?;
+        let sum = if kinds.has(Kinds::SUM) { Accumulator::decode(input)? } else { Accumulator::default() };
+        Ok(Total { kinds: Kinds(kinds.0 & !Kinds::SUM), sum })
+    }
+
+    /// The sum, correctly rounded; 0.0 of nothing.
+    pub(super) fn sum(&self) -> f64 {
+        self.quotient(1)
+    }
+
+    /// The sum divided by a count, correctly rounded; 0.0 of nothing.
+    pub(super) fn quotient(&self, count: u64) -> f64 {
+        if let Some(special) = self.kinds.special() {
+            return special;
+        }
+        let (negative, sum, exponent) = self.sum.magnitude();
+        let magnitude = match count {
+            1 => sum.nearest(exponent, false),
+            _ => {
+                // Two limbs more than the largest divisor has leave enough bits to round by.
+                let (quotient, more) = sum.shifted(2).divided(count);
+                quotient.nearest(exponent - 128, more)
+            }
+        };
+        if negative { -magnitude } else { magnitude }
+    }
+}
+
+/// The count, the exact sum and the exact sum of squares of doubles.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Powers {
+    count: u64,
+    total: Total,
+    squares: Accumulator<2148>,
+}
+
+impl Powers {
+    #[inline]
+    pub(super) fn add(&mut self, value: f64) {
+        self.count = self.count.wrapping_add(1);
+        match parts(value) {
+            Ok(Parts { mantissa, bit }) => {
+                self.total.kinds.0 |= Kinds::FINITE;
+                self.total.sum.add_signed(mantissa, bit);
+                let magnitude = u128::from(mantissa.unsigned_abs());
+                self.squares.add_large(magnitude * magnitude, 2 * bit);
+            }
+            Err(kind) => self.total.kinds.0 |= kind,
+        }
+    }
+
+    #[inline]
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.count = self.count.wrapping_add(other.count);
+        self.total.merge(&other.total);
+        self.squares.merge(&other.squares);
+    }
+
+    #[inline]
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        if self.count == 0 {
+            return;
+        }
+        let (sum, squares) = (!self.total.sum.is_zero(), !self.squares.is_zero());
+        let follows = (u8::from(sum) * Kinds::SUM) | (u8::from(squares) * Kinds::SQUARES);
+        out.push(self.total.kinds.0 | follows);
+        put_varint(out, self.count);
+        if sum {
+            self.total.sum.encode(out);
+        }
+        if squares {
+            self.squares.encode(out);
+        }
+    }
+
+    #[inline]
+    pub(super) fn decode(input: &mut StateReader<'_>) -> Result<Self, StateError> {
+        let kinds = Kinds::decode(input, !128)?;
+        let count = input.positive()?;
+        let sum = if kinds.has(Kinds::SUM) { Accumulator::decode(input)? } else { Accumulator::default() };
+        let squares = if kinds.has(Kinds::SQUARES) { Accumulator::decode(input)? } else { Accumulator::default() };
+        let kinds = Kinds(kinds.0 & !(Kinds::SUM | Kinds::SQUARES));
+        Ok(Powers { count, total: Total { kinds, sum }, squares })
+    }
+
+    /// The mean, correctly rounded.
+    pub(super) fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.total.quotient(self.count))
+    }
+
+    /// The sum of the squared distances from the mean, divided by the count less `ddof`, correctly rounded.
+    pub(super) fn variance(&self, ddof: u64) -> Option<f64> {
+        let variance = |Spread { quotient, exponent, more }: Spread| quotient.nearest(exponent, more);
+        self.spread(ddof).map(|spread| spread.map_or(f64::NAN, variance))
+    }
+
+    /// The square root of the variance, correctly rounded: taken of the exact variance and not of the rounded one.
+    pub(super) fn deviation(&self, ddof: u64) -> Option<f64> {
+        let deviation = |Spread { quotient, exponent, more }: Spread| {
+            let (head, shift, left_out) = quotient.head();
+            // Rounding a number down before taking its root rounded down changes nothing, so the root's 64 bits are
+            // certain, and whether something lies beyond them is known exactly.
+            let root = head.isqrt();
+            nearest(root, (exponent + shift) / 2, more || left_out || root * root != head)
+        };
+        self.spread(ddof).map(|spread| spread.map_or(f64::NAN, deviation))
+    }
+
+    /// The exact variance: none for too few numbers, and `Some(None)` where one is NaN or infinite.
+    fn spread(&self, ddof: u64) -> Option<Option<Spread>> {
+        let divisor = self.count.checked_sub(ddof).filter(|divisor| *divisor > 0)?;
+        if self.total.kinds.has(Kinds::NAN | Kinds::INFINITE | Kinds::NEGATIVE_INFINITE) {
+            return Some(None);
+        }
+        // (n * squares - sum^2) / (n * (n - ddof)), in units that both terms have in common.
+        let (_, sum, sum_exponent) = self.total.sum.magnitude();
+        let (_, squares, squares_exponent) = self.squares.magnitude();
+        let exponent = squares_exponent.min(2 * sum_exponent);
+        let limbs = |of: i32| ((of - exponent) / 64) as usize;
+        let minuend = squares.scaled(self.count).shifted(limbs(squares_exponent));
+        let subtrahend = sum.squared().shifted(limbs(2 * sum_exponent));
+        // No numbers have a negative variance, but bytes that no fold wrote may say so.
+        let numerator = minuend.minus(&subtrahend).unwrap_or(Natural::new(Vec::new()));
+        // Four limbs more leave 128 bits when both divisors have 64.
+        let (quotient, more) = numerator.shifted(4).divided(self.count);
+        let (quotient, more_again) = quotient.divided(divisor);
+        Some(Some(Spread { quotient, exponent: exponent - 256, more: more || more_again }))
+    }
+}
+
+/// A number that is `quotient` times 2^`exponent`, or a little larger. The exponent is even.
+struct Spread {
+    quotient: Natural,
+    exponent: i32,
+    more: bool,
+}
