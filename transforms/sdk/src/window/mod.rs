@@ -2,13 +2,15 @@
 
 mod bases;
 mod calls;
+mod fields;
 mod guest;
 mod prepared;
 mod states;
 
 pub use calls::{accumulate, finish, merge, prepare};
+pub use fields::{FieldsReader, FieldsWriter, NameProblem, features, has_names, order};
 pub use guest::{Group, Span, WindowGuest};
-pub use prepared::{Once, are_none, sources};
+pub use prepared::{FieldColumns, Once, are_none, prepared, sources};
 
 use crate::Timestamp;
 use crate::aggregate::{StateError, StateReader};
