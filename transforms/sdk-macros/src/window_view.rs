@@ -88,11 +88,12 @@ impl WindowArguments {
 
     /// The crate's component over a type that is a `WindowView`, folded in an order that is a constant expression.
     fn component(&self, view: &Type, name: &str, doc: &str, order: TokenStream) -> TokenStream {
+        let rt = rt();
         let described = self.view.view(name, doc);
         let count = self.windows.len();
         let deduplicate = !self.drops_no_copies;
         let windows = self.windows.iter().map(|Window { seconds, hop_seconds, .. }| {
-            quote!(::trifold_sdk::rt::Window { seconds: #seconds, hop_seconds: #hop_seconds })
+            quote!(#rt::Window { seconds: #seconds, hop_seconds: #hop_seconds })
         });
         quote! {
             /// The crate's view as the host sees it.
@@ -101,47 +102,46 @@ impl WindowArguments {
             pub struct TrifoldComponent;
 
             const _: () = {
-                use ::trifold_sdk::rt;
-                type Answer<T> = ::core::result::Result<T, rt::Failure>;
+                type TrifoldAnswer<T> = ::core::result::Result<T, #rt::Failure>;
 
-                impl rt::WindowGuest for TrifoldComponent {
+                impl #rt::WindowGuest for TrifoldComponent {
                     fn describe() -> ::std::string::String {
-                        const VIEW: rt::View = #described;
-                        const FOLD: rt::WindowFold =
-                            rt::WindowFold { windows: &[#(#windows),*], order: #order, deduplicate: #deduplicate };
-                        rt::describe_window::<#view>(&VIEW, &FOLD)
+                        const TRIFOLD_VIEW: #rt::View = #described;
+                        const TRIFOLD_FOLD: #rt::WindowFold =
+                            #rt::WindowFold { windows: &[#(#windows),*], order: #order, deduplicate: #deduplicate };
+                        #rt::describe_window::<#view>(&TRIFOLD_VIEW, &TRIFOLD_FOLD)
                     }
 
-                    fn prepare(events: rt::Batch) -> Answer<rt::Outcome> {
-                        rt::prepare::<#view>(&events)
+                    fn prepare(events: #rt::Batch) -> TrifoldAnswer<#rt::Outcome> {
+                        #rt::prepare::<#view>(&events)
                     }
 
                     fn accumulate(
-                        states: rt::Batch,
-                        groups: ::std::vec::Vec<rt::Group>,
-                        prepared: rt::Batch,
-                    ) -> Answer<rt::Batch> {
-                        rt::accumulate::<#view>(&states, &groups, &prepared)
+                        states: #rt::Batch,
+                        groups: ::std::vec::Vec<#rt::Group>,
+                        prepared: #rt::Batch,
+                    ) -> TrifoldAnswer<#rt::Batch> {
+                        #rt::accumulate::<#view>(&states, &groups, &prepared)
                     }
 
-                    fn merge(states: rt::Batch, spans: ::std::vec::Vec<rt::Span>) -> Answer<rt::Batch> {
-                        rt::merge::<#view>(&states, &spans)
+                    fn merge(states: #rt::Batch, spans: ::std::vec::Vec<#rt::Span>) -> TrifoldAnswer<#rt::Batch> {
+                        #rt::merge::<#view>(&states, &spans)
                     }
 
                     fn finish(
-                        tiles: rt::Batch,
+                        tiles: #rt::Batch,
                         picks: ::std::vec::Vec<u32>,
-                        windows: ::std::vec::Vec<rt::Span>,
-                        keys: rt::Batch,
+                        windows: ::std::vec::Vec<#rt::Span>,
+                        keys: #rt::Batch,
                         as_of: ::std::vec::Vec<i64>,
-                    ) -> Answer<rt::Outcome> {
-                        rt::finish::<#view>(#count, &tiles, &picks, &windows, &keys, &as_of)
+                    ) -> TrifoldAnswer<#rt::Outcome> {
+                        #rt::finish::<#view>(#count, &tiles, &picks, &windows, &keys, &as_of)
                     }
                 }
             };
 
             #[cfg(target_arch = "wasm32")]
-            ::trifold_sdk::rt::export_window_transform!(TrifoldComponent);
+            #rt::export_window_transform!(TrifoldComponent);
         }
     }
 }
@@ -157,6 +157,11 @@ impl Order {
         };
         Ok(Order { literal, is_event_time })
     }
+}
+
+/// What the expansion refers to. Nothing is imported: the author's own names must keep their meaning.
+fn rt() -> TokenStream {
+    quote!(::trifold_sdk::rt)
 }
 
 fn order(is_event_time: bool) -> TokenStream {

@@ -103,6 +103,7 @@ pub mod rt {
     pub use trifold_sdk_macros::export_window_transform;
     pub use wit_bindgen;
 
+    pub use crate::aggregate::{Aggregate, IntoItem};
     pub use crate::bindings::trifold::feature::types::{Batch, Failure, Outcome, Rejection};
     pub use crate::bindings::{Guest, export_row_transform};
     pub use crate::describe::{View, Window, WindowFold, describe, describe_window};
