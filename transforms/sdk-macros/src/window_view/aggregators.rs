@@ -10,6 +10,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, Field, Fields, Ident, ItemStruct, Meta, Result, Type};
 
 use crate::fields::{Problems, check_name, doc};
+use crate::types::{Side, kind};
 use crate::window_view::aggregators::features::{check_names, features};
 use crate::window_view::aggregators::prepared::prepared;
 use crate::window_view::{WindowArguments, order, rt, snake_case};
@@ -61,6 +62,11 @@ fn take_field(field: &mut Field) -> Result<Aggregator> {
     })?;
     let name = ident.unraw().to_string();
     check_name(&name, "field", ident.span())?;
+    if kind(&field.ty, Side::Output).is_ok() {
+        let message = "this is a type of features and no aggregator: write Count, Sum, Mean, Max<f64>, Last<String> \
+                       or another type of `trifold_sdk::aggregate`";
+        return Err(Error::new_spanned(&field.ty, message));
+    }
     Ok(Aggregator { name, ty: field.ty.clone(), doc: doc(&field.attrs), of, text, ident })
 }
 

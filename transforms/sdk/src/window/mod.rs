@@ -55,6 +55,10 @@ pub trait WindowView {
 pub type Key<'a, V> = <<V as WindowView>::Event<'a> as Input<'a>>::Key;
 
 /// A state that crosses as bytes. Its default is the empty state, the one of no event.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the state of a window view",
+    note = "implement `State`, which writes and reads its bytes"
+)]
 pub trait State: Default + Clone {
     /// Writes the bytes, the same for equal states. The empty state writes none, and every other at least one.
     fn encode(&self, out: &mut Vec<u8>);
