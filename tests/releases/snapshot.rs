@@ -9,7 +9,9 @@ use tokio::sync::watch;
 use trifold_model::{EntityKey, EventTime, StateId};
 use trifold_pipeline::LiveViews;
 use trifold_server::client::Answer;
-use trifold_store::{Commit, EmbeddedStore, Marker, OnlineStore, Page, Snapshot, StoreError};
+use trifold_store::{
+    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotSnapshot, Snapshot, StoreError,
+};
 use trifold_tests::live::{transform, version, views};
 use trifold_tests::online::Online;
 
@@ -33,6 +35,14 @@ impl OnlineStore for Meanwhile {
             snapshot
         }
         .boxed()
+    }
+
+    fn read_slots<'a>(
+        &'a self,
+        state: StateId,
+        queries: &'a [EntityQuery],
+    ) -> BoxFuture<'a, Result<SlotSnapshot, StoreError>> {
+        self.store.read_slots(state, queries)
     }
 
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {

@@ -15,5 +15,6 @@ mod killed;
 mod points;
 mod random;
 mod runner;
+mod windows;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trifold-under-test");

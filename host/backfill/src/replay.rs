@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
 
     fn timeline(&self) -> Timeline {
         let job = &self.replay.job;
-        Timeline::new(job.version.view(), job.ask.clone(), job.before, &[])
+        Timeline::new(&job.version, job.ask.clone(), job.before, &[])
     }
 
     fn sort(&self, sort: Sort, sorted: SyncSender<RecordBatch>) -> Result<(), BackfillError> {

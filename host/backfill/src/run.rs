@@ -33,8 +33,8 @@ impl Job {
             (Ask::OwnPosition | Ask::EveryEvent(_), true) => {
                 "a spine is given and every event is asked for: choose one of them".to_owned()
             }
-            _ if view.kind != ViewKind::Row => {
-                format!("view {} is of kind {}: only row views can be backfilled", view.name, view.kind.name())
+            _ if view.kind == ViewKind::OnDemand => {
+                format!("view {} is an on-demand view, which cannot be backfilled", view.name)
             }
             (Ask::Spine(Cut::Arrival) | Ask::EveryEvent(Cut::Arrival), _) if self.source.arrival.is_none() => {
                 return Err(TimelineError::NoArrival { view: view.name.to_string() }.into());
@@ -97,7 +97,8 @@ impl<'a> Run<'a> {
             &parameters,
             backfill.output.overwrite,
         )?;
-        let timeline = Timeline::new(view, job.ask.clone(), job.before, &apart(carried.unwrap_or_default()));
+        let timeline =
+            Timeline::new(&job.version, job.ask.clone(), job.before, &apart(carried.unwrap_or_default()));
         let mut run = Run { backfill, recording, spine, timeline, table, parts, output, resumed_count: 0 };
         run.resumed_count = run.part_count() - run.unfinished()?.len() as u32;
         Ok(run)

@@ -9,7 +9,7 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use trifold_eventlog::{ArrivalClock, decode_columns};
-use trifold_model::{Cut, FieldType};
+use trifold_model::{Cut, FieldType, ViewKind};
 use trifold_pipeline::Ask;
 
 use crate::error::BackfillError;
@@ -29,10 +29,11 @@ pub(crate) type Parts = Option<Vec<Range<usize>>>;
 
 /// Whether the answers at events need nothing but the events of the same time: each is asked at a time that no
 /// earlier-read event can be after, so that in a log in the order of event time the entity's latest event is one
-/// of those at that very time. Events at exactly T must count for that, and arrivals must not.
+/// of those at that very time. Events at exactly T must count for that, and arrivals must not. Windows reach further
+/// back.
 fn is_local(job: &Job) -> bool {
     let ask = matches!(job.ask, Ask::OwnPosition | Ask::EveryEvent(Cut::All | Cut::Position(_)));
-    ask && !job.before
+    ask && !job.before && job.version.view().kind == ViewKind::Row
 }
 
 /// Surveys a recording and sets its units' arrival clocks. The parts are ranges of units, at most `parts_max` of

@@ -21,11 +21,13 @@ pub enum AsideReason {
     Conflict,
     /// It is larger than any store holds.
     TooLarge,
+    /// The transform refused to prepare it.
+    Refused,
 }
 
 impl AsideReason {
     /// Every reason.
-    pub const ALL: [AsideReason; 8] = [
+    pub const ALL: [AsideReason; 9] = [
         AsideReason::NullKey,
         AsideReason::NullInput,
         AsideReason::Decode,
@@ -34,6 +36,7 @@ impl AsideReason {
         AsideReason::Early,
         AsideReason::Conflict,
         AsideReason::TooLarge,
+        AsideReason::Refused,
     ];
 
     /// The word for reports, files and counters.
@@ -47,6 +50,7 @@ impl AsideReason {
             AsideReason::Early => "early",
             AsideReason::Conflict => "conflict",
             AsideReason::TooLarge => "too-large",
+            AsideReason::Refused => "refused",
         }
     }
 }

@@ -85,13 +85,11 @@ impl<'a> CanonicalRows<'a> {
         }
     }
 
-    /// Appends one row: the status, then the columns where the status has any. An empty row's columns are null
-    /// whatever the batch holds there.
+    /// Appends one row: the status, then the columns where the status has any.
     pub fn write_row(&self, status: RowStatus, row: usize, out: &mut Vec<u8>) {
         out.push(status.byte());
         match status {
-            RowStatus::Value => self.write_fields(row, out),
-            RowStatus::Empty => out.resize(out.len() + self.columns.len(), 0),
+            RowStatus::Value | RowStatus::Empty => self.write_fields(row, out),
             RowStatus::Expired => {}
             RowStatus::Error(code) => out.extend_from_slice(&code.0.to_le_bytes()),
         }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use crate::view::ViewSpec;
+use crate::view::{Field, ViewKind, ViewSpec};
 
 macro_rules! hex_display {
     ($type:ident) => {
@@ -104,7 +104,8 @@ impl ComputationId {
 }
 
 /// What must be equal for two versions to share stored state: the first 16 bytes of BLAKE3 over a view's name,
-/// kind, state version, entity fields, inputs, lateness and max-early.
+/// kind, state version, entity fields, inputs, lateness and max-early; for a window view over its windows, prepared
+/// columns, fold order and deduplication too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StateId(pub [u8; 16]);
 
@@ -130,10 +131,21 @@ impl StateId {
         for name in &view.entity {
             part(name.as_str());
         }
-        for input in &view.inputs {
-            part(input.name.as_str());
-            part(input.ty.name());
-            part(if input.nullable { "null" } else { "required" });
+        let field_parts = |field: &Field, part: &mut dyn FnMut(&str)| {
+            part(field.name.as_str());
+            part(field.ty.name());
+            part(if field.nullable { "null" } else { "required" });
+        };
+        view.inputs.iter().for_each(|input| field_parts(input, &mut part));
+        if let ViewKind::Window(spec) = &view.kind {
+            part("windows");
+            for window in &spec.windows {
+                part(&window.length.micros().to_string());
+                part(&window.hop.micros().to_string());
+            }
+            part(spec.order.name());
+            part(if spec.deduplicate { "once" } else { "each" });
+            spec.prepared.iter().for_each(|column| field_parts(column, &mut part));
         }
         let mut id = [0; 16];
         id.copy_from_slice(&hash.finalize().as_bytes()[..16]);

@@ -4,7 +4,7 @@
 //! Nothing here does I/O, reads a clock or serialises itself; the crates that store or send these types
 //! convert them at their own edge.
 //!
-//! Reading order: [`types`] and [`name`], [`view`], [`time`], [`position`], [`canonical`], [`identity`].
+//! Reading order: [`types`] and [`name`], [`view`], [`window`], [`time`], [`position`], [`canonical`], [`identity`].
 
 pub mod canonical;
 pub mod decode;
@@ -16,6 +16,7 @@ pub mod status;
 pub mod time;
 pub mod types;
 pub mod view;
+pub mod window;
 
 pub use canonical::{CanonicalRows, canonical_nans};
 pub use decode::{DecodeError, decode_keys, decode_rows, decode_rows_as};
@@ -27,3 +28,4 @@ pub use status::{ErrorCode, RowStatus};
 pub use time::{ArrivalTime, EventTime, Span};
 pub use types::{FieldType, ItemType, TypeError};
 pub use view::{FeatureView, Field, RowLimits, ViewError, ViewKind, ViewSpec};
+pub use window::{FoldOrder, Slot, Window, WindowSpec};

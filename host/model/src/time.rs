@@ -11,7 +11,7 @@ pub struct EventTime(pub i64);
 pub struct ArrivalTime(pub i64);
 
 /// A length of time in microseconds, never negative.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span(u64);
 
 impl Span {
@@ -25,12 +25,27 @@ impl Span {
         // The constructor admits nothing that does not fit.
         self.0 as i64
     }
+
+    /// Both spans one after the other, or the longest span there is.
+    pub fn saturating_add(self, other: Span) -> Span {
+        Span((self.0 + other.0).min(i64::MAX as u64))
+    }
 }
 
 impl EventTime {
     /// The time from `earlier` to `self`; negative when `earlier` is the later one. Saturates.
     pub fn micros_since(self, earlier: EventTime) -> i64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// The latest multiple of a span that is not after this time; times before 1970 are aligned downwards too. Saturates.
+    ///
+    /// # Panics
+    ///
+    /// If the span is empty.
+    pub fn align_down(self, span: Span) -> EventTime {
+        let micros = span.micros();
+        EventTime(self.0.div_euclid(micros).saturating_mul(micros))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::identity::StateId;
 use crate::name::{FieldName, ViewName};
 use crate::time::Span;
 use crate::types::FieldType;
+use crate::window::WindowSpec;
 
 /// The most inputs, and the most outputs, of a view.
 pub const FIELDS_MAX: usize = 1024;
@@ -20,23 +21,23 @@ pub const EVENT_TIME: &str = "event_time";
 /// The input that carries an event's id; its type is `utf8`.
 pub const EVENT_ID: &str = "event_id";
 
-/// How a view's values come about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How a view's values come about, with what only that kind declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ViewKind {
     /// Stateless: the value is the row of the entity's latest event in canonical order.
     Row,
     /// Aggregation over sliding windows.
-    Window,
+    Window(WindowSpec),
     /// Stateless at read time, from request fields and features of other views.
     OnDemand,
 }
 
 impl ViewKind {
     /// The word that `describe` uses.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             ViewKind::Row => "row",
-            ViewKind::Window => "window",
+            ViewKind::Window(_) => "window",
             ViewKind::OnDemand => "on-demand",
         }
     }
@@ -131,6 +132,7 @@ struct Inner {
     state_id: StateId,
     input_schema: SchemaRef,
     output_schema: SchemaRef,
+    prepared_schema: Option<SchemaRef>,
     key_columns: Vec<usize>,
 }
 
@@ -147,6 +149,10 @@ impl FeatureView {
             state_id: StateId::of(&spec),
             input_schema: arrow_schema(&spec.inputs),
             output_schema: arrow_schema(&spec.outputs),
+            prepared_schema: match &spec.kind {
+                ViewKind::Window(windows) => Some(arrow_schema(&windows.prepared)),
+                ViewKind::Row | ViewKind::OnDemand => None,
+            },
             key_columns,
             spec,
         })))
@@ -167,9 +173,22 @@ impl FeatureView {
         &self.0.output_schema
     }
 
+    /// The Arrow schema of the prepared columns of a window view.
+    pub fn prepared_schema(&self) -> Option<&SchemaRef> {
+        self.0.prepared_schema.as_ref()
+    }
+
     /// Where the entity's key fields stand among the inputs, in declared order.
     pub fn key_columns(&self) -> &[usize] {
         &self.0.key_columns
+    }
+
+    /// What the view declares if it is a window view.
+    pub fn windows(&self) -> Option<&WindowSpec> {
+        match &self.0.spec.kind {
+            ViewKind::Window(windows) => Some(windows),
+            ViewKind::Row | ViewKind::OnDemand => None,
+        }
     }
 
     /// The entity's key fields, in declared order.
@@ -205,6 +224,10 @@ fn problems(spec: &ViewSpec) -> Vec<String> {
     let mut problems = Vec::new();
     field_problems("input", &spec.inputs, &mut problems);
     field_problems("output", &spec.outputs, &mut problems);
+    if let ViewKind::Window(windows) = &spec.kind {
+        windows.problems(&mut problems);
+        field_problems("prepared", &windows.prepared, &mut problems);
+    }
     if spec.kind != ViewKind::OnDemand {
         entity_problems(spec, &mut problems);
         reserved_problems(spec, &mut problems);

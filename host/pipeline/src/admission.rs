@@ -104,7 +104,8 @@ fn refused(view: &FeatureView, events: &Events) -> Result<BTreeMap<usize, (Aside
     Ok(refused)
 }
 
-fn select(events: &Events, rows: &[u32]) -> Result<Events, ArrowError> {
+/// Some of the events, in the order of the rows given.
+pub(crate) fn select(events: &Events, rows: &[u32]) -> Result<Events, ArrowError> {
     fn pick<T: Clone>(from: &[T], rows: &[u32]) -> Vec<T> {
         rows.iter().map(|&row| from[row as usize].clone()).collect()
     }

@@ -12,12 +12,14 @@ use trifold_model::{
     CanonicalRows, DecodeError, EntityKey, EventTime, FeatureView, RowStatus, StateId, decode_rows,
 };
 use trifold_sandbox::Budget;
-use trifold_store::{Output, RECORD_BYTES_MAX, Record};
+use trifold_store::{Output, RECORD_BYTES_MAX, Record, SlotChange};
+use trifold_windows::Damage;
 
 use crate::admission::admit;
 use crate::rows::{Outcome, Rows};
 use crate::values::{Latest, values};
 use crate::version::LiveVersion;
+use crate::windows::{FoldError, NotPrepared};
 
 /// Why a batch could not be folded. Bad events never cause it; damaged records do.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,33 @@ pub enum IngestError {
     /// A column of a type outside the contract.
     #[error(transparent)]
     Type(#[from] ForeignType),
+    /// The slots of an entity of a window view do not decode.
+    #[error(
+        "view {view}: the tiles of entity {entity} in state {state} are damaged: {source}; clear the state and replay \
+         the log"
+    )]
+    Tiles {
+        /// The view's name.
+        view: String,
+        /// The state.
+        state: StateId,
+        /// The entity.
+        entity: EntityKey,
+        /// What is wrong with them.
+        source: Damage,
+    },
+    /// An event of a window view could not be prepared, for a reason that says nothing of it.
+    #[error(transparent)]
+    NotPrepared(#[from] NotPrepared),
+    /// A plan of folds could not be carried out.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The view has no windows.
+    #[error("view {view} is not a window view")]
+    Kind {
+        /// The view's name.
+        view: String,
+    },
 }
 
 /// A batch of events of one view, admitted and keyed; it waits for the records of [`Ingest::entities`].
@@ -55,10 +84,19 @@ pub struct Ingest {
     fields: Vec<Vec<u8>>,
 }
 
+/// What changed in the store, by entity key in ascending order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changes {
+    /// Of a row view.
+    Records(Vec<(EntityKey, Record)>),
+    /// Of a window view.
+    Slots(Vec<SlotChange>),
+}
+
 /// What a batch of events changed and emitted.
 pub struct Ingested {
-    /// The records that changed, by entity key in ascending order.
-    pub puts: Vec<(EntityKey, Record)>,
+    /// What changed in the store.
+    pub changes: Changes,
     /// One row for each admitted event: the view's value at that event's position.
     pub rows: Rows,
     /// The as-of time of each row.
@@ -144,7 +182,7 @@ impl Ingest {
         let mut aside = std::mem::take(&mut self.events.aside);
         aside.extend(conflicts);
         aside.sort_by_key(|aside| aside.offset);
-        Ok(Ingested { puts, rows, as_of, events: self.events, aside, duplicate_count })
+        Ok(Ingested { changes: Changes::Records(puts), rows, as_of, events: self.events, aside, duplicate_count })
     }
 
     /// The inputs of the prior records, and the winner of each entity before the batch.

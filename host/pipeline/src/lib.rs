@@ -4,7 +4,7 @@
 //! Reading order: [`version`] is what runs; [`rows`] is what comes out; [`values`] turns the latest inputs of
 //! entities into rows. [`admission`] decides which events count; [`ingest`] folds a batch of them into records;
 //! [`lookup`] reads records; [`timeline`] and [`point_in_time`] answer points in time over recorded events; [`row_table`] puts rows
-//! into the columns of files. [`catalog`] follows the releases, [`takeover`] says when one may answer, [`gate`] guards the registry and [`samples`]
+//! into the columns of files. [`windows`] does the same for window views. [`catalog`] follows the releases, [`takeover`] says when one may answer, [`gate`] guards the registry and [`samples`]
 //! makes rows for it.
 
 pub mod admission;
@@ -21,11 +21,12 @@ pub mod takeover;
 pub mod timeline;
 pub mod values;
 pub mod version;
+pub mod windows;
 
 pub use admission::{ArrivalPolicy, ArrivalPolicyError};
 pub use catalog::{Catalog, CatalogProblem, LiveViews};
 pub use gate::{ErrorRows, GateCheck, GateReport, publish_gate};
-pub use ingest::{Ingest, Ingested};
+pub use ingest::{Changes, Ingest, Ingested};
 pub use lookup::{Answer, LookupError, ViewAnswer, ViewKeys, lookup};
 pub use point_in_time::{Answered, PointInTime};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
@@ -35,3 +36,4 @@ pub use takeover::take_over;
 pub use timeline::{Ask, Timeline, TimelineError};
 pub use values::{Latest, values};
 pub use version::LiveVersion;
+pub use windows::WindowIngest;

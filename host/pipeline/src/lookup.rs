@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use trifold_model::{DecodeError, EntityKey, EventTime, StateId, decode_rows_as};
+use trifold_model::canonical::ForeignType;
+use trifold_model::{DecodeError, EntityKey, EventTime, StateId, ViewKind, decode_rows_as};
 use trifold_sandbox::Budget;
 use trifold_store::{Marker, OnlineStore, Record, Snapshot, StoreError};
 
 use crate::rows::{Outcome, Rows};
 use crate::values::{Latest, values};
 use crate::version::LiveVersion;
+use crate::windows::{FoldError, WindowRead};
 
 /// The entities that one view is asked for.
 pub struct ViewKeys {
@@ -58,6 +60,18 @@ pub enum LookupError {
     /// Arrow refused an operation.
     #[error(transparent)]
     Arrow(#[from] ArrowError),
+    /// A column of a type outside the contract.
+    #[error(transparent)]
+    Type(#[from] ForeignType),
+    /// A plan of folds could not be carried out.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The view has no windows.
+    #[error("view {view} is not a window view")]
+    Kind {
+        /// The view's name.
+        view: String,
+    },
 }
 
 /// Looks up every view's entities. All views are asked for the same number of keys: key `i` of each belongs to
@@ -70,14 +84,17 @@ pub async fn lookup(
 ) -> Result<Answer, LookupError> {
     let mut read = Vec::with_capacity(views.len());
     for view in views {
-        let known = read_each(store, &view).await?;
+        let known = match view.version.view().kind {
+            ViewKind::Window(_) => Read::Windows(WindowRead::read(store, &view).await?),
+            ViewKind::Row | ViewKind::OnDemand => Read::Records(read_each(store, &view).await?),
+        };
         read.push((view, known));
     }
     let row_count = read.first().map_or(0, |(view, _)| view.keys.len());
     let mut as_of = vec![request_time; row_count];
     for (_, read) in &read {
-        for (at, &entity) in as_of.iter_mut().zip(&read.entity) {
-            *at = read.snapshot.records[entity].as_ref().map_or(*at, |record| record.event_time.max(*at));
+        for (row, at) in as_of.iter_mut().enumerate() {
+            *at = read.latest(row).map_or(*at, |latest| latest.max(*at));
         }
     }
     let views = read
@@ -87,8 +104,33 @@ pub async fn lookup(
     Ok(Answer { as_of, views })
 }
 
+/// What was read for one view.
+enum Read {
+    Records(RecordRead),
+    Windows(WindowRead),
+}
+
+impl Read {
+    /// The latest event time of the entity of a row.
+    fn latest(&self, row: usize) -> Option<EventTime> {
+        match self {
+            Read::Records(read) => {
+                read.snapshot.records[read.entity[row]].as_ref().map(|record| record.event_time)
+            }
+            Read::Windows(read) => read.latest(row),
+        }
+    }
+
+    fn take_marker(&mut self) -> Option<Marker> {
+        match self {
+            Read::Records(read) => read.snapshot.marker.take(),
+            Read::Windows(read) => read.marker.take(),
+        }
+    }
+}
+
 /// The records of the entities of a lookup, each read once, however often it is asked for.
-struct Read {
+struct RecordRead {
     /// The entity of each row, as an index into the records.
     entity: Vec<usize>,
     snapshot: Snapshot,
@@ -97,26 +139,28 @@ struct Read {
 }
 
 /// Reads the records of all keys; where one is damaged, key by key, so that it takes no neighbour with it.
-async fn read_each(store: &dyn OnlineStore, view: &ViewKeys) -> Result<Read, LookupError> {
-    let mut places = BTreeMap::new();
-    let mut entities = Vec::with_capacity(view.keys.len());
-    let entity = view
-        .keys
-        .iter()
-        .map(|key| {
-            *places.entry(key).or_insert_with(|| {
-                entities.push(key.clone());
-                entities.len() - 1
-            })
-        })
-        .collect();
+async fn read_each(store: &dyn OnlineStore, view: &ViewKeys) -> Result<RecordRead, LookupError> {
+    let (entity, entities) = distinct(&view.keys);
     match store.read(view.version.state_id(), &entities).await {
-        Ok(snapshot) => Ok(Read { entity, snapshot, damaged: BTreeMap::new() }),
+        Ok(snapshot) => Ok(RecordRead { entity, snapshot, damaged: BTreeMap::new() }),
         Err(error) if error.is_damage() => {
             one_by_one(store, view.version.state_id(), entity, &entities, error).await
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Each key once, and for each row its place among them.
+pub(crate) fn distinct(keys: &[EntityKey]) -> (Vec<usize>, Vec<EntityKey>) {
+    let mut places = BTreeMap::new();
+    let mut entities = Vec::with_capacity(keys.len());
+    let place = |key| {
+        *places.entry(key).or_insert_with(|| {
+            entities.push(EntityKey::clone(key));
+            entities.len() - 1
+        })
+    };
+    (keys.iter().map(place).collect(), entities)
 }
 
 async fn one_by_one(
@@ -125,9 +169,10 @@ async fn one_by_one(
     entity: Vec<usize>,
     entities: &[EntityKey],
     error: StoreError,
-) -> Result<Read, LookupError> {
+) -> Result<RecordRead, LookupError> {
     let marker = store.marker(state).await?;
-    let mut read = Read { entity, snapshot: Snapshot { marker, records: Vec::new() }, damaged: BTreeMap::new() };
+    let mut read =
+        RecordRead { entity, snapshot: Snapshot { marker, records: Vec::new() }, damaged: BTreeMap::new() };
     for (place, key) in entities.iter().enumerate() {
         let record = match store.read(state, std::slice::from_ref(key)).await {
             // The records must belong to one moment; if the state moved on meanwhile, asking again may help.
@@ -150,7 +195,7 @@ fn answer(
     as_of: &[EventTime],
     budget: &mut Budget,
 ) -> Result<ViewAnswer, LookupError> {
-    let Some(marker) = read.snapshot.marker.take() else {
+    let Some(marker) = read.take_marker() else {
         let reason = format!(
             "no events of view {} have been applied to this store for state {}: run `trifold stream`",
             version.view().name,
@@ -160,19 +205,32 @@ fn answer(
         let rows = Rows::unavailable(&outputs, as_of.len(), reason)?;
         return Ok(ViewAnswer { version, rows, marker: None });
     };
-    let latest = latest(&version, &mut read)?;
-    let mut rows = values(&version, &latest, as_of, budget)?;
+    let rows = match read {
+        Read::Records(read) => record_values(&version, read, as_of, budget)?,
+        Read::Windows(read) => read.values(&version, as_of, budget)?,
+    };
+    Ok(ViewAnswer { version, rows, marker: Some(marker) })
+}
+
+fn record_values(
+    version: &LiveVersion,
+    mut read: RecordRead,
+    as_of: &[EventTime],
+    budget: &mut Budget,
+) -> Result<Rows, LookupError> {
+    let latest = latest(version, &mut read)?;
+    let mut rows = values(version, &latest, as_of, budget)?;
     for (row, entity) in read.entity.iter().enumerate() {
         if let Some(reason) = read.damaged.get(entity) {
             rows.outcomes[row] = Outcome::Unavailable(reason.clone());
         }
     }
-    Ok(ViewAnswer { version, rows, marker: Some(marker) })
+    Ok(rows)
 }
 
 /// The events of the records. A value that was kept stands for its inputs, unless another computation made it or it
 /// does not decode. Inputs that do not decode join the damaged records.
-fn latest(version: &LiveVersion, read: &mut Read) -> Result<Latest, LookupError> {
+fn latest(version: &LiveVersion, read: &mut RecordRead) -> Result<Latest, LookupError> {
     let known = known(version, &mut read.snapshot.records);
     let inputs = inputs(version, read)?;
     let records = &read.snapshot.records;
@@ -215,7 +273,7 @@ fn known(version: &LiveVersion, records: &mut [Option<Record>]) -> Option<Record
 }
 
 /// The inputs of the records without a known value.
-fn inputs(version: &LiveVersion, read: &mut Read) -> Result<Option<RecordBatch>, LookupError> {
+fn inputs(version: &LiveVersion, read: &mut RecordRead) -> Result<Option<RecordBatch>, LookupError> {
     let view = version.view();
     let wanted = |record: &&Record| record.output.is_none();
     let decode = |records: &[Option<Record>]| {

@@ -1,19 +1,24 @@
-//! Answering the questions of a sorted timeline, with one entity's latest event in memory at a time.
+//! Answering the questions of a sorted timeline, with the state of one entity in memory at a time: the latest event of a
+//! row view's, the tiles of a window view's.
+
+use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt8Type, UInt64Type};
-use arrow_array::{Array, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_array::{Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow_schema::ArrowError;
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
 use trifold_model::EventTime;
 use trifold_sandbox::Budget;
+use trifold_windows::Layout;
 
 use crate::rows::Rows;
 use crate::timeline::{BOTH, EVENT, LEAD, Timeline, TimelineError, is_question};
 use crate::values::{Latest, values};
 use crate::version::LiveVersion;
+use crate::windows::WindowWalk;
 
 /// Answers to questions, in the order of the sorted timeline.
 pub struct Answered {
@@ -24,12 +29,19 @@ pub struct Answered {
     pub as_of: Vec<EventTime>,
     /// The value of each.
     pub rows: Rows,
+    /// How many of the questions' columns are extra ones; they stand last.
+    pub(crate) extra_count: usize,
 }
 
 impl Answered {
     /// The entity of each question, as its key's bytes.
     pub fn keys(&self) -> &BinaryArray {
         self.questions.column(0).as_binary()
+    }
+
+    /// The columns that questions brought along.
+    pub fn extra(&self) -> &[ArrayRef] {
+        &self.questions.columns()[self.questions.num_columns() - self.extra_count..]
     }
 
     /// The offset, or row of the spine, of each question.
@@ -54,6 +66,19 @@ pub struct PointInTime {
     version: LiveVersion,
     /// Events of the last (key, moment) that are asked at it; the next batch may bring more of them.
     unfinished: Option<RecordBatch>,
+    state: State,
+}
+
+/// What is known of the entity that the last batch ended with.
+enum State {
+    Latest(RowWalk),
+    Windows(WindowWalk),
+}
+
+/// Where the walk along a row view's timeline stands.
+struct RowWalk {
+    timeline: Timeline,
+    version: LiveVersion,
     latest: Option<Carried>,
 }
 
@@ -78,7 +103,11 @@ const CARRIED: u32 = u32::MAX;
 impl PointInTime {
     /// Starts before the first row of a timeline.
     pub fn new(timeline: Timeline, version: LiveVersion) -> Self {
-        PointInTime { timeline, version, unfinished: None, latest: None }
+        let state = match version.view().windows() {
+            Some(spec) => State::Windows(WindowWalk::new(Layout::new(spec, version.view().lateness))),
+            None => State::Latest(RowWalk { timeline: timeline.clone(), version: version.clone(), latest: None }),
+        };
+        PointInTime { timeline, version, unfinished: None, state }
     }
 
     /// Takes the next rows in sorted order and answers the questions whose moment is complete.
@@ -101,13 +130,28 @@ impl PointInTime {
     }
 
     fn answer(&mut self, rows: RecordBatch, budget: &mut Budget) -> Result<Answered, TimelineError> {
-        let walk = self.walk(&rows);
-        let (latest, as_of) = self.latest_of(&rows, &walk)?;
+        let (asked, as_of, answers) = match &mut self.state {
+            State::Latest(walk) => walk.answer(&rows, budget)?,
+            State::Windows(walk) => walk.answer(&self.timeline, &self.version, &rows, budget)?,
+        };
+        let all = asked.len() == rows.num_rows();
+        let questions = if all { rows } else { take_record_batch(&rows, &UInt32Array::from(asked))? };
+        let extra_count = self.timeline.extra_count;
+        Ok(Answered { questions, as_of, rows: answers, extra_count })
+    }
+}
+
+impl RowWalk {
+    fn answer(
+        &mut self,
+        rows: &RecordBatch,
+        budget: &mut Budget,
+    ) -> Result<(Vec<u32>, Vec<EventTime>, Rows), TimelineError> {
+        let walk = self.walk(rows);
+        let (latest, as_of) = self.latest_of(rows, &walk)?;
         let answers = values(&self.version, &latest, &as_of, budget)?;
-        self.carry(&rows, walk.last)?;
-        let all = walk.asked.len() == rows.num_rows();
-        let questions = if all { rows } else { take_record_batch(&rows, &UInt32Array::from(walk.asked))? };
-        Ok(Answered { questions, as_of, rows: answers })
+        self.carry(rows, walk.last)?;
+        Ok((walk.asked, as_of, answers))
     }
 
     /// Walks the rows moment by moment: events first, then questions, or the other way round with `before`.
@@ -117,27 +161,22 @@ impl PointInTime {
         let mut walk = Walk::default();
         let mut key: Option<&[u8]> = self.latest.as_ref().map(|carried| &*carried.key);
         let mut winner = self.latest.as_ref().map(|carried| carried.winner.clone());
-        let mut start = 0;
-        while start < rows.num_rows() {
-            let end = (start + 1..rows.num_rows())
-                .find(|&row| !columns.same_moment(start, row))
-                .unwrap_or(rows.num_rows());
-            if key != Some(columns.keys.value(start)) {
-                key = Some(columns.keys.value(start));
+        for moment in columns.moments() {
+            if key != Some(columns.keys.value(moment.start)) {
+                key = Some(columns.keys.value(moment.start));
                 winner = None;
             }
             if asks_first {
-                walk.ask(&columns, start..end, &winner);
+                walk.ask(&columns, moment.clone(), &winner);
             }
-            for row in (start..end).filter(|&row| !is_question(columns.kinds[row])) {
+            for row in moment.clone().filter(|&row| !is_question(columns.kinds[row])) {
                 if columns.beats(row, &winner) {
                     winner = Some(columns.winner(row));
                 }
             }
             if !asks_first {
-                walk.ask(&columns, start..end, &winner);
+                walk.ask(&columns, moment, &winner);
             }
-            start = end;
         }
         walk.last = key.zip(winner).map(|(key, winner)| (key.into(), winner));
         walk
@@ -230,25 +269,26 @@ struct Walk {
 
 impl Walk {
     fn ask(&mut self, columns: &Columns<'_>, rows: std::ops::Range<usize>, winner: &Option<Winner>) {
-        for row in rows.filter(|&row| columns.kinds[row] != EVENT) {
+        for row in rows.filter(|&row| columns.asks(row)) {
             self.asked.push(row as u32);
             self.chosen.push(winner.as_ref().map(|winner| winner.row));
         }
     }
 }
 
-struct Columns<'a> {
-    keys: &'a BinaryArray,
+/// The columns of a timeline's rows.
+pub(crate) struct Columns<'a> {
+    pub(crate) keys: &'a BinaryArray,
     moments: &'a [i64],
     numbers: &'a [u64],
-    kinds: &'a [u8],
-    times: &'a Int64Array,
-    ids: &'a StringArray,
-    as_of: &'a Int64Array,
+    pub(crate) kinds: &'a [u8],
+    pub(crate) times: &'a Int64Array,
+    pub(crate) ids: &'a StringArray,
+    pub(crate) as_of: &'a Int64Array,
 }
 
 impl<'a> Columns<'a> {
-    fn new(rows: &'a RecordBatch) -> Self {
+    pub(crate) fn new(rows: &'a RecordBatch) -> Self {
         Columns {
             keys: rows.column(0).as_binary(),
             moments: rows.column(1).as_primitive::<Int64Type>().values(),
@@ -258,6 +298,26 @@ impl<'a> Columns<'a> {
             ids: rows.column(5).as_string(),
             as_of: rows.column(6).as_primitive(),
         }
+    }
+
+    /// The rows of each (key, moment), one after the other.
+    pub(crate) fn moments(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let first = start;
+            if first == self.kinds.len() {
+                return None;
+            }
+            start = (first + 1..self.kinds.len())
+                .find(|&row| !self.same_moment(first, row))
+                .unwrap_or(self.kinds.len());
+            Some(first..start)
+        })
+    }
+
+    /// Whether a value is asked for at a row.
+    pub(crate) fn asks(&self, row: usize) -> bool {
+        self.kinds[row] != EVENT
     }
 
     fn same_moment(&self, left: usize, right: usize) -> bool {

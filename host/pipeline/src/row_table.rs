@@ -236,11 +236,10 @@ impl RowTable {
         partition: u32,
         answered: &Answered,
     ) -> Result<RecordBatch, RowTableError> {
-        let columns = answered.questions.columns();
         let keys = self.keys(answered)?;
         let numbers = answered.numbers().clone();
         let asked = if self.schema.field(0).name() == column::SPINE_ROW {
-            Asked::Spine { numbers, carried: &columns[LEAD + self.view.inputs.len()..] }
+            Asked::Spine { numbers, carried: answered.extra() }
         } else {
             let times = answered.event_times().reinterpret_cast::<TimestampMicrosecondType>();
             Asked::Events {
@@ -253,12 +252,14 @@ impl RowTable {
         self.batch(version, asked, &keys, &answered.as_of, &answered.rows)
     }
 
-    /// The key fields of questions. Events bring theirs along, other questions have only the key's bytes.
+    /// The key fields of questions. Events of a row view bring theirs along, other questions have only the key's bytes.
     fn keys(&self, answered: &Answered) -> Result<Vec<ArrayRef>, RowTableError> {
-        let inputs = self.view.key_columns().iter().map(|&column| answered.questions.column(LEAD + column));
-        let inputs: Vec<_> = inputs.cloned().collect();
-        if inputs.iter().all(|input| input.null_count() == 0) {
-            return Ok(inputs);
+        if self.view.windows().is_none() {
+            let inputs = self.view.key_columns().iter().map(|&column| answered.questions.column(LEAD + column));
+            let inputs: Vec<_> = inputs.cloned().collect();
+            if inputs.iter().all(|input| input.null_count() == 0) {
+                return Ok(inputs);
+            }
         }
         let fields: Vec<_> = self.view.key_fields().cloned().collect();
         Ok(decode_rows(&fields, answered.keys().iter().flatten())?.columns().to_vec())

@@ -39,6 +39,17 @@ impl Rows {
         Rows { causes, ..self }
     }
 
+    /// The same rows in another order: `outputs` has them already, and row `i` is that of place `places[i]`.
+    pub(crate) fn rearranged(mut self, outputs: RecordBatch, places: &[u32]) -> Self {
+        let places = places.iter().map(|&place| place as usize);
+        let outcomes = places.clone().map(|place| self.outcomes[place].clone()).collect();
+        let messages =
+            places.clone().enumerate().filter_map(|(row, place)| Some((row, self.messages.remove(&place)?)));
+        let messages = messages.collect();
+        let causes = places.enumerate().filter_map(|(row, place)| Some((row, *self.causes.get(&place)?)));
+        Rows { outputs, outcomes, messages, causes: causes.collect() }
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.outcomes.len()

@@ -16,9 +16,12 @@ use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use trifold_eventlog::{Aside, Events};
 use trifold_model::canonical::ForeignType;
-use trifold_model::{ArrivalTime, CanonicalRows, Cut, EntityKey, EventTime, FeatureView};
+use trifold_model::{ArrivalTime, CanonicalRows, Cut, DecodeError, EntityKey, EventTime};
+use trifold_sandbox::Budget;
 
 use crate::admission::admit;
+use crate::version::LiveVersion;
+use crate::windows::{FoldError, NotPrepared, Prepared, contents, prepare};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,20 @@ pub enum TimelineError {
     /// A column of a type outside the contract.
     #[error(transparent)]
     Type(#[from] ForeignType),
+    /// An event of a window view could not be prepared, for a reason that says nothing of it.
+    #[error(transparent)]
+    NotPrepared(#[from] NotPrepared),
+    /// A plan of folds could not be carried out.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// Entity keys do not decode as those of the view.
+    #[error("view {view}: an entity key is damaged: {source}")]
+    Keys {
+        /// The view's name.
+        view: String,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
 }
 
 /// The kinds of rows, in the order in which the rows of one moment are sorted: questions come after the events that
@@ -64,28 +81,28 @@ pub(crate) fn is_question(kind: u8) -> bool {
     kind == QUESTION || kind == QUESTION_BEFORE
 }
 
-/// The columns before the view's inputs.
+/// The columns before what events carry: the inputs of a row view, the content and the prepared columns of a window view.
 pub(crate) const LEAD: usize = 7;
 /// The prefix that keeps input columns apart from the extra columns of a spine.
 const INPUT_PREFIX: &str = "input.";
 
 /// How events and questions become rows that can be sorted together.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Timeline {
-    view: FeatureView,
+    version: LiveVersion,
     ask: Ask,
     pub(crate) before: bool,
     pub(crate) schema: SchemaRef,
-    extra_count: usize,
+    pub(crate) extra_count: usize,
 }
 
 impl Timeline {
     /// Sorting by these columns, ascending, puts the rows in the order that [`crate::PointInTime`] needs.
     pub const SORT_COLUMNS: [&'static str; 4] = ["key", "moment", "kind", "number"];
 
-    /// A timeline of a view. With `before`, events at exactly T do not count. `extra` names further columns that
+    /// A timeline of a version's view. With `before`, events at exactly T do not count. `extra` names further columns that
     /// questions bring along, such as the labels of a spine; they must be nullable.
-    pub fn new(view: &FeatureView, ask: Ask, before: bool, extra: &[FieldRef]) -> Self {
+    pub fn new(version: &LiveVersion, ask: Ask, before: bool, extra: &[FieldRef]) -> Self {
         let lead = [
             Field::new("key", DataType::Binary, false),
             Field::new("moment", DataType::Int64, false),
@@ -96,14 +113,20 @@ impl Timeline {
             Field::new("as_of", DataType::Int64, true),
         ];
         debug_assert_eq!(lead.len(), LEAD);
-        let inputs =
-            view.input_schema().fields().iter().map(|field| {
-                Field::new(format!("{INPUT_PREFIX}{}", field.name()), field.data_type().clone(), true)
-            });
+        let carried = match version.view().windows() {
+            None => version.view().input_schema().fields().iter().cloned().collect::<Vec<_>>(),
+            Some(_) => {
+                let content = Arc::new(Field::new("content", DataType::Binary, true));
+                [content].into_iter().chain(version.transform.prepared().fields().iter().cloned()).collect()
+            }
+        };
+        let inputs = carried
+            .iter()
+            .map(|field| Field::new(format!("{INPUT_PREFIX}{}", field.name()), field.data_type().clone(), true));
         let fields: Vec<FieldRef> =
             lead.into_iter().chain(inputs).map(Arc::new).chain(extra.iter().cloned()).collect();
         let schema = Arc::new(Schema::new(fields));
-        Timeline { view: view.clone(), ask, before, schema, extra_count: extra.len() }
+        Timeline { version: version.clone(), ask, before, schema, extra_count: extra.len() }
     }
 
     /// The schema of the rows.
@@ -113,9 +136,22 @@ impl Timeline {
 
     /// The rows of a batch of events, and the events that do not count.
     pub fn events(&self, events: Events) -> Result<(RecordBatch, Vec<Aside>), TimelineError> {
-        let mut events = admit::<TimelineError>(&self.view, events)?;
+        let view = self.version.view();
+        let (mut events, carried) = match view.windows() {
+            None => {
+                let events = admit::<TimelineError>(view, events)?;
+                let columns = events.inputs.columns().to_vec();
+                (events, columns)
+            }
+            Some(_) => {
+                let Prepared { events, columns } =
+                    prepare::<TimelineError>(&self.version, events, &mut Budget::unlimited())?;
+                let content: ArrayRef = Arc::new(BinaryArray::from_iter_values(contents(&events.inputs)?));
+                (events, [&[content], columns.columns()].concat())
+            }
+        };
         let aside = std::mem::take(&mut events.aside);
-        let keys = CanonicalRows::of_columns(&events.inputs, self.view.key_columns().iter().copied())?;
+        let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied())?;
         let times: Vec<i64> = events.times.iter().map(|time| time.0).collect();
         let count = times.len();
         let (moments, kind, as_of) = match &self.ask {
@@ -129,7 +165,7 @@ impl Timeline {
         let rows =
             RowSet { keys: encode_keys(&keys, count), moments, numbers: events.offsets.clone(), kind, as_of };
         let own = Some((times.clone(), events.ids.clone()));
-        let batch = self.batch(rows, own, events.inputs.columns())?;
+        let batch = self.batch(rows, own, &carried)?;
         let batch = match &self.ask {
             Ask::EveryEvent(Cut::Position(cut)) | Ask::Spine(Cut::Position(cut)) => {
                 let within = events.offsets.iter().map(|&offset| Some(cut.includes(events.partition, offset)));
@@ -182,7 +218,7 @@ impl Timeline {
         let arrivals = events
             .arrivals
             .as_ref()
-            .ok_or_else(|| TimelineError::NoArrival { view: self.view.name.to_string() })?;
+            .ok_or_else(|| TimelineError::NoArrival { view: self.version.view().name.to_string() })?;
         // The time must lie before T where `before` says so, the arrival need not.
         let later = i64::from(self.before);
         let moment = |(time, arrival): (&EventTime, &ArrivalTime)| time.0.saturating_add(later).max(arrival.0);

@@ -7,19 +7,44 @@ use crate::error::AdmissionError;
 /// The one import with functions that a transform may have.
 pub(crate) const DIAGNOSTICS: &str = "trifold:feature/diagnostics@1.0.0";
 /// The contract's types. They hold no function, so importing their names gives a guest nothing.
-const TYPES: &str = "trifold:feature/types@1.0.0";
+const TYPES: [&str; 2] = ["trifold:feature/types@1.0.0", "trifold:feature/window-types@1.0.0"];
 
 /// The export that says what the view is.
 pub(crate) const DESCRIBE: &str = "describe";
 /// The export that computes rows.
 pub(crate) const APPLY: &str = "apply";
-/// An export by which the other world is known.
-const ACCUMULATE: &str = "accumulate";
+/// The export that prepares events for folding.
+pub(crate) const PREPARE: &str = "prepare";
+/// The export that folds events.
+pub(crate) const ACCUMULATE: &str = "accumulate";
+/// The export that merges states.
+pub(crate) const MERGE: &str = "merge";
+/// The export that turns the states of windows into rows.
+pub(crate) const FINISH: &str = "finish";
+
+/// A world of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum World {
+    /// Rows to rows: row views and on-demand views.
+    Row,
+    /// Events to states to rows: window views.
+    Window,
+}
+
+impl World {
+    /// The functions that a component of the world exports.
+    pub(crate) fn exports(self) -> &'static [&'static str] {
+        match self {
+            World::Row => &[DESCRIBE, APPLY],
+            World::Window => &[DESCRIBE, PREPARE, ACCUMULATE, MERGE, FINISH],
+        }
+    }
+}
 
 const MAGIC: &[u8] = b"\0asm";
 
 /// Checks size, format, imports and exports. Whether the component is valid is left to the compiler.
-pub(crate) fn check(wasm: &[u8], bytes_max: usize) -> Result<(), AdmissionError> {
+pub(crate) fn check(wasm: &[u8], bytes_max: usize) -> Result<World, AdmissionError> {
     if wasm.len() > bytes_max {
         return Err(AdmissionError::TooLarge { bytes: wasm.len(), max: bytes_max });
     }
@@ -33,28 +58,19 @@ pub(crate) fn check(wasm: &[u8], bytes_max: usize) -> Result<(), AdmissionError>
         offset: error.offset(),
         message: error.message().to_owned(),
     })?;
-    check_world(&names)?;
     check_imports(&names)?;
-    match [DESCRIBE, APPLY].into_iter().find(|name| !names.functions.contains(name)) {
+    let world = if names.functions.contains(&ACCUMULATE) { World::Window } else { World::Row };
+    match world.exports().iter().find(|name| !names.functions.contains(name)) {
         Some(name) => Err(AdmissionError::MissingExport { name }),
-        None => Ok(()),
+        None => Ok(world),
     }
 }
 
 fn check_imports(names: &Names<'_>) -> Result<(), AdmissionError> {
-    match names.imports.iter().find(|name| ![DIAGNOSTICS, TYPES].contains(name)) {
+    match names.imports.iter().find(|name| **name != DIAGNOSTICS && !TYPES.contains(name)) {
         Some(&name) => Err(AdmissionError::ForeignImport { name: name.to_owned(), allowed: DIAGNOSTICS }),
         None => Ok(()),
     }
-}
-
-/// The other world is told apart first: what it imports and lacks says less than what it is.
-fn check_world(names: &Names<'_>) -> Result<(), AdmissionError> {
-    if names.functions.contains(&ACCUMULATE) && !names.functions.contains(&APPLY) {
-        let what = "a component of the world `window-transform`".to_owned();
-        return Err(AdmissionError::Unsupported { what, capability: "sliding windows" });
-    }
-    Ok(())
 }
 
 /// The outermost imports and exported functions of a component.

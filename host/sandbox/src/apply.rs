@@ -1,33 +1,105 @@
-//! From a batch to calls and back.
+//! From a batch to calls and back: functions of the guest that answer one row for each row they are asked.
 //!
-//! A batch is called in chunks. Each call gets what *one* row may use, and a call that fails or uses more than
-//! half of it is repeated in halves, down to one row, whose verdict counts: so no row lives on its neighbours'
-//! allowance. A call of several rows is therefore stopped at half: what lies beyond is never accepted.
+//! A batch is called in chunks, and a chunk whose call counts for nothing in halves ([`crate::caller`]).
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, SchemaRef};
 use arrow_select::concat::concat;
-use trifold_model::ErrorCode;
+use trifold_model::{ErrorCode, Field};
 
 use crate::applied::{Applied, Cause, RowFailure, Verdict};
-use crate::budget::Budget;
-use crate::call::{Allowance, Input, Instance, Outcome, Rejection, Stop, Usage, row_message};
+use crate::call::{Instance, Stop, row_message};
+use crate::caller::{Caller, is_final};
+use crate::pace::Pace;
 use crate::slab::{AnswerError, Slab, check_inputs, decode};
 use crate::transform::Transform;
+use crate::wire::{Input, Outcome, Rejection};
 
-/// The part of a row's limits that a call of several rows may use.
-const SHARE: u64 = 2;
+/// A function of the guest with what it is asked.
+pub(crate) trait RowCall {
+    /// How many rows are asked for.
+    fn rows(&self) -> usize;
+    /// What is wrong with the question, if anything is.
+    fn check(&self, transform: &Transform) -> Result<(), String>;
+    /// The columns of the answer: as declared, and with every field nullable.
+    fn outputs<'t>(&self, transform: &'t Transform) -> (&'t [Field], &'t SchemaRef);
+    /// How many rows a call takes.
+    fn pace<'t>(&self, transform: &'t Transform) -> &'t Pace;
+    /// Calls the guest for some of the rows.
+    fn call(&self, transform: &Transform, instance: &mut Instance, rows: Range<usize>) -> Result<Outcome, Stop>;
+}
 
-/// One batch on its way through a transform.
-pub(crate) struct Run<'a> {
-    transform: &'a Transform,
-    inputs: &'a RecordBatch,
-    budget: &'a mut Budget,
-    /// The instance that calls share, for the publish gate alone; otherwise every call has a fresh one.
-    kept: Option<&'a mut Option<Instance>>,
+/// `apply`: the outputs of a row view or an on-demand view.
+pub(crate) struct Apply<'a>(pub(crate) &'a RecordBatch);
+
+/// `prepare`: the prepared events of a window view.
+pub(crate) struct Prepare<'a>(pub(crate) &'a RecordBatch);
+
+impl RowCall for Apply<'_> {
+    fn rows(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    fn check(&self, transform: &Transform) -> Result<(), String> {
+        check_batch(transform, self.0)
+    }
+
+    fn outputs<'t>(&self, transform: &'t Transform) -> (&'t [Field], &'t SchemaRef) {
+        (&transform.view().outputs, transform.outputs())
+    }
+
+    fn pace<'t>(&self, transform: &'t Transform) -> &'t Pace {
+        &transform.paces().rows
+    }
+
+    fn call(&self, transform: &Transform, instance: &mut Instance, rows: Range<usize>) -> Result<Outcome, Stop> {
+        instance.apply((input(transform, self.0, rows),))
+    }
+}
+
+impl RowCall for Prepare<'_> {
+    fn rows(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    fn check(&self, transform: &Transform) -> Result<(), String> {
+        check_batch(transform, self.0)
+    }
+
+    fn outputs<'t>(&self, transform: &'t Transform) -> (&'t [Field], &'t SchemaRef) {
+        (transform.prepared_fields(), transform.prepared())
+    }
+
+    fn pace<'t>(&self, transform: &'t Transform) -> &'t Pace {
+        &transform.paces().rows
+    }
+
+    fn call(&self, transform: &Transform, instance: &mut Instance, rows: Range<usize>) -> Result<Outcome, Stop> {
+        instance.prepare((input(transform, self.0, rows),))
+    }
+}
+
+fn input<'a>(transform: &'a Transform, batch: &'a RecordBatch, rows: Range<usize>) -> Input<'a> {
+    // Batches are chunked far below what 32 bits count.
+    Input { rows: rows.len() as u32, words: Slab::new(&transform.view().inputs, batch, rows) }
+}
+
+fn check_batch(transform: &Transform, batch: &RecordBatch) -> Result<(), String> {
+    let view = transform.view();
+    // A batch has the columns of its schema, and the view's own has been checked.
+    if Arc::ptr_eq(batch.schema_ref(), view.input_schema()) {
+        return Ok(());
+    }
+    check_inputs(&view.inputs, batch).map_err(|error| error.to_string())
+}
+
+/// One question on its way through a transform.
+pub(crate) struct Run<'a, C> {
+    question: C,
+    caller: Caller<'a>,
     pieces: Vec<Piece>,
     failures: Vec<RowFailure>,
 }
@@ -43,30 +115,21 @@ struct Answer {
     rejections: Vec<Rejection>,
 }
 
-impl<'a> Run<'a> {
-    pub(crate) fn new(
-        transform: &'a Transform,
-        inputs: &'a RecordBatch,
-        budget: &'a mut Budget,
-        kept: Option<&'a mut Option<Instance>>,
-    ) -> Self {
-        let (pieces, failures) = (Vec::new(), Vec::new());
-        Run { transform, inputs, budget, kept, pieces, failures }
+impl<'a, C: RowCall> Run<'a, C> {
+    pub(crate) fn new(question: C, caller: Caller<'a>) -> Self {
+        Run { question, caller, pieces: Vec::new(), failures: Vec::new() }
     }
 
     pub(crate) fn apply(mut self) -> Applied {
-        let rows = self.inputs.num_rows();
-        let view = self.transform.view();
-        // A batch has the columns of its schema, and the view's own has been checked.
-        if !Arc::ptr_eq(self.inputs.schema_ref(), view.input_schema())
-            && let Err(error) = check_inputs(&view.inputs, self.inputs)
-        {
-            self.fail(0..rows, Stop::unavailable(Cause::Inputs, error.to_string()));
+        let rows = self.question.rows();
+        let transform = self.caller.transform;
+        if let Err(message) = self.question.check(transform) {
+            self.fail(0..rows, Stop::unavailable(Cause::Inputs, message));
             return self.finish();
         }
         let mut next = 0;
         while next < rows {
-            let end = rows.min(next + self.transform.pace().rows());
+            let end = rows.min(next + self.question.pace(transform).rows());
             self.range(next..end);
             next = end;
         }
@@ -76,8 +139,8 @@ impl<'a> Run<'a> {
     fn range(&mut self, rows: Range<usize>) {
         match self.call(rows.clone()) {
             Ok(answer) => self.accept(rows.start, answer),
-            Err(stop) if rows.len() > 1 && says_nothing_yet(stop.verdict) => {
-                self.transform.pace().slow_down(rows.len());
+            Err(stop) if rows.len() > 1 && !is_final(stop.verdict) => {
+                self.question.pace(self.caller.transform).slow_down(rows.len());
                 let middle = rows.start + rows.len() / 2;
                 self.range(rows.start..middle);
                 self.range(middle..rows.end);
@@ -87,68 +150,10 @@ impl<'a> Run<'a> {
     }
 
     fn call(&mut self, rows: Range<usize>) -> Result<Answer, Stop> {
-        let allowance = self.allowance(rows.len());
-        if allowance.fuel == 0 {
-            return Err(self.over_budget());
-        }
-        let (result, usage) = self.call_instance(&rows, allowance);
-        self.budget.spend(usage.fuel);
-        let outcome = result.map_err(|stop| match stop.verdict {
-            Verdict::Error(ErrorCode::FUEL) if allowance.fuel < self.row_fuel(rows.len()) => self.over_budget(),
-            _ => stop,
-        })?;
-        // Fuel is checked at loops and calls, so that the last stretch may use up the rest and still return.
-        if rows.len() > 1 && usage.fuel == allowance.fuel {
-            return Err(Stop::error(ErrorCode::FUEL, String::new()));
-        }
-        self.transform.pace().learn(rows.len(), usage);
-        self.answer(rows.len(), outcome).map_err(|error| Stop::answer(&error))
-    }
-
-    fn call_instance(&mut self, rows: &Range<usize>, allowance: Allowance) -> (Result<Outcome, Stop>, Usage) {
-        let transform = self.transform;
-        let mut instance = match self.instance(rows.len(), allowance) {
-            Ok(instance) => instance,
-            Err((stop, usage)) => return (Err(stop), usage),
-        };
-        let words = Slab::new(&transform.view().inputs, self.inputs, rows.clone());
-        // Batches are chunked far below what 32 bits count.
-        let input = Input { rows: rows.len() as u32, words };
-        let outcome = instance.apply(input);
-        let usage = instance.usage();
-        if let (Some(kept), Ok(_)) = (&mut self.kept, &outcome) {
-            **kept = Some(instance);
-        }
-        (outcome, usage)
-    }
-
-    /// The kept instance while it leaves the call room, or a fresh one.
-    fn instance(&mut self, rows: usize, allowance: Allowance) -> Result<Instance, (Stop, Usage)> {
-        let Some(kept) = &mut self.kept else { return self.transform.instance(rows, allowance) };
-        match kept.take() {
-            Some(mut instance) if instance.usage().memory_bytes <= self.transform.memory_bytes() / 2 => {
-                let begun = instance.begin(allowance);
-                let usage = instance.usage();
-                begun.map(|()| instance).map_err(|stop| (stop, usage))
-            }
-            _ => self.transform.warm_instance(allowance),
-        }
-    }
-
-    fn allowance(&self, rows: usize) -> Allowance {
-        let share = if rows > 1 { SHARE } else { 1 };
-        // The limits are checked to fit the pool's memories.
-        let memory_bytes = self.transform.memory_bytes() / share as usize;
-        Allowance { fuel: self.row_fuel(rows).min(self.budget.left()), memory_bytes }
-    }
-
-    fn row_fuel(&self, rows: usize) -> u64 {
-        self.transform.view().limits.fuel / if rows > 1 { SHARE } else { 1 }
-    }
-
-    fn over_budget(&self) -> Stop {
-        let message = format!("the request's budget of {} units of fuel is spent", self.budget.limit());
-        Stop::unavailable(Cause::Budget, message)
+        let (transform, question, count) = (self.caller.transform, &self.question, rows.len());
+        let pace = question.pace(transform);
+        let outcome = self.caller.call(count, pace, |instance| question.call(transform, instance, rows))?;
+        self.answer(count, outcome).map_err(|error| Stop::answer(&error))
     }
 
     fn answer(&self, rows: usize, outcome: Outcome) -> Result<Answer, AnswerError> {
@@ -157,8 +162,8 @@ impl<'a> Run<'a> {
             return Err(AnswerError::Rows { found: answered.rows, expected: rows });
         }
         let rejected = rejected_rows(&rejections, rows)?;
-        let fields = &self.transform.view().outputs;
-        let columns = decode(fields, self.transform.outputs(), rows, answered.words, &rejected)?;
+        let (fields, schema) = self.question.outputs(self.caller.transform);
+        let columns = decode(fields, schema, rows, answered.words, &rejected)?;
         Ok(Answer { columns, rejections })
     }
 
@@ -173,24 +178,19 @@ impl<'a> Run<'a> {
 
     fn fail(&mut self, rows: Range<usize>, stop: Stop) {
         self.pieces.push(Piece::Failed(rows.len()));
-        let message = format!("view {}: {}", self.transform.view().name, stop.message);
+        let message = format!("view {}: {}", self.caller.transform.view().name, stop.message);
         let failure = |row| RowFailure { row, verdict: stop.verdict, message: message.clone() };
         self.failures.extend(rows.map(failure));
     }
 
     fn finish(self) -> Applied {
-        let Run { transform, inputs, pieces, failures, .. } = self;
-        match assemble(transform, pieces) {
+        let Run { question, caller, pieces, failures } = self;
+        let (_, schema) = question.outputs(caller.transform);
+        match assemble(schema, pieces) {
             Ok(outputs) => Applied { outputs, failures },
-            Err(error) => unassembled(transform, inputs.num_rows(), &error),
+            Err(error) => unassembled(caller.transform, schema, question.rows(), &error),
         }
     }
-}
-
-/// Whether a call of several rows is to be repeated in halves. A spent budget or an engine without memory would
-/// stop the halves too.
-fn says_nothing_yet(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Error(_) | Verdict::Unavailable(Cause::NativeStack))
 }
 
 fn rejected_rows(rejections: &[Rejection], rows: usize) -> Result<Vec<usize>, AnswerError> {
@@ -212,8 +212,7 @@ fn rejected_rows(rejections: &[Rejection], rows: usize) -> Result<Vec<usize>, An
     Ok(rejected)
 }
 
-fn assemble(transform: &Transform, mut pieces: Vec<Piece>) -> Result<RecordBatch, ArrowError> {
-    let schema = transform.outputs();
+fn assemble(schema: &SchemaRef, mut pieces: Vec<Piece>) -> Result<RecordBatch, ArrowError> {
     if let [Piece::Columns(columns)] = pieces.as_mut_slice() {
         return RecordBatch::try_new(schema.clone(), std::mem::take(columns));
     }
@@ -231,15 +230,15 @@ fn assemble(transform: &Transform, mut pieces: Vec<Piece>) -> Result<RecordBatch
         }
     };
     let columns = (0..schema.fields().len()).map(column).collect::<Result<_, _>>()?;
-    RecordBatch::try_new(Arc::clone(schema), columns)
+    RecordBatch::try_new(schema.clone(), columns)
 }
 
 /// The outputs of the chunks do not fit into one batch: a column of more than 2 GiB.
-fn unassembled(transform: &Transform, rows: usize, error: &ArrowError) -> Applied {
+fn unassembled(transform: &Transform, schema: &SchemaRef, rows: usize, error: &ArrowError) -> Applied {
     let message = format!("view {}: the outputs do not fit into one batch: {error}", transform.view().name);
     let verdict = Verdict::Unavailable(Cause::Engine);
     let failures = (0..rows).map(|row| RowFailure { row, verdict, message: message.clone() }).collect();
-    let columns = transform.outputs().fields().iter().map(|field| new_null_array(field.data_type(), rows));
-    let outputs = RecordBatch::try_new(transform.outputs().clone(), columns.collect());
-    Applied { outputs: outputs.unwrap_or_else(|_| RecordBatch::new_empty(transform.outputs().clone())), failures }
+    let columns = schema.fields().iter().map(|field| new_null_array(field.data_type(), rows));
+    let outputs = RecordBatch::try_new(schema.clone(), columns.collect());
+    Applied { outputs: outputs.unwrap_or_else(|_| RecordBatch::new_empty(schema.clone())), failures }
 }

@@ -4,63 +4,25 @@ use std::sync::Arc;
 
 use trifold_model::ErrorCode;
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, TypedFunc,
+    Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower, TypedFunc,
 };
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 
-use crate::admission::{APPLY, DESCRIBE, DIAGNOSTICS};
+use crate::admission::{ACCUMULATE, APPLY, DESCRIBE, DIAGNOSTICS, FINISH, MERGE, PREPARE, World};
 use crate::applied::{Cause, Verdict};
 use crate::error::AdmissionError;
 use crate::host::{Host, Refused, SystemMemory};
 use crate::limits::{MESSAGE_BYTES, OUTPUT_PER_MEMORY, STACK_BYTES};
 use crate::permits::Permit;
-use crate::slab::{AnswerError, Slab};
+use crate::slab::AnswerError;
 use crate::text::truncated;
-
-#[derive(ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct Input<'a> {
-    pub(crate) rows: u32,
-    pub(crate) words: Slab<'a>,
-}
-
-#[derive(ComponentType, Lift)]
-#[component(record)]
-pub(crate) struct Rows {
-    pub(crate) rows: u32,
-    pub(crate) words: Vec<u64>,
-}
-
-#[derive(ComponentType, Lift)]
-#[component(record)]
-pub(crate) struct Rejection {
-    pub(crate) row: u32,
-    pub(crate) code: u16,
-    pub(crate) message: String,
-}
-
-#[derive(ComponentType, Lift)]
-#[component(record)]
-pub(crate) struct Outcome {
-    pub(crate) rows: Rows,
-    pub(crate) rejections: Vec<Rejection>,
-}
-
-#[derive(ComponentType, Lift)]
-#[component(record)]
-pub(crate) struct Failure {
-    message: String,
-}
-
-/// The parameters of `apply`.
-pub(crate) type ApplyParams<'a> = (Input<'a>,);
-/// The results of `apply`.
-pub(crate) type ApplyResults = (Result<Outcome, Failure>,);
-/// The results of `describe`.
-pub(crate) type DescribeResults = (String,);
+use crate::wire::{
+    AccumulateParams, DescribeResults, Failure, FinishParams, MergeParams, Outcome, Rows, RowsParams, RowsResults,
+    StatesResults,
+};
 
 /// Why a call has no answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stop {
     pub(crate) verdict: Verdict,
     pub(crate) message: String,
@@ -104,19 +66,29 @@ pub(crate) struct Usage {
 /// A component's compiled code, ready to be instantiated.
 pub(crate) struct Code {
     pre: InstancePre<Host>,
-    describe: ComponentExportIndex,
-    apply: ComponentExportIndex,
+    /// The world's functions, by name.
+    exports: Vec<(&'static str, ComponentExportIndex)>,
 }
 
 impl Code {
     /// Links a component and finds its exports, whose types [`Instance::check_types`] checks.
-    pub(crate) fn link(linker: &Linker<Host>, component: &Component) -> Result<Arc<Code>, AdmissionError> {
+    pub(crate) fn link(
+        linker: &Linker<Host>,
+        component: &Component,
+        world: World,
+    ) -> Result<Arc<Code>, AdmissionError> {
         let export = |name| component.get_export_index(None, name).ok_or(AdmissionError::MissingExport { name });
         let pre = linker.instantiate_pre(component).map_err(|error| AdmissionError::WrongType {
             name: DIAGNOSTICS.to_owned(),
             message: format!("{error:#}"),
         })?;
-        Ok(Arc::new(Code { pre, describe: export(DESCRIBE)?, apply: export(APPLY)? }))
+        let exports = world.exports().iter().map(|name| Ok((*name, export(name)?)));
+        let exports = exports.collect::<Result<_, AdmissionError>>()?;
+        Ok(Arc::new(Code { pre, exports }))
+    }
+
+    fn export(&self, name: &str) -> Option<&ComponentExportIndex> {
+        self.exports.iter().find(|(export, _)| *export == name).map(|(_, index)| index)
     }
 }
 
@@ -168,34 +140,73 @@ impl Instance {
 
     /// Whether the exports have the types of the world; the error names the difference.
     pub(crate) fn check_types(&mut self) -> Result<(), (&'static str, wasmtime::Error)> {
-        let Instance { store, instance, code, .. } = self;
-        let describe = instance.get_typed_func::<(), DescribeResults>(&mut *store, &code.describe);
-        describe.map_err(|error| (DESCRIBE, error))?;
-        let apply = instance.get_typed_func::<ApplyParams<'_>, ApplyResults>(&mut *store, &code.apply);
-        apply.map_err(|error| (APPLY, error))?;
-        Ok(())
+        self.check_type::<(), DescribeResults>(DESCRIBE)?;
+        self.check_type::<RowsParams<'_>, RowsResults>(APPLY)?;
+        self.check_type::<RowsParams<'_>, RowsResults>(PREPARE)?;
+        self.check_type::<AccumulateParams<'_>, StatesResults>(ACCUMULATE)?;
+        self.check_type::<MergeParams<'_>, StatesResults>(MERGE)?;
+        self.check_type::<FinishParams<'_>, RowsResults>(FINISH)
     }
 
-    /// Calls `describe`, whose type `check_types` has found right.
+    /// Checks an export if the world has it.
+    fn check_type<P, R>(&mut self, name: &'static str) -> Result<(), (&'static str, wasmtime::Error)>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
+    {
+        let Some(export) = self.code.export(name) else { return Ok(()) };
+        let func = self.instance.get_typed_func::<P, R>(&mut self.store, export);
+        func.map(drop).map_err(|error| (name, error))
+    }
+
+    /// Calls `describe`.
     pub(crate) fn describe(&mut self) -> Result<String, Stop> {
-        let func = self.instance.get_func(&mut self.store, &self.code.describe).ok_or_else(no_export)?;
-        #[expect(unsafe_code, reason = "`check_types` checked this export of this component at admission")]
-        let describe = unsafe { TypedFunc::<(), DescribeResults>::new_unchecked(func) };
-        let (text,) = describe.call(&mut self.store, ()).map_err(|error| self.stop(&error))?;
+        let (text,): DescribeResults = self.call(DESCRIBE, ())?;
         Ok(text)
     }
 
-    /// Calls `apply`, whose type `check_types` has found right.
-    pub(crate) fn apply(&mut self, input: Input<'_>) -> Result<Outcome, Stop> {
-        let func = self.instance.get_func(&mut self.store, &self.code.apply).ok_or_else(no_export)?;
+    /// Calls `apply`.
+    pub(crate) fn apply(&mut self, params: RowsParams<'_>) -> Result<Outcome, Stop> {
+        let (result,): RowsResults = self.call(APPLY, params)?;
+        result.map_err(failed)
+    }
+
+    /// Calls `prepare`.
+    pub(crate) fn prepare(&mut self, params: RowsParams<'_>) -> Result<Outcome, Stop> {
+        let (result,): RowsResults = self.call(PREPARE, params)?;
+        result.map_err(failed)
+    }
+
+    /// Calls `accumulate`.
+    pub(crate) fn accumulate(&mut self, params: AccumulateParams<'_>) -> Result<Rows, Stop> {
+        let (result,): StatesResults = self.call(ACCUMULATE, params)?;
+        result.map_err(failed)
+    }
+
+    /// Calls `merge`.
+    pub(crate) fn merge(&mut self, params: MergeParams<'_>) -> Result<Rows, Stop> {
+        let (result,): StatesResults = self.call(MERGE, params)?;
+        result.map_err(failed)
+    }
+
+    /// Calls `finish`.
+    pub(crate) fn finish(&mut self, params: FinishParams<'_>) -> Result<Outcome, Stop> {
+        let (result,): RowsResults = self.call(FINISH, params)?;
+        result.map_err(failed)
+    }
+
+    /// Calls an export, whose type `check_types` has found right.
+    fn call<P, R>(&mut self, export: &str, params: P) -> Result<R, Stop>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift + 'static,
+    {
+        let func = self.code.export(export).and_then(|export| self.instance.get_func(&mut self.store, export));
+        let func = func.ok_or_else(no_export)?;
         // A call through `get_typed_func` would compare the types again, which costs as much as the call.
-        #[expect(unsafe_code, reason = "`check_types` checked this export of this component at admission")]
-        let apply = unsafe { TypedFunc::<ApplyParams<'_>, ApplyResults>::new_unchecked(func) };
-        let (result,) = apply.call(&mut self.store, (input,)).map_err(|error| self.stop(&error))?;
-        result.map_err(|failure| {
-            let message = truncated(&failure.message, MESSAGE_BYTES);
-            Stop::error(ErrorCode::FAILURE, format!("the guest failed: {message}"))
-        })
+        #[expect(unsafe_code, reason = "`check_types` checked the exports of this component at admission")]
+        let func = unsafe { TypedFunc::<P, R>::new_unchecked(func) };
+        func.call(&mut self.store, params).map_err(|error| self.stop(&error))
     }
 
     fn stop(&mut self, error: &wasmtime::Error) -> Stop {
@@ -204,7 +215,12 @@ impl Instance {
 }
 
 fn no_export() -> Stop {
-    Stop::unavailable(Cause::Engine, "the engine lost an export".to_owned())
+    Stop::unavailable(Cause::Engine, "the component has no such export".to_owned())
+}
+
+fn failed(failure: Failure) -> Stop {
+    let message = truncated(&failure.message, MESSAGE_BYTES);
+    Stop::error(ErrorCode::FAILURE, format!("the guest failed: {message}"))
 }
 
 /// Shortens what a guest said of a row.

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 use trifold_model::{
-    ComponentDigest, FeatureView, Field, FieldName, FieldType, RowLimits, Span, ViewKind, ViewName, ViewSpec,
+    ComponentDigest, FeatureView, Field, FieldName, FieldType, FoldOrder, RowLimits, Span, ViewKind, ViewName,
+    ViewSpec, Window, WindowSpec,
 };
 
 use crate::error::AdmissionError;
@@ -31,8 +32,8 @@ struct Description {
     ttl_seconds: Option<u64>,
     lateness_seconds: Option<u64>,
     max_early_seconds: Option<u64>,
-    #[serde(default)]
-    windows: Vec<Value>,
+    #[serde(flatten)]
+    folds: Folds,
     #[serde(default = "first_state_version")]
     state_version: u32,
     #[serde(default)]
@@ -41,6 +42,25 @@ struct Description {
 
 fn first_state_version() -> u32 {
     1
+}
+
+/// What only window views say.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Folds {
+    #[serde(default)]
+    windows: Vec<WindowJson>,
+    #[serde(default)]
+    prepared: Vec<Column>,
+    fold_order: Option<String>,
+    deduplicate: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct WindowJson {
+    seconds: u64,
+    hop_seconds: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -78,7 +98,6 @@ pub(crate) fn parse(digest: ComponentDigest, json: &str) -> Result<FeatureView, 
 fn refuse_other_kinds(description: &Description) -> Result<(), AdmissionError> {
     let capability = match description.kind.as_str() {
         "on-demand" => "the evaluation of on-demand views",
-        "window" => "sliding windows",
         _ => return Ok(()),
     };
     let what = format!("view {}, whose kind is {}", description.view, description.kind);
@@ -87,13 +106,8 @@ fn refuse_other_kinds(description: &Description) -> Result<(), AdmissionError> {
 
 fn view_of(description: Description) -> Result<FeatureView, Vec<String>> {
     let mut problems = Vec::new();
-    if description.kind != ViewKind::Row.name() {
-        problems.push(format!("unknown kind `{}`; the kinds are row, on-demand and window", description.kind));
-    }
-    if !description.windows.is_empty() {
-        problems.push("a row view has no windows".to_owned());
-    }
-    source_problems(&description.inputs, &mut problems);
+    source_problems(&description.kind, &description.inputs, &mut problems);
+    let kind = kind(&description.kind, description.folds, &mut problems);
     let name = note(description.view.parse::<ViewName>(), &mut problems);
     let inputs = fields("input", description.inputs, &mut problems);
     let outputs = fields("output", description.outputs, &mut problems);
@@ -108,7 +122,7 @@ fn view_of(description: Description) -> Result<FeatureView, Vec<String>> {
             Some(name) => name,
             None => return Err(problems),
         },
-        kind: ViewKind::Row,
+        kind,
         doc: description.doc,
         entity,
         inputs,
@@ -132,13 +146,50 @@ fn view_of(description: Description) -> Result<FeatureView, Vec<String>> {
     }
 }
 
-fn source_problems(inputs: &[Column], problems: &mut Vec<String>) {
+fn kind(name: &str, folds: Folds, problems: &mut Vec<String>) -> ViewKind {
+    match name {
+        "window" => return ViewKind::Window(folds.spec(problems)),
+        "row" => {}
+        other => problems.push(format!("unknown kind `{other}`; the kinds are row, on-demand and window")),
+    }
+    if !folds.windows.is_empty() || !folds.prepared.is_empty() || folds.fold_order.is_some() {
+        problems.push(format!("a {name} view has no windows"));
+    }
+    ViewKind::Row
+}
+
+impl Folds {
+    fn spec(self, problems: &mut Vec<String>) -> WindowSpec {
+        let mut windows = Vec::with_capacity(self.windows.len());
+        for WindowJson { seconds, hop_seconds } in self.windows {
+            match Window::from_seconds(seconds, hop_seconds) {
+                Some(window) => windows.push(window),
+                None => {
+                    problems.push(format!("a window of {seconds} seconds is more microseconds than 63 bits hold"))
+                }
+            }
+        }
+        let order = match self.fold_order.as_deref() {
+            Some("any") => FoldOrder::Any,
+            Some("event-time") => FoldOrder::EventTime,
+            other => {
+                let found = other.map_or("is missing".to_owned(), |order| format!("is `{order}`"));
+                problems.push(format!("fold-order {found}; write any or event-time"));
+                FoldOrder::EventTime
+            }
+        };
+        let prepared = fields("prepared column", self.prepared, problems);
+        WindowSpec { windows, prepared, order, deduplicate: self.deduplicate.unwrap_or(true) }
+    }
+}
+
+fn source_problems(kind: &str, inputs: &[Column], problems: &mut Vec<String>) {
     for input in inputs {
         match &input.source {
             None => {}
             Some(Value::String(source)) if source == "event" => {}
             Some(source) => problems.push(format!(
-                "input {} has the source {source}, but a row view's inputs all come from the event",
+                "input {} has the source {source}, but a {kind} view's inputs all come from the event",
                 input.name
             )),
         }
@@ -220,7 +271,6 @@ mod tests {
             |d| d["kind"] = json!("on-demand"),
             &["on-demand", "lacks the evaluation of on-demand views"],
         );
-        check_refused(|d| d["kind"] = json!("window"), &["lacks sliding windows"]);
         check_refused(|d| d["kind"] = json!("column"), &["unknown kind `column`"]);
         check_refused(|d| d["windows"] = json!([{"seconds": 60}]), &["a row view has no windows"]);
         check_refused(|d| d["view"] = json!("No Good"), &["`No Good` is not a valid view name"]);

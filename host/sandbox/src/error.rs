@@ -100,6 +100,16 @@ pub enum AdmissionError {
         /// What would be needed.
         capability: &'static str,
     },
+    /// It exports the functions of another world than that of the kind of view that it declares.
+    #[error("view {view} says that it is a {kind} view, but the component is of the world `{world}`")]
+    OtherWorld {
+        /// The view.
+        view: ViewName,
+        /// The kind that it declares.
+        kind: &'static str,
+        /// The world of its exports.
+        world: &'static str,
+    },
     /// Its memory is larger from the start than it says that one row may use.
     #[error(
         "view {view}: the component starts with {initial} bytes of memory, beyond the {limit} bytes that its \

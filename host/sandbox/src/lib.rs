@@ -5,8 +5,8 @@
 //! verdict does not depend on the batch in which it was computed: see [`Transform::apply`].
 //!
 //! Reading order: `config` (the engine), `sandbox`, `admission` and [`nan`] (how a component gets in), `describe` (what
-//! it says of itself), `compile`, `cache`, `transform`, `apply` (batches to calls), `call` and `host` (one call), `slab`
-//! (what crosses).
+//! it says of itself), `compile`, `cache`, `transform`, `apply`, `fold` and `finish` (batches to
+//! calls), `caller`, `call` and `host` (one call), `wire` and `slab` (what crosses).
 
 mod admission;
 mod applied;
@@ -14,10 +14,13 @@ mod apply;
 mod budget;
 mod cache;
 mod call;
+mod caller;
 mod compile;
 mod config;
 mod describe;
 mod error;
+mod finish;
+mod fold;
 mod host;
 mod limits;
 pub mod nan;
@@ -27,12 +30,16 @@ mod sandbox;
 mod slab;
 mod text;
 mod transform;
+mod wire;
 
 pub use applied::{Applied, Cause, RowFailure, Verdict};
 pub use budget::Budget;
 pub use compile::{CompileLimits, Compiler, compile_one};
 pub use config::{SandboxConfig, fuel_counted_by};
 pub use error::{AdmissionError, CacheError, SandboxError, Unavailable};
+pub use finish::WindowTiles;
+pub use fold::Folded;
 pub use sandbox::Sandbox;
 pub use slab::Slab;
 pub use transform::{Transform, WarmInstance};
+pub use wire::{Group, Run};

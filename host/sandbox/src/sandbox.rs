@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use trifold_model::{ComponentDigest, ErrorCode, FeatureView, RowLimits};
+use trifold_model::{ComponentDigest, ErrorCode, FeatureView, RowLimits, ViewKind};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::admission;
+use crate::admission::{self, World};
 use crate::applied::Verdict;
 use crate::cache::CompileCache;
 use crate::call::{Allowance, Code, Instance, Stop};
@@ -54,13 +54,14 @@ impl Sandbox {
     /// Checks a component, compiles it or takes it from the cache, and asks it what it computes.
     pub fn admit(&self, wasm: &[u8]) -> Result<Transform, AdmissionError> {
         let shared = &self.0;
-        admission::check(wasm, shared.config.component_bytes_max)?;
+        let world = admission::check(wasm, shared.config.component_bytes_max)?;
         let digest = ComponentDigest::of(wasm);
         let [component, copy] = shared.components(digest, wasm)?;
-        let few_rows = Code::link(&shared.linker, &component)?;
-        let many_rows = Code::link(&shared.linker, &copy)?;
+        let few_rows = Code::link(&shared.linker, &component, world)?;
+        let many_rows = Code::link(&shared.linker, &copy, world)?;
         let Described { description, memory_initial } = shared.describe(digest, &few_rows)?;
         let view = describe::parse(digest, &description)?;
+        check_world(&view, world)?;
         check_memory(&view, memory_initial)?;
         let admitted = Admitted { few_rows, many_rows, digest, view, description, memory_initial };
         Ok(Transform::new(shared.clone(), admitted))
@@ -157,6 +158,22 @@ fn with_limit(stop: Stop) -> String {
         }
         _ => stop.message,
     }
+}
+
+/// What a component says it is must be what it can do.
+fn check_world(view: &FeatureView, world: World) -> Result<(), AdmissionError> {
+    let fits = match view.kind {
+        ViewKind::Window(_) => world == World::Window,
+        ViewKind::Row | ViewKind::OnDemand => world == World::Row,
+    };
+    if fits {
+        return Ok(());
+    }
+    let exports = match world {
+        World::Row => "row-transform",
+        World::Window => "window-transform",
+    };
+    Err(AdmissionError::OtherWorld { view: view.name.clone(), kind: view.kind.name(), world: exports })
 }
 
 fn check_memory(view: &FeatureView, initial: u64) -> Result<(), AdmissionError> {

@@ -3,19 +3,23 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{BinaryArray, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
-use trifold_model::{ComponentDigest, ComputationId, FeatureView};
+use trifold_model::{ComponentDigest, ComputationId, FeatureView, Field};
 
 use crate::applied::Applied;
-use crate::apply::Run;
+use crate::apply::{Apply, Prepare, Run};
 use crate::budget::Budget;
 use crate::call::{Allowance, Code, Instance, Stop, Usage};
+use crate::caller::Caller;
 use crate::config::Semantics;
 use crate::error::Unavailable;
+use crate::finish::{Finish, WindowTiles};
+use crate::fold::{Folded, accumulate, merge};
 use crate::pace::Pace;
 use crate::permits::Permit;
 use crate::sandbox::Shared;
+use crate::wire;
 
 /// The most rows of a call that touches little memory.
 const FEW_ROWS_MAX: usize = 16;
@@ -34,7 +38,18 @@ struct Inner {
     name: Arc<str>,
     description: String,
     outputs: SchemaRef,
-    pace: Pace,
+    prepared: SchemaRef,
+    paces: Paces,
+}
+
+/// How many rows the calls take, by what they do.
+pub(crate) struct Paces {
+    /// `apply` and `prepare`.
+    pub(crate) rows: Pace,
+    /// `accumulate`, in events, and `merge`, in states.
+    pub(crate) fold: Pace,
+    /// `finish`, in entities.
+    pub(crate) finish: Pace,
 }
 
 /// What admission found out.
@@ -54,9 +69,11 @@ pub(crate) struct Admitted {
 impl Transform {
     pub(crate) fn new(sandbox: Arc<Shared>, admitted: Admitted) -> Self {
         let Admitted { few_rows, many_rows, digest, view, description, memory_initial } = admitted;
-        let pace = Pace::new(sandbox.config.batch_rows_max, view.limits, memory_initial);
+        let pace = || Pace::new(sandbox.config.batch_rows_max, view.limits, memory_initial);
+        let paces = Paces { rows: pace(), fold: pace(), finish: pace() };
         let name = view.name.as_str().into();
         let outputs = all_nullable(view.output_schema());
+        let prepared = all_nullable(view.prepared_schema().unwrap_or(&Arc::new(Schema::empty())));
         let computation = ComputationId::of(&digest, &Semantics::named());
         Transform(Arc::new(Inner {
             sandbox,
@@ -68,7 +85,8 @@ impl Transform {
             name,
             description,
             outputs,
-            pace,
+            prepared,
+            paces,
         }))
     }
 
@@ -99,7 +117,35 @@ impl Transform {
     /// does not depend on the batch it came in. The fuel that was burnt is taken from `budget`. Blocks: waits
     /// while all instances are in use, and needs a thread with a stack of at least 2 MiB.
     pub fn apply(&self, inputs: &RecordBatch, budget: &mut Budget) -> Applied {
-        Run::new(self, inputs, budget, None).apply()
+        Run::new(Apply(inputs), Caller::new(self, budget, None)).apply()
+    }
+
+    /// Prepares events of a window view, which have the columns of its input schema, for folding: one row of the
+    /// prepared columns for each. Calls as [`Transform::apply`] does.
+    pub fn prepare(&self, events: &RecordBatch, budget: &mut Budget) -> Applied {
+        Run::new(Prepare(events), Caller::new(self, budget, None)).apply()
+    }
+
+    /// Folds runs of prepared events onto states: one state for each group, in the order of the groups. A group may go
+    /// on where an earlier one ended ([`wire::Group::state`]); where that one failed, it fails too.
+    pub fn accumulate(
+        &self,
+        states: &BinaryArray,
+        groups: &[wire::Group],
+        prepared: &RecordBatch,
+        budget: &mut Budget,
+    ) -> Folded {
+        accumulate(Caller::new(self, budget, None), states, groups, prepared)
+    }
+
+    /// Merges runs of states from left to right: one state for each run.
+    pub fn merge(&self, states: &BinaryArray, runs: &[wire::Run], budget: &mut Budget) -> Folded {
+        merge(Caller::new(self, budget, None), states, runs)
+    }
+
+    /// Turns the tiles of entities into one row for each. Calls as [`Transform::apply`] does.
+    pub fn finish(&self, tiles: &WindowTiles<'_>, budget: &mut Budget) -> Applied {
+        Run::new(Finish(tiles), Caller::new(self, budget, None)).apply()
     }
 
     /// An instance that is kept over calls, with which the publish gate finds components whose rows depend on
@@ -140,8 +186,17 @@ impl Transform {
         &self.0.outputs
     }
 
-    pub(crate) fn pace(&self) -> &Pace {
-        &self.0.pace
+    /// The schema of prepared events with every field nullable; without fields unless it is a window view.
+    pub fn prepared(&self) -> &SchemaRef {
+        &self.0.prepared
+    }
+
+    pub(crate) fn prepared_fields(&self) -> &[Field] {
+        self.0.view.windows().map_or(&[], |windows| &windows.prepared)
+    }
+
+    pub(crate) fn paces(&self) -> &Paces {
+        &self.0.paces
     }
 
     /// The memory limit of one row.
@@ -168,7 +223,31 @@ impl WarmInstance {
     /// Like [`Transform::apply`], but in the instance that earlier calls have used. An instance that trapped, or
     /// that has used up half its memory, is replaced.
     pub fn apply(&mut self, inputs: &RecordBatch) -> Applied {
-        Run::new(&self.transform, inputs, &mut Budget::unlimited(), Some(&mut self.instance)).apply()
+        Run::new(Apply(inputs), self.caller(&mut Budget::unlimited())).apply()
+    }
+
+    /// Like [`Transform::prepare`].
+    pub fn prepare(&mut self, events: &RecordBatch) -> Applied {
+        Run::new(Prepare(events), self.caller(&mut Budget::unlimited())).apply()
+    }
+
+    /// Like [`Transform::accumulate`].
+    pub fn accumulate(&mut self, states: &BinaryArray, groups: &[wire::Group], prepared: &RecordBatch) -> Folded {
+        accumulate(self.caller(&mut Budget::unlimited()), states, groups, prepared)
+    }
+
+    /// Like [`Transform::merge`].
+    pub fn merge(&mut self, states: &BinaryArray, runs: &[wire::Run]) -> Folded {
+        merge(self.caller(&mut Budget::unlimited()), states, runs)
+    }
+
+    /// Like [`Transform::finish`].
+    pub fn finish(&mut self, tiles: &WindowTiles<'_>) -> Applied {
+        Run::new(Finish(tiles), self.caller(&mut Budget::unlimited())).apply()
+    }
+
+    fn caller<'a>(&'a mut self, budget: &'a mut Budget) -> Caller<'a> {
+        Caller::new(&self.transform, budget, Some(&mut self.instance))
     }
 }
 

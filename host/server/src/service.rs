@@ -69,7 +69,9 @@ fn status(error: &LookupError) -> Status {
     match error {
         LookupError::Store(_) => Status::unavailable(error.to_string()),
         LookupError::Record { .. } => Status::data_loss(error.to_string()),
-        LookupError::Arrow(_) => Status::internal(error.to_string()),
+        LookupError::Arrow(_) | LookupError::Type(_) | LookupError::Fold(_) | LookupError::Kind { .. } => {
+            Status::internal(error.to_string())
+        }
     }
 }
 

@@ -4,12 +4,19 @@ use futures::future::BoxFuture;
 use trifold_model::{EntityKey, StateId};
 
 use crate::error::StoreError;
-use crate::record::{Commit, Marker, Page, Snapshot};
+use crate::record::{Commit, EntityQuery, Marker, Page, SlotSnapshot, Snapshot};
 
 /// A store of entity records. Cheap to share behind an `Arc<dyn OnlineStore>`.
 pub trait OnlineStore: Send + Sync {
     /// Reads the records of some entities and the state's marker, all in one transaction.
     fn read<'a>(&'a self, state: StateId, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>>;
+
+    /// Reads the slots of some entities of a window view and the state's marker, all in one transaction.
+    fn read_slots<'a>(
+        &'a self,
+        state: StateId,
+        queries: &'a [EntityQuery],
+    ) -> BoxFuture<'a, Result<SlotSnapshot, StoreError>>;
 
     /// Reads a state's marker alone.
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>>;
@@ -29,6 +36,6 @@ pub trait OnlineStore: Send + Sync {
     /// may not move a position back.
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Removes a state's records and its marker in one atomic, durable transaction.
+    /// Removes a state's records, slots and its marker in one atomic, durable transaction.
     fn clear(&self, state: StateId) -> BoxFuture<'_, Result<(), StoreError>>;
 }

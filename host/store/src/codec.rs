@@ -1,4 +1,5 @@
-//! The bytes of records and markers in a store of format 2. All numbers are little-endian.
+//! The bytes of records, markers and places of slots in a store of format 3. All numbers are little-endian, except in
+//! places, whose bytes have the order of slots.
 //!
 //! ```text
 //! record: u8 format (1 | 2), i64 event time, u32 partition, u64 offset,
@@ -9,6 +10,8 @@
 //!         u32 count + count times (u32 partition, u64 next offset),
 //!         u32 count + count times (u32 partition, i64 latest arrival), partitions ascending,
 //!         u32 length + what was consumed
+//! slot:   u8 0 (head) | u8 1, u8 level, time (a tile) | u8 2, time (events),
+//!         where a time is 8 bytes, big-endian, with the sign bit flipped
 //! ```
 //!
 //! Decoding checks everything and leaves no byte unread, so damaged bytes give an error or another value and never
@@ -16,10 +19,10 @@
 
 use std::collections::BTreeMap;
 
-use trifold_model::{ComputationId, EntityKey, EventTime, LogId, Positions, StateId};
+use trifold_model::{ComputationId, EntityKey, EventTime, LogId, Positions, Slot, StateId};
 
 use crate::error::{Damage, StoreError};
-use crate::record::{Marker, Output, Record};
+use crate::record::{Marker, Output, Record, SlotChange};
 
 /// The most bytes of an entity key: a key of several long strings fits, and a page of the database holds one.
 pub const KEY_BYTES_MAX: usize = 2 << 10;
@@ -36,6 +39,26 @@ const RECORD_BYTES_FIXED: usize = 1 + 8 + 4 + 8 + 4 + 4;
 /// Computation and length.
 const OUTPUT_BYTES_FIXED: usize = 16 + 4;
 
+impl SlotChange {
+    /// Checks that a key and what the slot holds are within the limits of every store.
+    pub fn check_size(&self, state: StateId) -> Result<(), StoreError> {
+        check_key(state, &self.key)?;
+        let bytes = self.bytes.as_ref().map_or(0, Vec::len);
+        if bytes > RECORD_BYTES_MAX {
+            return Err(StoreError::SlotTooLarge { state, key: self.key.clone(), slot: self.slot, bytes });
+        }
+        Ok(())
+    }
+}
+
+fn check_key(state: StateId, key: &EntityKey) -> Result<(), StoreError> {
+    if key.0.len() > KEY_BYTES_MAX {
+        let head = hex::encode(&key.0[..32]);
+        return Err(StoreError::KeyTooLarge { state, head, bytes: key.0.len() });
+    }
+    Ok(())
+}
+
 impl Record {
     /// How many bytes the record takes in a store; [`RECORD_BYTES_MAX`] at most can be committed.
     pub fn encoded_bytes(&self) -> usize {
@@ -45,16 +68,54 @@ impl Record {
 
     /// Checks that a key and its record are within the limits of every store.
     pub fn check_size(&self, state: StateId, key: &EntityKey) -> Result<(), StoreError> {
-        if key.0.len() > KEY_BYTES_MAX {
-            let head = hex::encode(&key.0[..32]);
-            return Err(StoreError::KeyTooLarge { state, head, bytes: key.0.len() });
-        }
+        check_key(state, key)?;
         let bytes = self.encoded_bytes();
         if bytes > RECORD_BYTES_MAX {
             return Err(StoreError::RecordTooLarge { state, key: key.clone(), bytes });
         }
         Ok(())
     }
+}
+
+/// The first byte of the places of events, which come after all others.
+pub(crate) const EVENTS: u8 = 2;
+
+/// Appends the place of a slot.
+pub(crate) fn encode_slot(slot: Slot, out: &mut Vec<u8>) {
+    match slot {
+        Slot::Head => out.push(0),
+        Slot::Tile { level, start } => {
+            out.extend_from_slice(&[1, level]);
+            out.extend_from_slice(&ordered_time(start));
+        }
+        Slot::Events { start } => {
+            out.push(EVENTS);
+            out.extend_from_slice(&ordered_time(start));
+        }
+    }
+}
+
+fn ordered_time(time: EventTime) -> [u8; 8] {
+    (time.0 ^ i64::MIN).to_be_bytes()
+}
+
+/// Reads the place of a slot.
+pub(crate) fn decode_slot(bytes: &[u8]) -> Result<Slot, Damage> {
+    let mut reader = Reader { rest: bytes, total: bytes.len() };
+    let time = |reader: &mut Reader<'_>| -> Result<EventTime, Damage> {
+        Ok(EventTime(i64::from_be_bytes(reader.array("the slot's time")?) ^ i64::MIN))
+    };
+    let slot = match reader.array("the slot")? {
+        [0] => Slot::Head,
+        [1] => {
+            let [level] = reader.array("the slot's level")?;
+            Slot::Tile { level, start: time(&mut reader)? }
+        }
+        [EVENTS] => Slot::Events { start: time(&mut reader)? },
+        [byte] => return Err(Damage::Flag { what: "the slot", byte }),
+    };
+    reader.end()?;
+    Ok(slot)
 }
 
 /// Writes a record into an empty buffer. Its size must have been checked, which keeps the lengths in their 32 bits.

@@ -12,7 +12,7 @@ use trifold_model::{EntityKey, StateId};
 use crate::api::OnlineStore;
 use crate::error::StoreError;
 use crate::holder::{Holder, HolderLock};
-use crate::record::{Commit, Marker, Page, Snapshot};
+use crate::record::{Commit, EntityQuery, Marker, Page, SlotSnapshot, Snapshot};
 use crate::tables::{FORMAT, Failure, Tables, contained};
 
 /// Pages kept in memory: the records of some hundred thousand entities. The database's own default of 1 GiB is
@@ -104,6 +104,14 @@ impl OnlineStore for EmbeddedStore {
     // Reads run where they are called: a lookup in cached pages takes less time than handing it to a thread.
     fn read<'a>(&'a self, state: StateId, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         async move { self.0.run("read records", |tables| tables.read(state, keys)) }.boxed()
+    }
+
+    fn read_slots<'a>(
+        &'a self,
+        state: StateId,
+        queries: &'a [EntityQuery],
+    ) -> BoxFuture<'a, Result<SlotSnapshot, StoreError>> {
+        async move { self.0.run("read tiles", |tables| tables.read_slots(state, queries)) }.boxed()
     }
 
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use trifold_model::{EntityKey, StateId};
+use trifold_model::{EntityKey, Slot, StateId};
 
 use crate::codec::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::holder::Holder;
@@ -77,6 +77,26 @@ pub enum StoreError {
         /// The key's size.
         bytes: usize,
     },
+    /// A slot is too large to be stored.
+    #[error("state {state}, key {key}: the slot {slot:?} has {bytes} bytes, the most is {RECORD_BYTES_MAX}")]
+    SlotTooLarge {
+        /// The state.
+        state: StateId,
+        /// The entity.
+        key: EntityKey,
+        /// The slot.
+        slot: Slot,
+        /// The slot's size.
+        bytes: usize,
+    },
+    /// The place of a slot is damaged.
+    #[error("a slot of state {state}: {damage}; clear the state and replay its events")]
+    DamagedSlot {
+        /// The state.
+        state: StateId,
+        /// What is wrong.
+        damage: Damage,
+    },
     /// A record is too large to be stored.
     #[error("state {state}, key {key}: the record has {bytes} bytes, the most is {RECORD_BYTES_MAX}")]
     RecordTooLarge {
@@ -149,7 +169,10 @@ impl StoreError {
 
     /// Whether stored bytes are damaged.
     pub fn is_damage(&self) -> bool {
-        matches!(self, StoreError::DamagedRecord { .. } | StoreError::DamagedMarker { .. })
+        matches!(
+            self,
+            StoreError::DamagedRecord { .. } | StoreError::DamagedMarker { .. } | StoreError::DamagedSlot { .. }
+        )
     }
 }
 

@@ -1,7 +1,8 @@
 //! Online stores of entity records: one trait, [`OnlineStore`], and one embedded implementation,
 //! [`EmbeddedStore`].
 //!
-//! A store keeps, for each state id, one record per entity and one completeness marker. A missing record means
+//! A store keeps, for each state id, one record per entity of a row view or the slots of each entity of a window view,
+//! and one completeness marker. A missing record means
 //! "no event" only beside the marker that was read with it, so [`OnlineStore::read`] returns both from one
 //! transaction, and [`OnlineStore::commit`] writes both in one.
 //!
@@ -21,4 +22,4 @@ pub use codec::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 pub use embedded::EmbeddedStore;
 pub use error::{Damage, StoreError};
 pub use holder::Holder;
-pub use record::{Commit, Marker, Output, Page, Record, Snapshot};
+pub use record::{Commit, EntityQuery, Marker, Output, Page, Record, SlotChange, SlotSnapshot, Snapshot};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use trifold_model::{ComputationId, EntityKey, EventTime, LogId, Positions, StateId};
+use std::ops::Range;
+
+use trifold_model::{ComputationId, EntityKey, EventTime, LogId, Positions, Slot, StateId};
 
 /// What a store keeps of one entity of a row view: the entity's latest event in canonical order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +63,36 @@ pub struct Snapshot {
     pub records: Vec<Option<Record>>,
 }
 
+/// What is read of one entity of a window view: all of its tiles, and the events of some times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityQuery {
+    /// The entity.
+    pub key: EntityKey,
+    /// The times in which the slots of its events must begin.
+    pub events: Vec<Range<EventTime>>,
+}
+
+/// Slots and the marker they belong to, read in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SlotSnapshot {
+    /// The state's marker, or `None` when nothing was ever committed for it.
+    pub marker: Option<Marker>,
+    /// One entry for each query, in the order of the queries: the entity's slots in ascending order. Without any,
+    /// the entity has none.
+    pub entities: Vec<Vec<(Slot, Vec<u8>)>>,
+}
+
+/// A change of one slot of a window view's entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotChange {
+    /// The entity.
+    pub key: EntityKey,
+    /// The slot.
+    pub slot: Slot,
+    /// What it holds from now on; `None` removes it.
+    pub bytes: Option<Vec<u8>>,
+}
+
 /// Some of a state's entities in ascending order of their keys, and the marker read in the same transaction.
 /// A walk over several pages sees one state of affairs only if the marker stays the same.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,7 +105,7 @@ pub struct Page {
     pub next: Option<EntityKey>,
 }
 
-/// What is written for one state: the records, later ones replacing earlier ones of the same key, and the
+/// What is written for one state: records or slots, later ones replacing earlier ones of the same place, and the
 /// marker that holds once they are in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -81,6 +113,8 @@ pub struct Commit {
     pub state: StateId,
     /// Its marker from now on.
     pub marker: Marker,
-    /// The records to put.
+    /// The records to put, if it is the state of a row view.
     pub puts: Vec<(EntityKey, Record)>,
+    /// The slots to change, if it is the state of a window view.
+    pub slots: Vec<SlotChange>,
 }

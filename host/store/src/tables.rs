@@ -1,14 +1,17 @@
 //! The tables of the embedded store and the transactions over them.
 //!
-//! Format 2 (format 1 had markers that say nothing of what was consumed):
+//! Format 3 (format 2 had no slots, and becomes format 3 when it is opened; format 1 had markers that say nothing of
+//! what was consumed):
 //!
 //! ```text
 //! meta      "format"                             -> u64
 //! markers   state id (16 bytes)                  -> marker, as in `codec`
 //! records   state id (16 bytes) ++ entity key    -> record, as in `codec`
+//! slots     state id (16 bytes) ++ entity key ++ slot, as in `codec` -> what a window view keeps there
 //! ```
 //!
-//! Keys order bytewise, so the entities of a state lie together.
+//! Keys order bytewise, so the entities of a state lie together, and so do the slots of an entity: no entity key of a
+//! view is the beginning of another one, since every field of a key has a fixed length or says how long it is.
 
 use std::fmt;
 use std::ops::Bound;
@@ -19,19 +22,22 @@ use redb::{
     Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
     WriteTransaction,
 };
-use trifold_model::{EntityKey, StateId};
+use trifold_model::{EntityKey, Slot, StateId};
 
-use crate::codec::{decode_marker, decode_record, encode_marker, encode_record};
+use crate::codec::{EVENTS, decode_marker, decode_record, decode_slot, encode_marker, encode_record, encode_slot};
 use crate::error::StoreError;
-use crate::record::{Commit, Marker, Page, Record, Snapshot};
+use crate::record::{Commit, EntityQuery, Marker, Page, Record, SlotChange, SlotSnapshot, Snapshot};
 
 /// The format that this version writes and reads.
-pub(crate) const FORMAT: u64 = 2;
+pub(crate) const FORMAT: u64 = 3;
+/// The format that lacks nothing but a table.
+const FORMAT_WITHOUT_SLOTS: u64 = 2;
 
 type Bytes = &'static [u8];
 const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
 const MARKERS: TableDefinition<'static, [u8; 16], Bytes> = TableDefinition::new("markers");
 const RECORDS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("records");
+const SLOTS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("slots");
 
 const FORMAT_KEY: &str = "format";
 
@@ -84,6 +90,7 @@ pub(crate) struct Tables {
 struct View {
     markers: ReadOnlyTable<[u8; 16], Bytes>,
     records: ReadOnlyTable<Bytes, Bytes>,
+    slots: ReadOnlyTable<Bytes, Bytes>,
 }
 
 impl fmt::Debug for Tables {
@@ -122,11 +129,16 @@ impl Tables {
             self.lay_out()?;
             return Ok(FORMAT);
         }
-        match transaction.open_table(META) {
-            Ok(meta) => Ok(meta.get(FORMAT_KEY)?.map_or(0, |format| format.value())),
-            Err(TableError::Storage(error)) => Err(error.into()),
-            Err(_) => Ok(0),
+        let format = match transaction.open_table(META) {
+            Ok(meta) => meta.get(FORMAT_KEY)?.map_or(0, |format| format.value()),
+            Err(TableError::Storage(error)) => return Err(error.into()),
+            Err(_) => 0,
+        };
+        if format == FORMAT_WITHOUT_SLOTS {
+            self.lay_out()?;
+            return Ok(FORMAT);
         }
+        Ok(format)
     }
 
     fn lay_out(&self) -> Result<(), Failure> {
@@ -134,6 +146,7 @@ impl Tables {
         transaction.open_table(META)?.insert(FORMAT_KEY, FORMAT)?;
         transaction.open_table(MARKERS)?;
         transaction.open_table(RECORDS)?;
+        transaction.open_table(SLOTS)?;
         Ok(transaction.commit()?)
     }
 
@@ -155,7 +168,11 @@ impl Tables {
             return Ok(view.clone());
         }
         let transaction = self.database()?.begin_read()?;
-        let view = View { markers: transaction.open_table(MARKERS)?, records: transaction.open_table(RECORDS)? };
+        let view = View {
+            markers: transaction.open_table(MARKERS)?,
+            records: transaction.open_table(RECORDS)?,
+            slots: transaction.open_table(SLOTS)?,
+        };
         Ok(latest.insert(Arc::new(view)).clone())
     }
 
@@ -183,6 +200,13 @@ impl Tables {
         Ok(Snapshot { marker, records: records.collect::<Result<_, _>>()? })
     }
 
+    pub(crate) fn read_slots(&self, state: StateId, queries: &[EntityQuery]) -> Result<SlotSnapshot, Failure> {
+        let view = self.view()?;
+        let marker = stored_marker(&view.markers, state)?;
+        let entities = queries.iter().map(|query| stored_slots(&view.slots, state, query));
+        Ok(SlotSnapshot { marker, entities: entities.collect::<Result<_, _>>()? })
+    }
+
     pub(crate) fn scan(&self, state: StateId, after: Option<&EntityKey>, limit: usize) -> Result<Page, Failure> {
         let view = self.view()?;
         let marker = stored_marker(&view.markers, state)?;
@@ -201,13 +225,15 @@ impl Tables {
     }
 
     pub(crate) fn commit(&self, commits: &[Commit]) -> Result<(), Failure> {
-        for Commit { state, puts, .. } in commits {
+        for Commit { state, puts, slots, .. } in commits {
+            slots.iter().try_for_each(|change| change.check_size(*state))?;
             puts.iter().try_for_each(|(key, record)| record.check_size(*state, key))?;
         }
         let transaction = self.begin_write()?;
-        for Commit { state, marker, puts } in commits {
+        for Commit { state, marker, puts, slots } in commits {
             put_marker(&mut transaction.open_table(MARKERS)?, *state, marker)?;
             put_records(&mut transaction.open_table(RECORDS)?, *state, puts)?;
+            change_slots(&mut transaction.open_table(SLOTS)?, *state, slots)?;
         }
         self.finish(transaction)
     }
@@ -217,6 +243,7 @@ impl Tables {
         transaction.open_table(MARKERS)?.remove(state.0)?;
         let (first, end) = (first_place(state, None), end_place(state));
         transaction.open_table(RECORDS)?.retain_in::<&[u8], _>((bound(&first), bound(&end)), |_, _| false)?;
+        transaction.open_table(SLOTS)?.retain_in::<&[u8], _>((bound(&first), bound(&end)), |_, _| false)?;
         self.finish(transaction)
     }
 }
@@ -238,6 +265,54 @@ fn stored_record(
     place.extend_from_slice(&key.0);
     let Some(bytes) = table.get(place.as_slice())? else { return Ok(None) };
     Ok(Some(decode(state, key, bytes.value())?))
+}
+
+/// Head and tiles, then the events of the times that are asked for.
+fn stored_slots(
+    table: &ReadOnlyTable<Bytes, Bytes>,
+    state: StateId,
+    query: &EntityQuery,
+) -> Result<Vec<(Slot, Vec<u8>)>, Failure> {
+    let entity = [&state.0, &*query.key.0].concat();
+    let place = |slot: Slot| {
+        let mut place = entity.clone();
+        encode_slot(slot, &mut place);
+        place
+    };
+    let events = query
+        .events
+        .iter()
+        .map(|times| (place(Slot::Events { start: times.start }), place(Slot::Events { start: times.end })));
+    let tiles = (place(Slot::Head), [entity.as_slice(), &[EVENTS]].concat());
+    let mut slots = Vec::new();
+    for (first, end) in std::iter::once(tiles).chain(events) {
+        for entry in table.range::<&[u8]>(first.as_slice()..end.as_slice())? {
+            let (place, bytes) = entry?;
+            let slot = decode_slot(&place.value()[entity.len()..]);
+            let slot = slot.map_err(|damage| StoreError::DamagedSlot { state, damage })?;
+            slots.push((slot, bytes.value().to_vec()));
+        }
+    }
+    Ok(slots)
+}
+
+fn change_slots(
+    table: &mut Table<'_, Bytes, Bytes>,
+    state: StateId,
+    changes: &[SlotChange],
+) -> Result<(), Failure> {
+    let mut place = Vec::new();
+    for SlotChange { key, slot, bytes } in changes {
+        place.clear();
+        place.extend_from_slice(&state.0);
+        place.extend_from_slice(&key.0);
+        encode_slot(*slot, &mut place);
+        match bytes {
+            Some(bytes) => drop(table.insert(place.as_slice(), bytes.as_slice())?),
+            None => drop(table.remove(place.as_slice())?),
+        }
+    }
+    Ok(())
 }
 
 fn decode(state: StateId, key: &EntityKey, bytes: &[u8]) -> Result<Record, StoreError> {

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use trifold_eventlog::{RawBatch, decode};
+use trifold_eventlog::{ArrivalClock, Events, RawBatch, decode};
+use trifold_model::{ArrivalTime, ViewKind};
 use trifold_pipeline::ingest::IngestError;
 use trifold_pipeline::row_table::RowTable;
-use trifold_pipeline::{ArrivalPolicy, ArrivalPolicyError, Ingest, Ingested, LiveVersion, Outcome};
+use trifold_pipeline::{
+    ArrivalPolicy, ArrivalPolicyError, Changes, Ingest, Ingested, LiveVersion, Outcome, WindowIngest,
+};
 use trifold_sandbox::{Budget, Cause};
-use trifold_store::{Commit, OnlineStore};
+use trifold_store::{Commit, OnlineStore, StoreError};
 
 use crate::emission::emit;
 use crate::error::{Problem, RecordProblem, StreamError};
@@ -85,30 +88,89 @@ pub(crate) async fn process_feed(
             return Ok(Err(Problem::Decode { view, offset, source }));
         }
     };
-    let ingest = Ingest::new(view, events)?;
-    let damaged = |source| Ok(Err(Problem::Record { view: id.view.clone(), offset: raw.first_offset, source }));
-    let snapshot = match store.read(id.state, ingest.entities()).await {
-        Ok(snapshot) => snapshot,
-        Err(error) if error.is_damage() => return damaged(RecordProblem::Store(error)),
-        Err(error) => return Err(StreamError::store(&id.view)(error)),
+    let folded = match view.kind {
+        ViewKind::Window(_) => fold_windows(store, id, feed, events, clock).await,
+        ViewKind::Row | ViewKind::OnDemand => fold_records(config, store, id, feed, events).await,
     };
-    if snapshot.marker.as_ref() != feed.expected() {
-        return Err(StreamError::Overtaken { view: id.view.clone(), state: id.state });
-    }
-    let mut ingested = match ingest.fold(&snapshot.records, version, config.keep_outputs, &mut Budget::unlimited())
-    {
+    let mut ingested = match folded {
         Ok(ingested) => ingested,
-        Err(error @ IngestError::Record { .. }) => return damaged(RecordProblem::Fields(error)),
-        Err(error) => return Err(error.into()),
+        Err(Unfolded::Store(error)) if error.is_damage() => {
+            let source = RecordProblem::Store(error);
+            return Ok(Err(Problem::Record { view: id.view.clone(), offset: raw.first_offset, source }));
+        }
+        Err(Unfolded::Store(error)) => return Err(StreamError::store(&id.view)(error)),
+        Err(Unfolded::Ingest(error @ (IngestError::Record { .. } | IngestError::Tiles { .. }))) => {
+            let source = RecordProblem::Fields(error);
+            return Ok(Err(Problem::Record { view: id.view.clone(), offset: raw.first_offset, source }));
+        }
+        Err(Unfolded::Ingest(error)) => return Err(error.into()),
+        Err(Unfolded::Overtaken) => {
+            return Err(StreamError::Overtaken { view: id.view.clone(), state: id.state });
+        }
     };
     check_answered(id, &ingested)?;
-    let puts = std::mem::take(&mut ingested.puts);
+    let (puts, slots) = match std::mem::replace(&mut ingested.changes, Changes::Slots(Vec::new())) {
+        Changes::Records(puts) => (puts, Vec::new()),
+        Changes::Slots(slots) => (Vec::new(), slots),
+    };
     let marker = feed.advanced(raw.partition, raw.next_offset(), clock);
     let table = RowTable::of_events(view, arrivals, config.digest);
     let (emission, counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
         .map_err(|source| StreamError::Table { view: id.view.clone(), source })?;
-    let commit = Commit { state: id.state, marker, puts };
+    let commit = Commit { state: id.state, marker, puts, slots };
     Ok(Ok(Part { feed: id.clone(), emission, commit, counts }))
+}
+
+/// Why events were not folded.
+enum Unfolded {
+    Store(StoreError),
+    Ingest(IngestError),
+    /// The store moved on without this worker.
+    Overtaken,
+}
+
+impl From<IngestError> for Unfolded {
+    fn from(error: IngestError) -> Self {
+        Unfolded::Ingest(error)
+    }
+}
+
+impl From<StoreError> for Unfolded {
+    fn from(error: StoreError) -> Self {
+        Unfolded::Store(error)
+    }
+}
+
+async fn fold_records(
+    config: &WorkerConfig,
+    store: &dyn OnlineStore,
+    id: &FeedId,
+    feed: &Feed,
+    events: Events,
+) -> Result<Ingested, Unfolded> {
+    let ingest = Ingest::new(feed.version.view(), events)?;
+    let snapshot = store.read(id.state, ingest.entities()).await?;
+    if snapshot.marker.as_ref() != feed.expected() {
+        return Err(Unfolded::Overtaken);
+    }
+    Ok(ingest.fold(&snapshot.records, &feed.version, config.keep_outputs, &mut Budget::unlimited())?)
+}
+
+async fn fold_windows(
+    store: &dyn OnlineStore,
+    id: &FeedId,
+    feed: &Feed,
+    events: Events,
+    clock: ArrivalClock,
+) -> Result<Ingested, Unfolded> {
+    let ingest = WindowIngest::new(&feed.version, events, &mut Budget::unlimited())?;
+    let snapshot = store.read_slots(id.state, ingest.queries()).await?;
+    if snapshot.marker.as_ref() != feed.expected() {
+        return Err(Unfolded::Overtaken);
+    }
+    // The log has one partition, so that its clock is the earliest arrival that an event to come can have.
+    let clock = clock.state().map(ArrivalTime);
+    Ok(ingest.fold(&snapshot.entities, clock, &mut Budget::unlimited())?)
 }
 
 /// Fails if a row has no answer because of something that may pass. A guest that needs more than the native stack

@@ -58,7 +58,7 @@ impl WorkerConfig {
     }
 }
 
-/// Follows one partition of a log for every row view in force.
+/// Follows one partition of a log for every row view and window view in force.
 pub struct Worker<S, K> {
     source: S,
     store: Arc<dyn OnlineStore>,
@@ -111,8 +111,9 @@ impl<S: Source, K: Sink> Worker<S, K> {
         if std::mem::take(&mut self.torn) {
             self.feeds.clear();
         }
-        let rows = live.views.values().filter(|version| version.view().kind == ViewKind::Row);
-        let wanted: BTreeMap<FeedId, &LiveVersion> = rows.map(|version| (FeedId::of(version), version)).collect();
+        let stored = live.views.values().filter(|version| version.view().kind != ViewKind::OnDemand);
+        let wanted: BTreeMap<FeedId, &LiveVersion> =
+            stored.map(|version| (FeedId::of(version), version)).collect();
         self.feeds.retain(|id, _| wanted.contains_key(id));
         let mut restored = Restored::default();
         for (id, version) in wanted {

@@ -102,7 +102,7 @@ fn a_status_decides_what_follows() {
         bytes
     };
     assert_eq!(bytes(RowStatus::Value), [0, 1, 1, 1, 0]);
-    assert_eq!(bytes(RowStatus::Empty), [1, 0, 0]);
+    assert_eq!(bytes(RowStatus::Empty), [1, 1, 1, 1, 0]);
     assert_eq!(bytes(RowStatus::Expired), [2]);
     assert_eq!(bytes(RowStatus::Error(ErrorCode(0xFF01))), [3, 0x01, 0xFF]);
 }

@@ -1,7 +1,7 @@
-use trifold_model::{FieldType, RowLimits, Span, StateId, ViewKind, ViewSpec};
+use trifold_model::{FieldType, FoldOrder, RowLimits, Span, StateId, ViewKind, ViewSpec, WindowSpec};
 
 use crate::random::field;
-use crate::view::spec;
+use crate::view::{spec, windows};
 
 fn changed(change: impl FnOnce(&mut ViewSpec)) -> StateId {
     let mut spec = spec();
@@ -9,12 +9,27 @@ fn changed(change: impl FnOnce(&mut ViewSpec)) -> StateId {
     StateId::of(&spec)
 }
 
+fn window_changed(change: impl FnOnce(&mut WindowSpec)) -> StateId {
+    changed(|spec| {
+        spec.kind = windows(&[(3600, 60)]);
+        if let ViewKind::Window(windows) = &mut spec.kind {
+            change(windows);
+        }
+    })
+}
+
 #[test]
 fn the_state_id_changes_with_each_part() {
     let ids = [
         StateId::of(&spec()),
         changed(|spec| spec.name = "other".parse().unwrap()),
-        changed(|spec| spec.kind = ViewKind::Window),
+        changed(|spec| spec.kind = windows(&[(3600, 60)])),
+        changed(|spec| spec.kind = windows(&[(7200, 60)])),
+        changed(|spec| spec.kind = windows(&[(3600, 30)])),
+        changed(|spec| spec.kind = windows(&[(3600, 60), (7200, 60)])),
+        window_changed(|spec| spec.order = FoldOrder::EventTime),
+        window_changed(|spec| spec.deduplicate = false),
+        window_changed(|spec| spec.prepared[0].nullable = true),
         changed(|spec| spec.state_version = 2),
         changed(|spec| spec.lateness = None),
         changed(|spec| spec.lateness = Span::from_seconds(1)),

@@ -1,5 +1,7 @@
 use trifold_model::view::FIELDS_MAX;
-use trifold_model::{FeatureView, FieldType, ItemType, RowLimits, Span, ViewKind, ViewSpec};
+use trifold_model::{
+    FeatureView, FieldType, FoldOrder, ItemType, RowLimits, Span, ViewKind, ViewSpec, Window, WindowSpec,
+};
 
 use crate::random::field;
 
@@ -103,6 +105,30 @@ fn all_problems_are_reported_at_once() {
             "the memory limit of 0 bytes is outside 2097152 to 268435456",
         ],
     );
+}
+
+/// Windows of so many seconds and hops.
+pub(crate) fn windows(windows: &[(u64, u64)]) -> ViewKind {
+    ViewKind::Window(WindowSpec {
+        windows: windows.iter().map(|&(length, hop)| Window::from_seconds(length, Some(hop)).unwrap()).collect(),
+        prepared: vec![field("delay", FieldType::Float64, false)],
+        order: FoldOrder::Any,
+        deduplicate: true,
+    })
+}
+
+#[test]
+fn windows_have_a_length_and_a_hop_that_divides_it() {
+    let check = |given: &[(u64, u64)], expected: &[&str]| check(|spec| spec.kind = windows(given), expected);
+    check(&[(60, 60), (3600, 60), (10_000, 1)], &[]);
+    check(&[], &["it has no windows"]);
+    check(&[(60, 3600)], &["the window 1m is shorter than its hop 1h"]);
+    check(&[(100, 60)], &["the hop 1m does not divide the window 100s"]);
+    check(&[(0, 60)], &["the window 0s with hop 1m: both must be longer than nothing"]);
+    check(&[(60, 0)], &["the window 1m with hop 0s: both must be longer than nothing"]);
+    check(&[(60, 10), (60, 10)], &["the window 1m with hop 10s is declared twice"]);
+    check(&[(10_001, 1)], &["the window 10001s has 10001 tiles of 1s, the most is 10000"]);
+    check(&[(60, 1); 17][..], &["it has 17 windows, the most is 16"]);
 }
 
 #[test]

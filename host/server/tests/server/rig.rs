@@ -19,7 +19,10 @@ use trifold_sandbox::{Sandbox, SandboxConfig};
 use trifold_server::api::online_service_client::OnlineServiceClient;
 use trifold_server::client::{Answer, Client};
 use trifold_server::{Server, ServerConfig, ServerError};
-use trifold_store::{Commit, EmbeddedStore, Holder, Marker, OnlineStore, Page, Record, Snapshot, StoreError};
+use trifold_store::{
+    Commit, EmbeddedStore, EntityQuery, Holder, Marker, OnlineStore, Page, Record, SlotSnapshot, Snapshot,
+    StoreError,
+};
 use trifold_wat_guest::{Guest, field, row_view};
 
 /// The time of a request that names none.
@@ -98,7 +101,7 @@ pub(crate) fn records(version: &LiveVersion, inputs: &RecordBatch, times: &[i64]
 
 pub(crate) async fn put(store: &dyn OnlineStore, version: &LiveVersion, puts: Vec<(EntityKey, Record)>) {
     let marker = marker("log", puts.len() as u64);
-    store.commit(vec![Commit { state: version.state_id(), marker, puts }]).await.unwrap();
+    store.commit(vec![Commit { state: version.state_id(), marker, puts, slots: Vec::new() }]).await.unwrap();
 }
 
 /// A store that keeps account of what is read, and reads only as long as it has permits.
@@ -141,6 +144,14 @@ impl OnlineStore for Watched {
             self.store.read(state, keys).await
         }
         .boxed()
+    }
+
+    fn read_slots<'a>(
+        &'a self,
+        state: StateId,
+        queries: &'a [EntityQuery],
+    ) -> BoxFuture<'a, Result<SlotSnapshot, StoreError>> {
+        self.store.read_slots(state, queries)
     }
 
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {

@@ -10,7 +10,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use trifold_eventlog::LogError;
 use trifold_model::{EntityKey, StateId};
-use trifold_store::{Commit, EmbeddedStore, Marker, OnlineStore, Page, Snapshot, StoreError};
+use trifold_store::{
+    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotSnapshot, Snapshot, StoreError,
+};
 use trifold_stream::{Discard, Emission, FeedId, FileSink, Fixed, Sink, Until, feed_dir};
 
 use crate::support::{SplitMix64, World, config, driver, echo, feeds, joined, run, strict, unruly_events};
@@ -77,6 +79,14 @@ struct FaultyStore {
 impl OnlineStore for FaultyStore {
     fn read<'a>(&'a self, state: StateId, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         self.inner.read(state, keys)
+    }
+
+    fn read_slots<'a>(
+        &'a self,
+        state: StateId,
+        queries: &'a [EntityQuery],
+    ) -> BoxFuture<'a, Result<SlotSnapshot, StoreError>> {
+        self.inner.read_slots(state, queries)
     }
 
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {

@@ -7,7 +7,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use trifold_eventlog::{FileLog, LogOptions, read_row_files};
 use trifold_model::{EntityKey, StateId};
-use trifold_store::{Commit, EmbeddedStore, Marker, OnlineStore, Page, Snapshot, StoreError};
+use trifold_store::{
+    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotSnapshot, Snapshot, StoreError,
+};
 use trifold_stream::{Fixed, NoSink, Problem, StreamError, Until, WorkerConfig, feed_dir};
 
 use trifold_pipeline::ArrivalPolicy;
@@ -169,6 +171,14 @@ impl OnlineStore for Tampered {
             Ok(snapshot)
         }
         .boxed()
+    }
+
+    fn read_slots<'a>(
+        &'a self,
+        state: StateId,
+        queries: &'a [EntityQuery],
+    ) -> BoxFuture<'a, Result<SlotSnapshot, StoreError>> {
+        self.inner.read_slots(state, queries)
     }
 
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {

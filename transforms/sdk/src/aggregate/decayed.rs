@@ -55,17 +55,14 @@ impl<const HALF_LIFE: u32> DecayedSum<HALF_LIFE> {
 
 /// 2^-`x` for `x` from 0 to 1, within 2 units in the last place.
 ///
-/// Only IEEE addition and multiplication: the standard library would ask the platform's libm, and a native test
-/// would then see other bits than a component. It is the series of e^y for y = (1/2 - x) ln 2, which lies within 0.35
-/// of zero, so that the first term left out is below 2^-57; the square root of 1/2 brings it back.
+/// Only IEEE arithmetic: the standard library would ask the platform's libm, and a native test would then see other
+/// bits than a component. It is the series of e^y, for y = -`x` ln 2 or, nearer to zero, (1 - `x`) ln 2, which then
+/// halves. Within 0.35 of zero the first term left out is below 2^-57.
 fn exp2_negative(x: f64) -> f64 {
     const TERMS: u32 = 14;
-    if x == 0.0 {
-        return 1.0;
-    }
-    let y = (0.5 - x) * std::f64::consts::LN_2;
-    let series = (1..TERMS).rev().fold(1.0, |sum, term| 1.0 + y / f64::from(term) * sum);
-    series * std::f64::consts::FRAC_1_SQRT_2
+    let (nearest, power) = if x <= 0.5 { (0.0, 1.0) } else { (1.0, 0.5) };
+    let y = (nearest - x) * std::f64::consts::LN_2;
+    (1..TERMS).rev().fold(1.0, |sum, term| 1.0 + y / f64::from(term) * sum) * power
 }
 
 /// `value` times 2^-`count`.

@@ -1,7 +1,42 @@
 //! Aggregators: the parts of which a window view is made.
 //!
 //! An aggregator is the state of one tile and knows how to take in an event, how to join the state of another
-//! tile, how to write itself down and what feature it comes to.
+//! tile, how to write itself down and what feature it comes to:
+//!
+//! ```
+//! use trifold_sdk::Timestamp;
+//! use trifold_sdk::aggregate::{Aggregate, Sum};
+//!
+//! let (mut morning, mut evening) = (Sum::default(), Sum::default());
+//! morning.add(Some(1e300));
+//! morning.add(Some(1.0));
+//! evening.add(Some(-1e300));
+//! morning.merge(&evening);
+//! assert_eq!(morning.finish(Timestamp::from_micros(0)), 1.0);
+//! ```
+//!
+//! | aggregator | item | feature | |
+//! |---|---|---|---|
+//! | [`Count`] | `()` | `i64` | exact |
+//! | [`CountIf`] | `bool` | `i64` | exact |
+//! | [`Share`] | `bool` | `Option<f64>` | exact, rounded once |
+//! | [`Sum`] | `f64` | `f64` | exact, rounded once |
+//! | [`Mean`] | `f64` | `Option<f64>` | exact, rounded once |
+//! | [`Variance`], [`SampleVariance`] | `f64` | `Option<f64>` | exact, rounded once |
+//! | [`StdDev`], [`SampleStdDev`] | `f64` | `Option<f64>` | exact, rounded once |
+//! | [`Moments`] | `f64` | `mean`, `deviation` | exact, rounded once |
+//! | [`SumInt`] | `i64` | `Option<i64>` | exact |
+//! | [`Min<T>`](Min), [`Max<T>`](Max) | `T`: `f64`, `i64`, [`Timestamp`] | `Option<T>` | exact |
+//! | [`First<T>`](First), [`Last<T>`](Last) | `(Timestamp, &str, T)` | `Option<T>` | exact |
+//! | [`TopK<T, K>`](TopK) | `T`: `f64`, `i64` | `Vec<T>` | exact |
+//! | [`DistinctCount`] | `u64`, a hash | `i64` | exact for few, then a standard error of 1.6 % |
+//! | [`Quantiles<Q>`](Quantiles) | `f64` | `Option<f64>` each | within 0.8 % of the value |
+//! | [`TopFrequent<K>`](TopFrequent) | `&str` | `Vec<String>` | exact for few; in the order of event time |
+//! | [`DecayedSum<SECONDS>`](DecayedSum) | `(Timestamp, f64)` | `f64` | rounded by event; in the order of event time |
+//!
+//! Where an item is a value, an `Option` of it will do, and none is ignored. What adds up treats NaN and infinities
+//! like IEEE arithmetic; what sorts ignores NaN. The counts in a state have 64 bits, more than anyone has events for,
+//! and wrap.
 
 mod codec;
 mod count;

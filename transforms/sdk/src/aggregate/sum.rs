@@ -45,7 +45,7 @@ impl Aggregate for Sum {
 
     #[inline]
     fn decode(input: &mut StateReader<'_>) -> Result<Self, StateError> {
-        Total::decode(input).map(|total| Sum { total })
+        Ok(Sum { total: Total::decode(input)? })
     }
 
     fn finish(&self, _as_of: Timestamp) -> f64 {

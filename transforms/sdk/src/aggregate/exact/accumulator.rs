@@ -3,7 +3,7 @@
 use super::natural::Natural;
 use crate::aggregate::{StateError, StateReader, put_varint, put_zigzag};
 
-/// Limbs that need no allocation. Four hold squares whose exponents differ by up to about 70.
+/// Limbs that need no allocation. Four hold the squares of numbers whose exponents differ by 40.
 const NEAR: usize = 4;
 
 /// An integer of any size, in units of 2^-`UNIT`: two's complement limbs, of which only a window is kept; below the
@@ -157,28 +157,20 @@ impl<const UNIT: u32> Accumulator<UNIT> {
     /// Writes a sum that is not zero: the place of its lowest byte, how many bytes, and the bytes.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let (low, limbs) = self.significant();
-        let [first, .., last] = limbs else {
-            return self.encode_limb(low, limbs.first().copied().unwrap_or(0), out);
-        };
-        let (from, to) = (zero_bytes(*first), significant_bytes(*last));
-        Self::encode_place(low, from, limbs.len() * 8 - 8 + to - from, out);
-        out.extend_from_slice(&first.to_le_bytes()[from..]);
-        for limb in &limbs[1..limbs.len() - 1] {
-            out.extend_from_slice(&limb.to_le_bytes());
-        }
-        out.extend_from_slice(&last.to_le_bytes()[..to]);
-    }
-
-    fn encode_limb(&self, low: u32, limb: u64, out: &mut Vec<u8>) {
-        let (from, to) = (zero_bytes(limb), significant_bytes(limb));
-        Self::encode_place(low, from, to - from, out);
-        out.extend_from_slice(&limb.to_le_bytes()[from..to]);
-    }
-
-    #[inline]
-    fn encode_place(low: u32, from: usize, count: usize, out: &mut Vec<u8>) {
+        let ([first, ..], [.., last]) = (limbs, limbs) else { return };
+        let from = first.trailing_zeros() as usize / 8;
+        let to = limbs.len() * 8 - 8 + significant_bytes(*last);
         put_zigzag(out, i64::from(low) * 8 + from as i64 - i64::from(Self::ORIGIN));
-        put_varint(out, count as u64);
+        put_varint(out, (to - from) as u64);
+        if limbs.len() <= NEAR {
+            let mut bytes = [0; NEAR * 8];
+            write(limbs, &mut bytes);
+            out.extend_from_slice(&bytes[from..to]);
+        } else {
+            let mut bytes = vec![0; limbs.len() * 8];
+            write(limbs, &mut bytes);
+            out.extend_from_slice(&bytes[from..to]);
+        }
     }
 
     pub(super) fn decode(input: &mut StateReader<'_>) -> Result<Self, StateError> {
@@ -273,8 +265,10 @@ fn read(bytes: &[u8], limbs: &mut [u64]) {
 }
 
 #[inline]
-fn zero_bytes(limb: u64) -> usize {
-    limb.trailing_zeros() as usize / 8
+fn write(limbs: &[u64], bytes: &mut [u8]) {
+    for (word, limb) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(limbs) {
+        *word = limb.to_le_bytes();
+    }
 }
 
 /// The bytes of a top limb without those that only repeat the sign.

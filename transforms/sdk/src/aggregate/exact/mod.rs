@@ -22,6 +22,7 @@ impl Kinds {
     const NAN: u8 = 4;
     const INFINITE: u8 = 8;
     const NEGATIVE_INFINITE: u8 = 16;
+    const ALL: u8 = 31;
     /// In encoded states only: sums that are not zero follow, of the numbers and of their squares.
     const SUM: u8 = 32;
     const SQUARES: u8 = 64;
@@ -43,14 +44,15 @@ impl Kinds {
         }
     }
 
-    fn decode(input: &mut StateReader<'_>, known: u8) -> Result<Self, StateError> {
-        let kinds = Kinds(input.byte()?);
-        let numbers = kinds.0 & !(Self::SUM | Self::SQUARES);
-        let sums_of_nothing = numbers != kinds.0 && !kinds.has(Self::FINITE);
-        if kinds.0 & !known != 0 || numbers == 0 || sums_of_nothing {
+    /// Reads kinds, and which of the sums that may follow do.
+    fn decode(input: &mut StateReader<'_>, sums: u8) -> Result<(Self, u8), StateError> {
+        let byte = input.byte()?;
+        let (kinds, follows) = (Kinds(byte & Self::ALL), byte & !Self::ALL);
+        let sums_of_nothing = follows != 0 && !kinds.has(Self::FINITE);
+        if follows & !sums != 0 || kinds.0 == 0 || sums_of_nothing {
             return Err(StateError::invalid("the kinds of the numbers of a sum"));
         }
-        Ok(kinds)
+        Ok((kinds, follows))
     }
 }
 
@@ -85,6 +87,14 @@ fn kind(value: f64) -> u8 {
         _ if value.is_sign_negative() => Kinds::NEGATIVE_ZERO,
         _ => Kinds::FINITE,
     }
+}
+
+#[inline]
+fn decode_if<const UNIT: u32>(
+    follows: bool,
+    input: &mut StateReader<'_>,
+) -> Result<Accumulator<UNIT>, StateError> {
+    if follows { Accumulator::decode(input) } else { Ok(Accumulator::default()) }
 }
 
 /// The exact sum of doubles.
@@ -129,9 +139,8 @@ impl Total {
 
     #[inline]
     pub(super) fn decode(input: &mut StateReader<'_>) -> Result<Self, StateError> {
-        let kinds = Kinds::decode(input, !(Kinds::SQUARES | 128))?;
-        let sum = if kinds.has(Kinds::SUM) { Accumulator::decode(input)? } else { Accumulator::default() };
-        Ok(Total { kinds: Kinds(kinds.0 & !Kinds::SUM), sum })
+        let (kinds, follows) = Kinds::decode(input, Kinds::SUM)?;
+        Ok(Total { kinds, sum: decode_if(follows & Kinds::SUM != 0, input)? })
     }
 
     /// The sum, correctly rounded; 0.0 of nothing.
@@ -206,11 +215,10 @@ impl Powers {
 
     #[inline]
     pub(super) fn decode(input: &mut StateReader<'_>) -> Result<Self, StateError> {
-        let kinds = Kinds::decode(input, !128)?;
+        let (kinds, follows) = Kinds::decode(input, Kinds::SUM | Kinds::SQUARES)?;
         let count = input.positive()?;
-        let sum = if kinds.has(Kinds::SUM) { Accumulator::decode(input)? } else { Accumulator::default() };
-        let squares = if kinds.has(Kinds::SQUARES) { Accumulator::decode(input)? } else { Accumulator::default() };
-        let kinds = Kinds(kinds.0 & !(Kinds::SUM | Kinds::SQUARES));
+        let sum = decode_if(follows & Kinds::SUM != 0, input)?;
+        let squares = decode_if(follows & Kinds::SQUARES != 0, input)?;
         Ok(Powers { count, total: Total { kinds, sum }, squares })
     }
 

@@ -1,0 +1,186 @@
+//! Folding and finishing by the component.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{Array, BinaryArray, RecordBatch, UInt32Array};
+use arrow_schema::ArrowError;
+use arrow_select::concat::concat_batches;
+use arrow_select::take::take_record_batch;
+use trifold_model::canonical::ForeignType;
+use trifold_model::{CanonicalRows, DecodeError, RowStatus, decode_rows_as};
+use trifold_sandbox::{self as sandbox, Applied, Budget, Cause, Verdict, WindowTiles};
+use trifold_windows::{Answer, Base, Failure, Fold, Group, Question, Row, Run, Settled};
+
+use crate::rows::{Outcome, Rows};
+use crate::version::LiveVersion;
+
+/// Why a plan could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// Arrow refused an operation.
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    /// A column of a type outside the contract.
+    #[error(transparent)]
+    Type(#[from] ForeignType),
+    /// A kept event does not decode as the view's prepared columns.
+    #[error("a kept event is damaged: {0}")]
+    Kept(#[from] DecodeError),
+}
+
+/// Folds with a version's component.
+pub(crate) struct ComponentFold<'a> {
+    version: &'a LiveVersion,
+    /// The prepared columns of the batch that the plan is about.
+    prepared: &'a RecordBatch,
+    /// How each of them is kept.
+    rows: CanonicalRows<'a>,
+    /// The keys that questions name.
+    keys: &'a RecordBatch,
+    budget: &'a mut Budget,
+    /// Why folds left states unknown, by what was said of them.
+    causes: BTreeMap<Failure, Cause>,
+}
+
+impl<'a> ComponentFold<'a> {
+    pub(crate) fn new(
+        version: &'a LiveVersion,
+        prepared: &'a RecordBatch,
+        keys: &'a RecordBatch,
+        budget: &'a mut Budget,
+    ) -> Result<Self, ForeignType> {
+        let (rows, causes) = (CanonicalRows::new(prepared)?, BTreeMap::new());
+        Ok(ComponentFold { version, prepared, rows, keys, budget, causes })
+    }
+
+    /// The rows of a plan that was carried out, in the order in which they were asked for.
+    pub(crate) fn rows(&self, settled: &Settled<Applied>) -> Result<Rows, ArrowError> {
+        let failures: BTreeMap<usize, _> =
+            settled.values.failures.iter().map(|failure| (failure.row, failure)).collect();
+        let (mut messages, mut causes) = (BTreeMap::new(), BTreeMap::new());
+        let mut outcomes = Vec::with_capacity(settled.answers.len());
+        let mut places = Vec::with_capacity(settled.answers.len());
+        for (row, answer) in settled.answers.iter().enumerate() {
+            let (place, outcome) = match answer {
+                Answer::Unavailable(failure) => {
+                    causes.extend(self.causes.get(failure).map(|cause| (row, *cause)));
+                    (None, Outcome::Unavailable(failure.to_string()))
+                }
+                Answer::Value { row: value, is_empty } => match failures.get(&(*value as usize)) {
+                    None if *is_empty => (Some(*value), Outcome::Known(RowStatus::Empty)),
+                    None => (Some(*value), Outcome::Known(RowStatus::Value)),
+                    Some(failure) => match failure.verdict {
+                        Verdict::Error(code) => {
+                            messages.insert(row, failure.message.clone());
+                            (None, Outcome::Known(RowStatus::Error(code)))
+                        }
+                        Verdict::Unavailable(cause) => {
+                            causes.insert(row, cause);
+                            (None, Outcome::Unavailable(failure.message.clone()))
+                        }
+                    },
+                },
+            };
+            places.push(place);
+            outcomes.push(outcome);
+        }
+        let in_place = places.len() == settled.values.outputs.num_rows()
+            && places.iter().enumerate().all(|(row, place)| *place == Some(row as u32));
+        let outputs = match in_place {
+            true => settled.values.outputs.clone(),
+            false => take_record_batch(&settled.values.outputs, &UInt32Array::from(places))?,
+        };
+        Ok(Rows::new(outputs, outcomes, messages).with_causes(causes))
+    }
+
+    /// The prepared columns of some rows.
+    fn gather(&self, rows: &[Row]) -> Result<RecordBatch, FoldError> {
+        let mut kept = Vec::new();
+        let places: Vec<u32> = rows
+            .iter()
+            .map(|row| match row {
+                Row::Batch(row) => *row,
+                Row::Kept(bytes) => {
+                    kept.push(&**bytes);
+                    (self.prepared.num_rows() + kept.len() - 1) as u32
+                }
+            })
+            .collect();
+        if kept.is_empty()
+            && places.len() == self.prepared.num_rows()
+            && places.iter().enumerate().all(|(place, row)| place == *row as usize)
+        {
+            return Ok(self.prepared.clone());
+        }
+        let places = UInt32Array::from(places);
+        if kept.is_empty() {
+            return Ok(take_record_batch(self.prepared, &places)?);
+        }
+        let fields = self.version.view().windows().map_or(&[][..], |windows| &windows.prepared);
+        let schema = self.prepared.schema();
+        let kept = decode_rows_as(fields, schema.clone(), kept)?;
+        Ok(take_record_batch(&concat_batches(&schema, [self.prepared, &kept])?, &places)?)
+    }
+}
+
+impl Fold for ComponentFold<'_> {
+    type Error = FoldError;
+    type Values = Applied;
+
+    fn kept(&self, row: u32) -> Arc<[u8]> {
+        let mut bytes = Vec::new();
+        self.rows.write_fields(row as usize, &mut bytes);
+        bytes.into()
+    }
+
+    fn accumulate(
+        &mut self,
+        states: &[Arc<[u8]>],
+        groups: &[Group],
+        rows: &[Row],
+    ) -> Result<Vec<Result<Arc<[u8]>, Failure>>, FoldError> {
+        let prepared = self.gather(rows)?;
+        let group = |group: &Group| {
+            let state = match group.base {
+                Base::State(state) => state,
+                Base::Group(group) => states.len() as u32 + group,
+            };
+            sandbox::Group { state, first: group.first, count: group.count }
+        };
+        let groups: Vec<_> = groups.iter().map(group).collect();
+        let states = BinaryArray::from_iter_values(states);
+        let folded = self.version.transform.accumulate(&states, &groups, &prepared, self.budget);
+        let mut results: Vec<Result<Arc<[u8]>, Failure>> =
+            (0..folded.states.len()).map(|group| Ok(folded.states.value(group).into())).collect();
+        for failure in folded.failures {
+            let message: Failure = failure.message.into();
+            if let Verdict::Unavailable(cause) = failure.verdict {
+                self.causes.insert(message.clone(), cause);
+            }
+            results[failure.row] = Err(message);
+        }
+        Ok(results)
+    }
+
+    fn finish(
+        &mut self,
+        tiles: &[Arc<[u8]>],
+        picks: &[u32],
+        windows: &[Run],
+        questions: &[Question],
+    ) -> Result<Applied, FoldError> {
+        let places: UInt32Array = questions.iter().map(|question| Some(question.key)).collect();
+        let as_of: Vec<_> = questions.iter().map(|question| question.at).collect();
+        let windows: Vec<_> =
+            windows.iter().map(|run| sandbox::Run { first: run.first, count: run.count }).collect();
+        let tiles = WindowTiles {
+            tiles: &BinaryArray::from_iter_values(tiles),
+            picks,
+            windows: &windows,
+            keys: &take_record_batch(self.keys, &places)?,
+            as_of: &as_of,
+        };
+        Ok(self.version.transform.finish(&tiles, self.budget))
+    }
+}

@@ -1,0 +1,14 @@
+//! Window views: `trifold-windows` decides what is folded, the sandbox folds it.
+
+mod fold;
+mod ingest;
+mod lookup;
+mod point_in_time;
+mod prepare;
+
+pub use fold::FoldError;
+pub use ingest::WindowIngest;
+pub(crate) use lookup::WindowRead;
+pub(crate) use point_in_time::WindowWalk;
+pub use prepare::NotPrepared;
+pub(crate) use prepare::{Prepared, contents, prepare};

@@ -1,0 +1,170 @@
+//! The bytes that are kept of an entity. Numbers are little-endian.
+//!
+//! ```text
+//! head:    u8 format (1), i64 latest event time
+//! tile:    u8 0 + state | u8 1 + why it failed (UTF-8)
+//! events:  u8 1 + why they failed (UTF-8)
+//!        | u8 0, then for each event: i64 time, u32 length + id (UTF-8), 16 bytes of content,
+//!          u8 0 | u8 1 + u32 length + prepared event
+//! ```
+
+use std::sync::Arc;
+
+use trifold_model::EventTime;
+
+use crate::entity::{Granule, KeptEvent, KeptRow, State, Tile};
+use crate::fold::Failure;
+
+const FORMAT: u8 = 1;
+const KNOWN: u8 = 0;
+const FAILED: u8 = 1;
+
+/// How the bytes of an entity are damaged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// They end too early.
+    #[error("it ends within {0}")]
+    Truncated(&'static str),
+    /// Bytes are left over.
+    #[error("{0} bytes follow its end")]
+    Trailing(usize),
+    /// A byte that says which form follows has another value than those it may have.
+    #[error("{what} has form {found}")]
+    Form {
+        /// What it belongs to.
+        what: &'static str,
+        /// The byte.
+        found: u8,
+    },
+    /// A text is not UTF-8.
+    #[error("{0} is not UTF-8")]
+    Text(&'static str),
+    /// A tile of a level that the view does not have.
+    #[error("a tile has level {0}, which the view does not have")]
+    Level(u8),
+}
+
+pub(crate) fn encode_head(latest: EventTime) -> Vec<u8> {
+    [&[FORMAT], latest.0.to_le_bytes().as_slice()].concat()
+}
+
+pub(crate) fn decode_head(bytes: &[u8]) -> Result<EventTime, Damage> {
+    let mut reader = Reader(bytes);
+    match reader.byte("the format")? {
+        FORMAT => {}
+        found => return Err(Damage::Form { what: "the head", found }),
+    }
+    let latest = EventTime(i64::from_le_bytes(reader.array("the latest event time")?));
+    reader.end()?;
+    Ok(latest)
+}
+
+pub(crate) fn encode_tile(tile: &Tile) -> Vec<u8> {
+    match &tile.state {
+        State::Known(state) => [&[KNOWN], &**state].concat(),
+        State::Failed(failure) => encode_failure(failure),
+        State::Planned(_) => encode_failure("its plan was never carried out"),
+    }
+}
+
+pub(crate) fn decode_tile(bytes: &[u8]) -> Result<State, Damage> {
+    let mut reader = Reader(bytes);
+    match reader.byte("the form of a tile")? {
+        KNOWN => Ok(State::Known(reader.0.into())),
+        FAILED => Ok(State::Failed(reader.failure()?)),
+        found => Err(Damage::Form { what: "a tile", found }),
+    }
+}
+
+pub(crate) fn encode_granule(granule: &Granule) -> Vec<u8> {
+    let events = match granule {
+        Granule::Events(events) => events,
+        Granule::Failed(failure) => return encode_failure(failure),
+    };
+    let mut out = Vec::with_capacity(1 + events.iter().map(event_bytes).sum::<usize>());
+    out.push(KNOWN);
+    for event in events {
+        out.extend_from_slice(&event.time.0.to_le_bytes());
+        write_bytes(event.id.as_bytes(), &mut out);
+        out.extend_from_slice(&event.content);
+        match &event.row {
+            Some(KeptRow::Bytes(row)) => {
+                out.push(1);
+                write_bytes(row, &mut out);
+            }
+            Some(KeptRow::Batch(_)) | None => out.push(0),
+        }
+    }
+    out
+}
+
+/// The bytes that an event takes.
+pub(crate) fn event_bytes(event: &KeptEvent) -> usize {
+    let row = match &event.row {
+        Some(KeptRow::Bytes(row)) => 4 + row.len(),
+        Some(KeptRow::Batch(_)) | None => 0,
+    };
+    8 + 4 + event.id.len() + 16 + 1 + row
+}
+
+pub(crate) fn decode_granule(bytes: &[u8]) -> Result<Granule, Damage> {
+    let mut reader = Reader(bytes);
+    match reader.byte("the form of events")? {
+        KNOWN => {}
+        FAILED => return Ok(Granule::Failed(reader.failure()?)),
+        found => return Err(Damage::Form { what: "a run of events", found }),
+    }
+    let mut events = Vec::new();
+    while !reader.0.is_empty() {
+        let time = EventTime(i64::from_le_bytes(reader.array("an event's time")?));
+        let id = reader.bytes("an event's id")?;
+        let id = std::str::from_utf8(id).map_err(|_| Damage::Text("an event's id"))?.into();
+        let content = reader.array("an event's content")?;
+        let row = match reader.byte("an event's form")? {
+            0 => None,
+            1 => Some(KeptRow::Bytes(reader.bytes("a prepared event")?.into())),
+            found => return Err(Damage::Form { what: "an event", found }),
+        };
+        events.push(KeptEvent { time, id, content, row });
+    }
+    Ok(Granule::Events(events))
+}
+
+fn encode_failure(failure: &str) -> Vec<u8> {
+    [&[FAILED], failure.as_bytes()].concat()
+}
+
+fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], Damage> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(Damage::Truncated(what))?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn byte(&mut self, what: &'static str) -> Result<u8, Damage> {
+        self.array(what).map(|[byte]| byte)
+    }
+
+    fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], Damage> {
+        let length = u32::from_le_bytes(self.array(what)?) as usize;
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(Damage::Truncated(what))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn failure(&mut self) -> Result<Failure, Damage> {
+        let text = std::str::from_utf8(self.0).map_err(|_| Damage::Text("the reason of a failure"))?;
+        Ok(Arc::from(text))
+    }
+
+    fn end(&self) -> Result<(), Damage> {
+        if self.0.is_empty() { Ok(()) } else { Err(Damage::Trailing(self.0.len())) }
+    }
+}

@@ -1,0 +1,385 @@
+//! Events and questions, noted first and computed at the end.
+
+use std::sync::Arc;
+
+use trifold_model::{EventTime, FoldOrder, Slot, Span};
+
+use crate::codec::event_bytes;
+use crate::entity::{Entity, Granule, KeptEvent, KeptRow, Seen, State, Tile};
+use crate::fold::{Base, Failure, Fold, Group, Question, Row, Run};
+use crate::layout::{Layout, end};
+
+/// The most bytes of a tile's state.
+const STATE_BYTES_MAX: usize = 1 << 20;
+/// The most bytes of the events that are kept of one granule: some ten thousand.
+const EVENTS_BYTES_MAX: usize = 1 << 20;
+
+/// An admitted event.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// When it happened.
+    pub time: EventTime,
+    /// Its id.
+    pub id: &'a str,
+    /// A digest of all that it carries.
+    pub content: [u8; 16],
+    /// The row of its prepared columns in the batch that the plan is about.
+    pub row: u32,
+}
+
+/// What a plan came to for one question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The value is that row of the values.
+    Value {
+        /// The row.
+        row: u32,
+        /// Whether any event lies in any window.
+        is_empty: bool,
+    },
+    /// A tile of it is unknown.
+    Unavailable(Failure),
+}
+
+/// A plan that was carried out. Its entities must be [settled](Settled::settle).
+pub struct Settled<V> {
+    groups: Vec<Result<Arc<[u8]>, Failure>>,
+    kept: Vec<Option<Arc<[u8]>>>,
+    /// The values of the questions that have one.
+    pub values: V,
+    /// One answer for each question, in the order in which they were asked.
+    pub answers: Vec<Answer>,
+}
+
+/// What is to be folded and answered.
+pub struct Plan<'l> {
+    layout: &'l Layout,
+    states: Vec<Arc<[u8]>>,
+    groups: Vec<Planned>,
+    rows: Vec<Row>,
+    /// The batch rows that are kept.
+    kept: Vec<u32>,
+    tiles: Vec<Picked>,
+    picks: Vec<u32>,
+    windows: Vec<Run>,
+    questions: Vec<Asked>,
+}
+
+struct Planned {
+    group: Group,
+    /// Whether a question has picked what it comes to, so that nothing may be added to it.
+    is_picked: bool,
+}
+
+enum Picked {
+    Known(Arc<[u8]>),
+    Group(u32),
+}
+
+struct Asked {
+    question: Question,
+    is_empty: bool,
+    failure: Option<Failure>,
+}
+
+impl<'l> Plan<'l> {
+    /// Nothing to do.
+    pub fn new(layout: &'l Layout) -> Self {
+        Plan {
+            layout,
+            // The first state is the empty one, which most tiles begin with.
+            states: vec![Arc::new([])],
+            groups: Vec::new(),
+            rows: Vec::new(),
+            kept: Vec::new(),
+            tiles: Vec::new(),
+            picks: Vec::new(),
+            windows: Vec::new(),
+            questions: Vec::new(),
+        }
+    }
+
+    /// How many questions have been asked.
+    pub fn questions(&self) -> usize {
+        self.questions.len()
+    }
+
+    /// Adds an event to an entity. The events and questions of one entity are best noted one after the other.
+    pub fn add(&mut self, entity: &mut Entity, event: Event<'_>) -> Seen {
+        if entity.latest.is_none_or(|latest| latest < event.time) {
+            entity.latest = Some(event.time);
+            entity.changed.insert(Slot::Head);
+            entity.forget(self.layout, None);
+        }
+        let latest = entity.latest.unwrap_or(event.time);
+        if end(event.time.align_down(self.layout.granule), self.layout.granule) <= self.layout.first_time(latest) {
+            // No window of any value to come reaches back to it.
+            return Seen::New;
+        }
+        match self.remember(entity, &event) {
+            Ok(Seen::New) => {}
+            Ok(seen) => return seen,
+            Err(failure) => {
+                for (level, start) in self.reached(&event, latest) {
+                    self.put(entity, level, start, State::Failed(failure.clone()));
+                }
+                return Seen::New;
+            }
+        }
+        let mut own_row = None;
+        for (level, start) in self.reached(&event, latest) {
+            self.fold(entity, level, start, &event, &mut own_row);
+        }
+        Seen::New
+    }
+
+    /// The tiles of an event that some window needs.
+    fn reached(&self, event: &Event<'_>, latest: EventTime) -> Vec<(usize, EventTime)> {
+        let starts =
+            self.layout.levels.iter().enumerate().map(|(at, level)| (at, event.time.align_down(level.hop)));
+        starts.filter(|(level, start)| *start >= self.layout.first_tile(*level, latest)).collect()
+    }
+
+    /// Keeps the event if it is to be known again. An error says that too many were kept already.
+    fn remember(&mut self, entity: &mut Entity, event: &Event<'_>) -> Result<Seen, Failure> {
+        if !self.layout.keeps_events() {
+            return Ok(Seen::New);
+        }
+        let start = event.time.align_down(self.layout.granule);
+        let granule = entity.granules.entry(start).or_insert_with(|| Granule::Events(Vec::new()));
+        let events = match granule {
+            Granule::Events(events) => events,
+            Granule::Failed(failure) => return Err(failure.clone()),
+        };
+        let place = |kept: &KeptEvent| (kept.time, &*kept.id).cmp(&(event.time, event.id));
+        let place = match (events.binary_search_by(place), self.layout.deduplicate) {
+            (Ok(same), true) if events[same].content == event.content => return Ok(Seen::Duplicate),
+            (Ok(_), true) => return Ok(Seen::Conflict),
+            // Without deduplication equal events stand in the order of their content, so that their order of arrival
+            // does not matter.
+            (_, false) => events.partition_point(|kept| {
+                (kept.time, &*kept.id, &kept.content) < (event.time, event.id, &event.content)
+            }),
+            (Err(place), true) => place,
+        };
+        let row = (self.layout.order == FoldOrder::EventTime).then(|| {
+            self.kept.push(event.row);
+            KeptRow::Batch(event.row)
+        });
+        let kept = KeptEvent { time: event.time, id: event.id.into(), content: event.content, row };
+        let bytes: usize = events.iter().chain([&kept]).map(event_bytes).sum();
+        entity.changed.insert(Slot::Events { start });
+        if bytes > EVENTS_BYTES_MAX {
+            let span = self.layout.granule;
+            let failure: Failure =
+                format!("limit of {EVENTS_BYTES_MAX} bytes for the events of one entity in {span} reached").into();
+            *granule = Granule::Failed(failure.clone());
+            return Err(failure);
+        }
+        events.insert(place, kept);
+        Ok(Seen::New)
+    }
+
+    /// Adds the event to one tile.
+    fn fold(
+        &mut self,
+        entity: &mut Entity,
+        level: usize,
+        start: EventTime,
+        event: &Event<'_>,
+        own_row: &mut Option<u32>,
+    ) {
+        let tile = entity.tiles[level].get(&start).map(|tile| &tile.state);
+        if matches!(tile, Some(State::Failed(_))) {
+            return;
+        }
+        if self.layout.order == FoldOrder::EventTime
+            && !is_last(entity, self.layout.levels[level].hop, start, event)
+        {
+            let state = self.fold_again(entity, self.layout.levels[level].hop, start);
+            return self.put(entity, level, start, state);
+        }
+        let row = *own_row.get_or_insert_with(|| {
+            self.rows.push(Row::Batch(event.row));
+            self.rows.len() as u32 - 1
+        });
+        let base = match tile {
+            None | Some(State::Failed(_)) => Base::State(0),
+            Some(State::Known(state)) => {
+                self.states.push(state.clone());
+                Base::State(self.states.len() as u32 - 1)
+            }
+            Some(State::Planned(group)) => {
+                let planned = &mut self.groups[*group as usize];
+                if !planned.is_picked && planned.group.first + planned.group.count == row {
+                    planned.group.count += 1;
+                    return;
+                }
+                Base::Group(*group)
+            }
+        };
+        let state = self.group(Group { base, first: row, count: 1 });
+        self.put(entity, level, start, state);
+    }
+
+    /// Folds a tile from its beginning.
+    fn fold_again(&mut self, entity: &Entity, hop: Span, start: EventTime) -> State {
+        let first = self.rows.len();
+        for granule in entity.granules.range(start..end(start, hop)).map(|(_, granule)| granule) {
+            match granule {
+                Granule::Events(events) => self.rows.extend(events.iter().filter_map(|event| match &event.row {
+                    Some(KeptRow::Batch(row)) => Some(Row::Batch(*row)),
+                    Some(KeptRow::Bytes(bytes)) => Some(Row::Kept(bytes.clone())),
+                    None => None,
+                })),
+                Granule::Failed(failure) => return State::Failed(failure.clone()),
+            }
+        }
+        let count = (self.rows.len() - first) as u32;
+        self.group(Group { base: Base::State(0), first: first as u32, count })
+    }
+
+    fn group(&mut self, group: Group) -> State {
+        self.groups.push(Planned { group, is_picked: false });
+        State::Planned(self.groups.len() as u32 - 1)
+    }
+
+    fn put(&mut self, entity: &mut Entity, level: usize, start: EventTime, state: State) {
+        entity.tiles[level].insert(start, Tile { state, pick: None });
+        entity.changed.insert(Slot::Tile { level: level as u8, start });
+    }
+
+    /// Asks for an entity's value at a time that is not before its latest event.
+    pub fn ask(&mut self, entity: &mut Entity, question: Question) {
+        let (mut is_empty, mut failure) = (true, None);
+        for &(level, window) in &self.layout.windows {
+            let first = self.picks.len() as u32;
+            for (_, tile) in entity.tiles[level].range_mut(window.first_tile(question.at)..) {
+                is_empty = false;
+                match &tile.state {
+                    State::Failed(reason) => failure = Some(reason.clone()),
+                    State::Known(state) if state.is_empty() => {}
+                    State::Known(state) => {
+                        let pick = *tile.pick.get_or_insert_with(|| {
+                            self.tiles.push(Picked::Known(state.clone()));
+                            self.tiles.len() as u32 - 1
+                        });
+                        self.picks.push(pick);
+                    }
+                    State::Planned(group) => {
+                        self.groups[*group as usize].is_picked = true;
+                        let pick = *tile.pick.get_or_insert_with(|| {
+                            self.tiles.push(Picked::Group(*group));
+                            self.tiles.len() as u32 - 1
+                        });
+                        self.picks.push(pick);
+                    }
+                }
+            }
+            self.windows.push(Run { first, count: self.picks.len() as u32 - first });
+        }
+        self.questions.push(Asked { question, is_empty, failure });
+    }
+
+    /// Folds all groups, then answers all questions.
+    pub fn carry_out<F: Fold>(self, fold: &mut F) -> Result<Settled<F::Values>, F::Error> {
+        let groups: Vec<Group> = self.groups.iter().map(|planned| planned.group).collect();
+        let mut folded = match groups.is_empty() {
+            true => Vec::new(),
+            false => fold.accumulate(&self.states, &groups, &self.rows)?,
+        };
+        folded.iter_mut().for_each(refuse_large);
+        let mut kept = Vec::new();
+        for &row in &self.kept {
+            kept.resize((row as usize + 1).max(kept.len()), None);
+            kept[row as usize] = Some(fold.kept(row));
+        }
+        let (answers, values) = self.answer(&folded, fold)?;
+        Ok(Settled { groups: folded, kept, values, answers })
+    }
+
+    fn answer<F: Fold>(
+        self,
+        folded: &[Result<Arc<[u8]>, Failure>],
+        fold: &mut F,
+    ) -> Result<(Vec<Answer>, F::Values), F::Error> {
+        let tiles: Vec<Result<Arc<[u8]>, Failure>> = self
+            .tiles
+            .into_iter()
+            .map(|tile| match tile {
+                Picked::Known(state) => Ok(state),
+                Picked::Group(group) => folded[group as usize].clone(),
+            })
+            .collect();
+        let each = self.layout.windows.len();
+        let (mut picks, mut windows, mut questions) = (Vec::new(), Vec::new(), Vec::new());
+        let mut answers = Vec::with_capacity(self.questions.len());
+        for (place, asked) in self.questions.into_iter().enumerate() {
+            let runs = &self.windows[place * each..(place + 1) * each];
+            let own = |run: &Run| &self.picks[run.first as usize..(run.first + run.count) as usize];
+            let mut failures = runs.iter().flat_map(own).filter_map(|&pick| tiles[pick as usize].as_ref().err());
+            if let Some(failure) = asked.failure.as_ref().or_else(|| failures.next()) {
+                answers.push(Answer::Unavailable(failure.clone()));
+                continue;
+            }
+            answers.push(Answer::Value { row: questions.len() as u32, is_empty: asked.is_empty });
+            for run in runs {
+                let first = picks.len() as u32;
+                // A tile may have been emptied by its fold; it is skipped as any empty tile is.
+                picks.extend(
+                    own(run).iter().filter(|pick| tiles[**pick as usize].as_ref().is_ok_and(|s| !s.is_empty())),
+                );
+                windows.push(Run { first, count: picks.len() as u32 - first });
+            }
+            questions.push(asked.question);
+        }
+        let tiles: Vec<Arc<[u8]>> = tiles.into_iter().map(Result::unwrap_or_default).collect();
+        let values = fold.finish(&tiles, &picks, &windows, &questions)?;
+        Ok((answers, values))
+    }
+}
+
+/// Whether no event that is kept of the tile comes after this one in canonical order.
+fn is_last(entity: &Entity, hop: Span, start: EventTime, event: &Event<'_>) -> bool {
+    let last = entity.granules.range(start..end(start, hop)).next_back();
+    match last {
+        Some((_, Granule::Events(events))) => events
+            .last()
+            .is_none_or(|last| (last.time, &*last.id, &last.content) == (event.time, event.id, &event.content)),
+        Some((_, Granule::Failed(_))) => false,
+        None => true,
+    }
+}
+
+fn refuse_large(state: &mut Result<Arc<[u8]>, Failure>) {
+    if let Ok(bytes) = state
+        && bytes.len() > STATE_BYTES_MAX
+    {
+        *state = Err(format!("state limit of {STATE_BYTES_MAX} bytes reached: a tile has {}", bytes.len()).into());
+    }
+}
+
+impl<V> Settled<V> {
+    /// Gives an entity of the plan the states that its tiles came to.
+    pub fn settle(&self, entity: &mut Entity) {
+        for tile in entity.tiles.iter_mut().flat_map(|tiles| tiles.values_mut()) {
+            tile.pick = None;
+            if let State::Planned(group) = tile.state {
+                tile.state = match &self.groups[group as usize] {
+                    Ok(state) => State::Known(state.clone()),
+                    Err(failure) => State::Failed(failure.clone()),
+                };
+            }
+        }
+        for granule in entity.granules.values_mut() {
+            let Granule::Events(events) = granule else { continue };
+            for row in events.iter_mut().filter_map(|event| event.row.as_mut()) {
+                if let KeptRow::Batch(place) = row
+                    && let Some(Some(bytes)) = self.kept.get(*place as usize)
+                {
+                    *row = KeptRow::Bytes(bytes.clone());
+                }
+            }
+        }
+    }
+}
