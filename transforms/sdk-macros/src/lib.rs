@@ -3,11 +3,14 @@
 use proc_macro::TokenStream;
 use quote::quote;
 
+mod arguments;
 mod derive;
 mod fields;
 mod types;
 mod units;
 mod view;
+mod window_view;
+mod windows;
 mod world;
 
 /// Makes a struct one row of a view's inputs: each field is the column of its name.
@@ -57,6 +60,31 @@ pub fn row_view(arguments: TokenStream, item: TokenStream) -> TokenStream {
             quote!(#function #error)
         })
     }))
+}
+
+/// Makes a struct of aggregators a window view, and its crate the view's component. A crate holds one view.
+///
+/// The struct is what is kept of an entity's events in one interval, a tile; the tiles of a window are merged into
+/// what becomes of the window. Each field is an aggregator, and its `#[of(...)]` what the aggregator takes of an
+/// event, which the expression calls `event`. An aggregator gives a feature per window, `<field>_<window>`, or
+/// several, `<field>_<feature>_<window>`: those of the first field come first, window by window. Documentation
+/// comments become the documentation of the view and its features.
+///
+/// | attribute | meaning | without it |
+/// |---|---|---|
+/// | `event = Departure<'_>` | the input struct | required |
+/// | `windows = "15m, 1h, 1d/1h"` | the windows; after a slash the hop, in steps of which a window's older end moves | required; the hop is the largest of 1s 5s 10s 30s 1m 5m 15m 1h 6h 1d that divides the window and 48 of which fit into it, or 1s |
+/// | `check = path` | a `fn(&Departure<'_>) -> Result<(), RowError>` that refuses events | all count |
+/// | `order = "event-time"` | events are folded by (event time, event id) | as the aggregators need it |
+/// | `deduplicate = false` | copies of an event count too | an event counts once |
+///
+/// The other attributes are those of [`macro@row_view`]. A view has 1 to 16 windows of at most 10,000 hops.
+///
+/// On an `impl WindowView for` a type the attribute makes that type the view, whose state and features are then of
+/// the author's own making. There `order` is required, and `event` and `check` are not taken.
+#[proc_macro_attribute]
+pub fn window_view(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand(syn::parse(item).map(|item| window_view::window_view(arguments.into(), item)))
 }
 
 /// Makes a type the exports of a window view's component. The other macros call it, and authors never do.

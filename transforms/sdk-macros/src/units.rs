@@ -7,8 +7,13 @@ const SIZE: &str = "write a whole number and a unit - KiB, MiB or GiB - as in \"
 
 /// The seconds of a duration such as `"30d"`.
 pub(crate) fn seconds(text: &LitStr) -> Result<u64> {
-    parse(&text.value(), &[("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)])
+    duration(&text.value())
         .ok_or_else(|| Error::new(text.span(), format!("`{}` is not a duration: {DURATION}", text.value())))
+}
+
+/// The seconds of a duration, if it is one.
+pub(crate) fn duration(text: &str) -> Option<u64> {
+    parse(text, &[("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)])
 }
 
 /// The bytes of a size such as `"64MiB"`.

@@ -59,10 +59,11 @@ impl Hasher for FixedHasher {
     }
 }
 
-/// A 64-bit hash of bytes for features: FNV-1a, then the finaliser of SplitMix64, which spreads the last bytes
+/// A 64-bit hash of bytes, or of a text's, for features: FNV-1a, then the finaliser of SplitMix64, which spreads the last bytes
 /// over all bits. Its values are part of the contract with trained models and never change.
-pub fn hash64(bytes: &[u8]) -> u64 {
+pub fn hash64<B: AsRef<[u8]> + ?Sized>(bytes: &B) -> u64 {
     let fnv = bytes
+        .as_ref()
         .iter()
         .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3));
     let mixed = (fnv ^ (fnv >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

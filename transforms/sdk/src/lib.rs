@@ -62,14 +62,14 @@ mod run;
 pub mod slab;
 mod time;
 pub mod value;
-pub mod window;
+mod window;
 
 pub use error::RowError;
 pub use hash::{FixedHasher, FixedMap, FixedSet, hash64};
 pub use time::Timestamp;
-pub use trifold_sdk_macros::{Input, Output, Prepared, row_view};
+pub use trifold_sdk_macros::{Input, Output, Prepared, row_view, window_view};
 pub use value::{Input, Output};
-pub use window::{State, WindowView};
+pub use window::{Key, State, WindowView, fold};
 
 /// The allocator of the target's standard library, in a version that begins with the heap that the linker laid out
 /// (`trifold build` asks for one). The standard library's own begins by growing the memory, in every call anew.
@@ -81,7 +81,15 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 pub mod prelude {
     pub use std::collections::{BTreeMap, BTreeSet};
 
-    pub use crate::{FixedMap, FixedSet, Input, Output, Prepared, RowError, Timestamp, log, row_view};
+    pub use crate::aggregate::{
+        Count, CountIf, DecayedSum, DistinctCount, First, Last, Max, Mean, Min, Moments, P5, P10, P25, P50, P75,
+        P90, P95, P99, Permille, Quantiles, SampleStdDev, SampleVariance, Share, StateError, StateReader, StdDev,
+        Sum, SumInt, TopFrequent, TopK, Variance,
+    };
+    pub use crate::{
+        FixedMap, FixedSet, Input, Output, Prepared, RowError, State, Timestamp, WindowView, hash64, log,
+        row_view, window_view,
+    };
 }
 
 /// What the macros' output refers to. Not for authors: it may change with any version.
@@ -95,6 +103,7 @@ pub mod rt {
     pub use trifold_sdk_macros::export_window_transform;
     pub use wit_bindgen;
 
+    pub use crate::aggregate::{Aggregate, IntoItem};
     pub use crate::bindings::trifold::feature::types::{Batch, Failure, Outcome, Rejection};
     pub use crate::bindings::{Guest, export_row_transform};
     pub use crate::describe::{View, Window, WindowFold, describe, describe_window};
@@ -104,7 +113,5 @@ pub mod rt {
         ColumnType, InputField, InputValue, InputValues, OutputColumn, OutputField, OutputValue, OutputValues,
         Record,
     };
-    pub use crate::window::{
-        Group, Once, Span, WindowGuest, accumulate, are_none, finish, merge, prepare, sources,
-    };
+    pub use crate::window::*;
 }

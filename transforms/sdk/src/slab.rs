@@ -54,6 +54,7 @@ impl fmt::Display for SlabError {
 impl std::error::Error for SlabError {}
 
 /// Reads columns out of a slab, in the order in which they were written.
+#[derive(Clone)]
 pub struct Reader<'a> {
     words: &'a [u64],
     rows: usize,

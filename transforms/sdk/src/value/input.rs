@@ -6,6 +6,10 @@ use crate::slab::{Bits, Offsets, Reader, SlabError};
 use crate::time::Timestamp;
 
 /// A struct that holds one row of columns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from columns",
+    note = "write `#[derive(Input)]` on the struct of an event, and `#[derive(Prepared)]` on what is left of it"
+)]
 pub trait Record<'a>: Sized {
     /// The columns of a batch.
     type Columns;

@@ -2,13 +2,15 @@
 
 mod bases;
 mod calls;
+mod fields;
 mod guest;
 mod prepared;
 mod states;
 
-pub use calls::{accumulate, finish, merge, prepare};
+pub use calls::{accumulate, finish, fold, merge, prepare};
+pub use fields::{FieldsReader, FieldsWriter, NameProblem, features, has_names, order};
 pub use guest::{Group, Span, WindowGuest};
-pub use prepared::{Once, are_none, sources};
+pub use prepared::{FieldColumns, Once, are_none, prepared, sources};
 
 use crate::Timestamp;
 use crate::aggregate::{StateError, StateReader};
@@ -53,6 +55,10 @@ pub trait WindowView {
 pub type Key<'a, V> = <<V as WindowView>::Event<'a> as Input<'a>>::Key;
 
 /// A state that crosses as bytes. Its default is the empty state, the one of no event.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the state of a window view",
+    note = "implement `State`, which writes and reads its bytes"
+)]
 pub trait State: Default + Clone {
     /// Writes the bytes, the same for equal states. The empty state writes none, and every other at least one.
     fn encode(&self, out: &mut Vec<u8>);

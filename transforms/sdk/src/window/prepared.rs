@@ -1,7 +1,7 @@
 //! Columns for the expressions of a struct of aggregators.
 
-use crate::slab::{Places, Tail};
-use crate::value::{ColumnType, OutputValues};
+use crate::slab::{Places, Reader, SlabError, Tail};
+use crate::value::{ColumnType, InputValues, OutputField, OutputValues};
 
 /// What an expression gives for one field. Where an earlier field has the same expression and columns of the same
 /// types, its columns stand for both: then `IS_FIRST` is false, and nothing is computed or written.
@@ -13,6 +13,32 @@ impl<T, const IS_FIRST: bool> Once<T, IS_FIRST> {
     #[inline]
     pub fn new(evaluate: impl FnOnce() -> T) -> Self {
         Once(IS_FIRST.then(evaluate))
+    }
+
+    /// The value, as it is read from columns.
+    ///
+    /// # Panics
+    ///
+    /// If it comes right from `prepare` and another field has it.
+    #[inline]
+    pub fn take(self) -> T {
+        let Some(value) = self.0 else {
+            panic!("prepared events go through columns before they are folded: test with `trifold_sdk::fold`")
+        };
+        value
+    }
+}
+
+impl<'a, T: InputValues<'a>, const IS_FIRST: bool> InputValues<'a> for Once<T, IS_FIRST> {
+    type Columns = Option<T::Columns>;
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self::Columns, SlabError> {
+        IS_FIRST.then(|| T::read(reader)).transpose()
+    }
+
+    #[inline]
+    fn get(columns: &Self::Columns, row: usize) -> Self {
+        Once(columns.as_ref().map(|columns| T::get(columns, row)))
     }
 }
 
@@ -72,4 +98,37 @@ pub const fn are_none<const N: usize>(fields: [(usize, &[ColumnType]); N]) -> bo
         field += 1;
     }
     field == N
+}
+
+/// Reads the columns of fields, of which some are those of an earlier field.
+pub struct FieldColumns<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    sources: &'static [usize],
+    /// Where the columns of each field so far begin.
+    starts: Vec<Reader<'a>>,
+}
+
+impl<'r, 'a> FieldColumns<'r, 'a> {
+    /// A reader of fields that have these sources.
+    pub fn new(reader: &'r mut Reader<'a>, sources: &'static [usize]) -> Self {
+        FieldColumns { reader, sources, starts: Vec::with_capacity(sources.len()) }
+    }
+
+    /// The columns of the next field.
+    pub fn next<T: InputValues<'a>>(&mut self, name: &'static str) -> Result<T::Columns, SlabError> {
+        let field = self.starts.len();
+        let source = self.sources[field];
+        self.starts.push(self.reader.clone());
+        let reader = if source == field { &mut *self.reader } else { &mut self.starts[source].clone() };
+        T::read(reader.field(name))
+    }
+}
+
+/// Shows the columns of a field, whose names go on from `next`; `doc` is the expression.
+pub fn prepared<T: OutputValues>(doc: &str, next: &mut usize, each: &mut dyn FnMut(OutputField<'_>)) {
+    for column in T::TYPES {
+        let name = format!("column_{next}");
+        each(OutputField { name: &name, ty: column.name, nullable: column.nullable, doc });
+        *next += 1;
+    }
 }
