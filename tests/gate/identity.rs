@@ -18,6 +18,7 @@ use trifold_wat_guest::unruly;
 const SEED: u64 = 0x0067_6174_6500;
 const GENERATED_ROWS: usize = 500;
 const FLIGHT_ROWS: usize = 5_000;
+const WINDOW_ROWS: usize = 1_000;
 
 /// Computes rows in every way, without the gate, and returns how many of them are errors.
 #[track_caller]
@@ -111,6 +112,29 @@ fn example_transforms_on_real_departures() {
     check_flights("aircraft", &[], 4_993);
 }
 
+/// Window views are prepared row by row; what their folds must keep to, the gate tries.
+#[track_caller]
+fn check_windows(package: &str, departed: bool) {
+    let transform = transform(package, &[]);
+    let samples = match departed {
+        true => departures(&transform).slice(0, WINDOW_ROWS),
+        false => synthetic_samples(transform.view(), SEED, WINDOW_ROWS).unwrap(),
+    };
+    let report = publish_gate(&transform, &samples, SEED).unwrap();
+    assert!(report.passed(), "{package}: {report:?}");
+    assert!(report.checks.len() >= 14, "{package}: {report:?}");
+}
+
+#[test]
+fn window_views() {
+    for package in ["airport-load", "carrier-load"] {
+        check_windows(package, false);
+        check_windows(package, true);
+    }
+    check_windows("window-numbers", false);
+    check_windows("window-fold", false);
+}
+
 #[test]
 fn components_whose_rows_fail() {
     assert!(check_generated(&transform("panicker", &[])) > 0);
@@ -151,6 +175,9 @@ fn the_components_of_the_workspace_are_all_here() {
         }
     }
     found.sort();
-    assert_eq!(found, ["aircraft", "calendar", "flight-profile", "text-embedding"]);
+    assert_eq!(
+        found,
+        ["aircraft", "airport-load", "calendar", "carrier-load", "flight-profile", "text-embedding"]
+    );
     assert_eq!(guests::component("calendar", &[]).package, "calendar");
 }

@@ -1,28 +1,29 @@
 //! Canonical NaNs where their bits can be seen.
 //!
 //! WebAssembly leaves open which bits a NaN has that an operation makes, and processors differ in them. The engine can
-//! replace every NaN after every operation, which makes arithmetic several times slower. But the bits of a float are
-//! invisible as long as it stays a float: on the stack, in locals and globals, as a parameter or a result. So
-//! components are rewritten before they are compiled: a float is made canonical where it leaves the world of floats,
-//! and nowhere else. `NAN.md` beside the manifest of this crate argues, instruction by instruction, why that is enough.
+//! replace every NaN after every operation, which makes arithmetic several times slower. But the bits that arithmetic
+//! makes are invisible as long as only arithmetic and comparisons take them. So components are rewritten before they are
+//! compiled: what arithmetic made is made canonical where anything else takes it, and nowhere else. `NAN.md` beside the
+//! manifest of this crate argues, instruction by instruction, why that is enough.
 //!
 //! A component keeps the identity of its original bytes.
 
+mod flow;
 mod operator;
+mod types;
 
 use std::ops::Range;
 
 use trifold_model::canonical::{NAN_32, NAN_64};
 use wasm_encoder::{CodeSection, Component, Encode, Instruction, Module, ModuleSection, RawSection, ValType};
-use wasmparser::{
-    BinaryReaderError, CompositeInnerType, FunctionBody, FunctionSectionReader, Parser, Payload,
-    TypeSectionReader, WasmFeatures,
-};
+use wasmparser::{BinaryReaderError, FunctionBody, Parser, Payload, WasmFeatures};
 
-use operator::{Floats, Site, site};
+use flow::canonical_after;
+use operator::{Effect, Floats, effect};
+use types::Types;
 
 /// Counts the changes of what a rewritten component computes, or of the fuel that it burns.
-pub const REWRITER: u32 = 2;
+pub const REWRITER: u32 = 3;
 
 /// The features for which the argument is made.
 pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
@@ -86,7 +87,7 @@ pub fn rewrite_module(wasm: &[u8]) -> Result<Vec<u8>, RewriteError> {
 /// Rewrites the core module that stands in a range of `wasm`.
 fn module(wasm: &[u8], range: Range<usize>) -> Result<Module, RewriteError> {
     let mut module = Module::new();
-    let mut functions = Functions::default();
+    let mut types = Types::default();
     let mut code = CodeSection::new();
     let mut bodies = 0;
     for payload in Parser::new(range.start as u64).parse_all(&wasm[range]) {
@@ -98,14 +99,15 @@ fn module(wasm: &[u8], range: Range<usize>) -> Result<Module, RewriteError> {
                 continue;
             }
             Payload::CodeSectionEntry(body) => {
-                code.raw(&rewrite_function(body, functions.params(code.len()))?);
+                code.raw(&rewrite_function(body, code.len(), &types)?);
                 if code.len() == bodies {
                     module.section(&code);
                 }
                 continue;
             }
-            Payload::TypeSection(types) => functions.read_types(types.clone())?,
-            Payload::FunctionSection(section) => functions.read_functions(section.clone())?,
+            Payload::TypeSection(section) => types.read_types(section.clone())?,
+            Payload::ImportSection(section) => types.read_imports(section.clone())?,
+            Payload::FunctionSection(section) => types.read_functions(section.clone())?,
             _ => {}
         }
         if let Some((id, range)) = payload.as_section() {
@@ -115,59 +117,27 @@ fn module(wasm: &[u8], range: Range<usize>) -> Result<Module, RewriteError> {
     Ok(module)
 }
 
-/// How many parameters the functions of a module have.
-#[derive(Default)]
-struct Functions {
-    /// By type.
-    of_types: Vec<u32>,
-    /// By place in the code section.
-    of_bodies: Vec<u32>,
-}
-
-impl Functions {
-    fn read_types(&mut self, types: TypeSectionReader<'_>) -> Result<(), RewriteError> {
-        for group in types {
-            for ty in group?.into_types() {
-                let params = match &ty.composite_type.inner {
-                    CompositeInnerType::Func(function) => function.params().len() as u32,
-                    _ => 0,
-                };
-                self.of_types.push(params);
-            }
-        }
-        Ok(())
-    }
-
-    fn read_functions(&mut self, functions: FunctionSectionReader<'_>) -> Result<(), RewriteError> {
-        for ty in functions {
-            self.of_bodies.push(self.of_types.get(ty? as usize).copied().unwrap_or(0));
-        }
-        Ok(())
-    }
-
-    fn params(&self, body: u32) -> u32 {
-        self.of_bodies.get(body as usize).copied().unwrap_or(0)
-    }
-}
-
-/// Copies a function and makes floats canonical where their bits could be seen.
-fn rewrite_function(body: &FunctionBody<'_>, params: u32) -> Result<Vec<u8>, RewriteError> {
+/// Copies the function at a place of the code section and makes floats canonical where their bits could be seen.
+fn rewrite_function(body: &FunctionBody<'_>, place: u32, types: &Types) -> Result<Vec<u8>, RewriteError> {
     let (bytes, start) = (body.as_bytes(), body.range().start);
+    let canonical = canonical_after(body, place, types)?;
+    let params = types.body(place).map_or(0, |function| function.params().len() as u32);
     let mut code = Code::new(body, params)?;
     let mut reader = body.get_operators_reader()?;
     let mut copied = reader.original_position();
-    while !reader.eof() {
+    for canonical in canonical {
         let (operator, offset) = reader.read_with_offset()?;
-        let (at, floats) = match site(&operator) {
-            Site::Pass => continue,
-            Site::Before(floats) => (offset, floats),
-            Site::After(floats) => (reader.original_position(), floats),
-            Site::Refuse => {
+        let floats = match effect(&operator) {
+            Effect::Lanes(floats) => Some(floats),
+            Effect::Refuse => {
                 let instruction = format!("{operator:?}");
                 let instruction = instruction.split([' ', '{']).next().unwrap_or_default().to_owned();
                 return Err(RewriteError::Instruction { instruction, offset });
             }
+            _ => canonical,
         };
+        let Some(floats) = floats else { continue };
+        let at = reader.original_position();
         code.body.extend_from_slice(&bytes[copied - start..at - start]);
         code.make_canonical(floats);
         copied = at;
@@ -280,15 +250,49 @@ mod tests {
         module.finish()
     }
 
+    #[track_caller]
+    fn check(body: &[Instruction<'_>], sites: usize) {
+        let plain = module_of(body);
+        let rewritten = rewrite_module(&plain).unwrap();
+        wasmparser::Validator::new_with_features(FEATURES).validate_all(&rewritten).unwrap();
+        let compares = |wasm: &[u8]| wasm.windows(1).filter(|byte| byte[0] == 0x66).count();
+        assert_eq!(compares(&rewritten) - compares(&plain), sites, "{body:?}");
+        assert!(sites > 0 || rewritten == plain, "{body:?}");
+    }
+
+    /// Bits that were there before arithmetic are none of ours, and open ones may stay so among arithmetic.
     #[test]
     fn what_needs_nothing_stays_as_it_is() {
-        let plain = module_of(&[Instruction::LocalGet(0), Instruction::F64Neg, Instruction::LocalSet(2)]);
-        assert_eq!(rewrite_module(&plain).unwrap(), plain);
+        use Instruction as I;
+        check(&[I::LocalGet(0), I::F64Neg, I::LocalSet(2)], 0);
+        check(&[I::LocalGet(0), I::I64ReinterpretF64, I::Drop], 0);
+        check(&[I::LocalGet(0), I::LocalSet(2), I::LocalGet(2), I::I64ReinterpretF64, I::Drop], 0);
+        check(&[I::LocalGet(0), I::LocalGet(0), I::F64Add, I::LocalTee(2), I::LocalGet(2), I::F64Mul, I::Drop], 0);
+        check(&[I::I64Const(1), I::F64ConvertI64S, I::I64ReinterpretF64, I::Drop], 0);
+    }
+
+    #[test]
+    fn what_arithmetic_made_is_made_canonical_once() {
+        use Instruction as I;
+        let sum = [I::LocalGet(0), I::LocalGet(0), I::F64Add];
+        let check = |more: &[I<'_>], sites| check(&[&sum[..], more].concat(), sites);
+        check(&[I::I64ReinterpretF64, I::Drop], 1);
+        check(&[I::F64Neg, I::Drop], 1);
+        check(&[I::LocalGet(0), I::F64Copysign, I::Drop], 1);
+        check(&[I::F64x2Splat, I::Drop], 1);
+        // A local that holds nothing but sums may stay open until its bits are asked for.
+        check(&[I::LocalSet(2), I::LocalGet(2), I::I64ReinterpretF64, I::Drop], 1);
+        check(&[I::LocalSet(2), I::LocalGet(2), I::F64Sqrt, I::Drop], 0);
+        // One that also holds what was passed may not, and is not touched when it is read.
+        check(&[I::LocalSet(2), I::LocalGet(0), I::LocalSet(2), I::LocalGet(2), I::I64ReinterpretF64, I::Drop], 1);
+        check(&[I::LocalGet(0), I::I32Const(1), I::Select, I::I64ReinterpretF64, I::Drop], 1);
+        check(&[I::F64Const(1.0.into()), I::I32Const(1), I::Select, I::I64ReinterpretF64, I::Drop], 1);
     }
 
     #[test]
     fn a_rewritten_module_is_valid_and_has_locals_of_its_own() {
-        let stored = [Instruction::LocalGet(0), Instruction::I64ReinterpretF64, Instruction::Drop];
+        let sum = [Instruction::LocalGet(0), Instruction::LocalGet(0), Instruction::F64Add];
+        let stored = [&sum[..], &[Instruction::I64ReinterpretF64, Instruction::Drop]].concat();
         let added =
             [Instruction::LocalGet(1), Instruction::LocalGet(3), Instruction::F64x2Add, Instruction::LocalSet(3)];
         let wasm = rewrite_module(&module_of(&[&stored[..], &added, &stored].concat())).unwrap();

@@ -12,6 +12,9 @@ pub(crate) const HELPER: u32 = 1;
 pub(crate) enum Hunt {
     /// NaNs of all bits, from integers and constants too.
     AnyNan,
+    /// The same, without what turns a NaN of one width into one of the other: of a NaN that is not canonical already,
+    /// the engine's own way leaves as much as the processor does.
+    SameWidth,
     /// NaNs that arithmetic makes, and whose sign nobody asks for.
     ArithmeticNan,
 }
@@ -35,11 +38,18 @@ fn operations(
 /// All operations that a program of a kind may have.
 pub(crate) fn all(hunt: Hunt) -> Vec<Operation> {
     let mut all: Vec<_> = scalar().chain(lanes()).collect();
-    if hunt == Hunt::AnyNan {
+    if hunt != Hunt::ArithmeticNan {
         all.extend(signs());
         all.extend(bits());
     }
+    if hunt == Hunt::SameWidth {
+        all.retain(|operation| !changes_width(&operation.instruction));
+    }
     all
+}
+
+fn changes_width(instruction: &I<'_>) -> bool {
+    matches!(instruction, I::F32DemoteF64 | I::F64PromoteF32 | I::F32x4DemoteF64x2Zero | I::F64x2PromoteLowF32x4)
 }
 
 /// Arithmetic on single values, and what it looks like as an integer.

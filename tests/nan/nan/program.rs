@@ -48,7 +48,7 @@ impl Random {
             0x7ff8_0000_0000_0042,
         ];
         match (hunt, self.below(3)) {
-            (Hunt::AnyNan, 0) => *self.pick(&NANS),
+            (Hunt::AnyNan | Hunt::SameWidth, 0) => *self.pick(&NANS),
             (Hunt::ArithmeticNan, 0) => NANS[0],
             _ => self.pick(&PLAIN).to_bits(),
         }
@@ -57,7 +57,7 @@ impl Random {
     fn bits_32(&mut self, hunt: Hunt) -> u32 {
         const NANS: [u32; 5] = [0x7fc0_0000, 0xffc0_0000, 0x7f80_0001, 0xffa1_2345, 0x7fff_ffff];
         match (hunt, self.below(3)) {
-            (Hunt::AnyNan, 0) => *self.pick(&NANS),
+            (Hunt::AnyNan | Hunt::SameWidth, 0) => *self.pick(&NANS),
             (Hunt::ArithmeticNan, 0) => NANS[0],
             _ => (f64::from_bits(self.bits_64(Hunt::ArithmeticNan)) as f32).to_bits(),
         }
@@ -182,7 +182,7 @@ fn run(random: &mut Random, hunt: Hunt) -> Function {
             }
             1 => {
                 // Floats of what was stored as integers would be NaNs that no arithmetic made.
-                let types = if hunt == Hunt::AnyNan { &TYPES[..] } else { &TYPES[..2] };
+                let types = if hunt == Hunt::ArithmeticNan { &TYPES[..2] } else { &TYPES[..] };
                 let (ty, at) = (*random.pick(types), random.below(SHARED_BYTES - 16));
                 put(I::I32Const(0));
                 put(load(ty, at));
