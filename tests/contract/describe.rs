@@ -106,6 +106,7 @@ fn kinds_decide_about_sources_windows_and_entities() {
         view["kind"] = json!("window");
         view["windows"] = json!([{"seconds": 3600}]);
         view["fold-order"] = json!("event-time");
+        view["prepared"] = json!([{"name": "delay", "type": "float64", "nullable": true}]);
     });
 }
 
