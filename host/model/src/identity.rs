@@ -104,8 +104,8 @@ impl ComputationId {
 }
 
 /// What must be equal for two versions to share stored state: the first 16 bytes of BLAKE3 over a view's name,
-/// kind, state version, entity fields, inputs, lateness and max-early; for a window view over its windows, prepared
-/// columns, fold order and deduplication too.
+/// kind, state version, entity fields, inputs, lateness and max-early; for a window view over its time to live,
+/// windows, prepared columns, fold order and deduplication too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StateId(pub [u8; 16]);
 
@@ -139,6 +139,7 @@ impl StateId {
         view.inputs.iter().for_each(|input| field_parts(input, &mut part));
         if let ViewKind::Window(spec) = &view.kind {
             part("windows");
+            part(&view.ttl.map_or("for ever".to_owned(), |span| span.micros().to_string()));
             for window in &spec.windows {
                 part(&window.length.micros().to_string());
                 part(&window.hop.micros().to_string());

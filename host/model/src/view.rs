@@ -95,7 +95,8 @@ pub struct ViewSpec {
     pub inputs: Vec<Field>,
     /// The columns that the transform writes.
     pub outputs: Vec<Field>,
-    /// How long a value lives after its event.
+    /// How long the value of a row view lives after its event. An entity of a window view is forgotten so long after its
+    /// latest event, and events that arrive later than that do not count.
     pub ttl: Option<Span>,
     /// How long after it happened an event may arrive; `None` is without limit.
     pub lateness: Option<Span>,
@@ -181,6 +182,14 @@ impl FeatureView {
     /// Where the entity's key fields stand among the inputs, in declared order.
     pub fn key_columns(&self) -> &[usize] {
         &self.0.key_columns
+    }
+
+    /// How long after it happened an event may arrive and count; `None` is without limit.
+    pub fn lateness_limit(&self) -> Option<Span> {
+        match (&self.0.spec.kind, self.0.spec.ttl) {
+            (ViewKind::Window(_), Some(ttl)) => Some(self.0.spec.lateness.map_or(ttl, |lateness| lateness.min(ttl))),
+            _ => self.0.spec.lateness,
+        }
     }
 
     /// What the view declares if it is a window view.

@@ -38,7 +38,7 @@ pub struct ArrivalPolicyError {
 impl ArrivalPolicy {
     /// The policy for a view over a source.
     pub fn new(view: &FeatureView, recorded: bool, assume_on_time: bool) -> Result<Self, ArrivalPolicyError> {
-        let limit = match (view.lateness, view.max_early) {
+        let limit = match (view.lateness_limit(), view.max_early) {
             (Some(_), _) => Some("lateness"),
             (None, Some(_)) => Some("how early events may be"),
             (None, None) => None,
@@ -56,7 +56,7 @@ impl ArrivalPolicy {
 fn refusal(view: &FeatureView, time: EventTime, arrival: ArrivalTime) -> Option<(AsideReason, String)> {
     let delay = arrival.micros_after(time);
     let beyond = |limit: Option<Span>, delay: i64| limit.filter(|limit| delay > limit.micros());
-    if let Some(limit) = beyond(view.lateness, delay) {
+    if let Some(limit) = beyond(view.lateness_limit(), delay) {
         let detail = format!("arrived {delay} us after it happened, the view allows {limit}");
         return Some((AsideReason::Late, detail));
     }

@@ -104,7 +104,7 @@ impl PointInTime {
     /// Starts before the first row of a timeline.
     pub fn new(timeline: Timeline, version: LiveVersion) -> Self {
         let state = match version.view().windows() {
-            Some(spec) => State::Windows(WindowWalk::new(Layout::new(spec, version.view().lateness))),
+            Some(spec) => State::Windows(WindowWalk::new(Layout::new(spec, version.view().lateness_limit()))),
             None => State::Latest(RowWalk { timeline: timeline.clone(), version: version.clone(), latest: None }),
         };
         PointInTime { timeline, version, unfinished: None, state }

@@ -35,7 +35,7 @@ impl WindowIngest {
     pub fn new(version: &LiveVersion, events: Events, budget: &mut Budget) -> Result<Self, IngestError> {
         let view = version.view();
         let Some(spec) = view.windows() else { return Err(IngestError::Kind { view: view.name.to_string() }) };
-        let layout = Layout::new(spec, view.lateness);
+        let layout = Layout::new(spec, view.lateness_limit());
         let Prepared { events, columns: prepared } = prepare::<IngestError>(version, events, budget)?;
         let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied())?;
         let mut scratch = Vec::new();

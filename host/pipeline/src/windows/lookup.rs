@@ -28,7 +28,7 @@ impl WindowRead {
         let version = &view.version;
         let spec =
             version.view().windows().ok_or_else(|| LookupError::Kind { view: version.view().name.to_string() })?;
-        let layout = Layout::new(spec, version.view().lateness);
+        let layout = Layout::new(spec, version.view().lateness_limit());
         let queries: Vec<_> =
             keys.iter().map(|key| EntityQuery { key: key.clone(), events: Vec::new() }).collect();
         let snapshot = store.read_slots(version.state_id(), &queries).await?;
