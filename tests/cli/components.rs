@@ -88,7 +88,11 @@ fn a_missing_export_is_named() {
 fn a_describe_that_is_no_view() {
     check(&Guest::new("view: liar").build().unwrap(), Exit::Data, &["describe returned no view"]);
     check(&describing(|view| view["contract"] = json!(2)), Exit::Data, &["follows contract 2"]);
-    check(&describing(|view| view["kind"] = json!("window")), Exit::Data, &["lacks sliding windows"]);
+    check(
+        &describing(|view| view["kind"] = json!("window")),
+        Exit::Data,
+        &["it has no windows", "fold-order is missing"],
+    );
 }
 
 #[test]

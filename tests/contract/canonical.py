@@ -73,7 +73,7 @@ def encode_row(fields, row):
     if status == "value":
         return head + encode_fields(fields, row["values"])
     if status == "empty":
-        return head + b"\0" * len(fields)
+        return head + encode_fields(fields, row.get("values", [None] * len(fields)))
     if status == "error":
         return head + struct.pack("<H", row["code"])
     return head

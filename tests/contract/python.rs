@@ -10,7 +10,7 @@ use trifold_model::{CanonicalRows, RowStatus};
 
 use crate::random::Random;
 use crate::values::{batch, fields};
-use crate::vectors::plain_row;
+use crate::vectors::values_of;
 use crate::wit;
 
 const SEED: u64 = 20_130_101;
@@ -42,7 +42,7 @@ fn line(random: &mut Random) -> String {
     let fields = fields(&described);
     let code = row["code"].as_u64().map(|code| code as u16);
     let status = RowStatus::from_parts(row["status"].as_str().unwrap(), code).unwrap();
-    let values = row.get("values").cloned().unwrap_or_else(|| plain_row(&fields));
+    let (fields, values) = values_of(&fields, &row);
     let columns = batch(&fields, &[&values]);
     let mut bytes = Vec::new();
     let digest = CanonicalRows::new(&columns).unwrap().digest(status, 0, &mut bytes);

@@ -37,13 +37,15 @@ impl Random {
     pub(crate) fn row(&mut self, fields: &Value) -> Value {
         match self.below(20) {
             0 => json!({"status": "empty"}),
+            3 => json!({"status": "empty", "values": self.values(fields)}),
             1 => json!({"status": "expired"}),
             2 => json!({"status": "error", "code": self.next() as u16}),
-            _ => {
-                let fields = fields.as_array().into_iter().flatten();
-                json!({"status": "value", "values": fields.map(|field| self.field(field)).collect::<Value>()})
-            }
+            _ => json!({"status": "value", "values": self.values(fields)}),
         }
+    }
+
+    fn values(&mut self, fields: &Value) -> Value {
+        fields.as_array().into_iter().flatten().map(|field| self.field(field)).collect()
     }
 
     fn field(&mut self, field: &Value) -> Value {

@@ -1,7 +1,7 @@
 //! Components whose rows depend on more than themselves.
 
 use trifold_author::BuildError;
-use trifold_pipeline::{GateReport, publish_gate, synthetic_samples};
+use trifold_pipeline::{GateCheck, GateReport, publish_gate, synthetic_samples};
 use trifold_sandbox::Transform;
 use trifold_tests::guests::{refusal, refused_component};
 use trifold_tests::live::{admit, transform};
@@ -32,6 +32,26 @@ fn a_static_counter_is_caught_in_batches_and_in_used_instances() {
     );
     let failure = report.checks[2].failure.as_ref().unwrap();
     assert_eq!(failure, "sample row 1: seen: 1 against 2 (alone against here)");
+}
+
+#[test]
+fn a_fold_whose_order_shows_may_not_claim_any() {
+    let passed = gate(&transform("window-fold", &[]));
+    assert!(passed.passed(), "{passed:?}");
+    let report = gate(&transform("window-fold", &["claims-any"]));
+    assert_eq!(
+        failed(&report),
+        ["events folded in any order", "events folded in groups that are merged in any order"]
+    );
+    let advice: Vec<_> =
+        report.checks.iter().filter(|check| check.failure.is_some()).map(GateCheck::advice).collect();
+    assert!(advice.iter().all(|advice| advice.contains("`event-time`")), "{advice:?}");
+}
+
+#[test]
+fn a_state_that_forgets_is_caught() {
+    let report = gate(&transform("window-fold", &["forgets"]));
+    assert_eq!(failed(&report)[0], "events folded in two calls, split at every point", "{report:?}");
 }
 
 #[test]

@@ -1,18 +1,20 @@
 //! The publish gate: what a component must show before it may enter the registry.
 //!
 //! A row's bytes may depend on the row alone. The gate computes sample rows in every way in which a runner
-//! might, one by one, all at once, shuffled, and in instances that have seen other rows, and compares bytes.
+//! might, one by one, all at once, shuffled, and in instances that have seen other rows, and compares bytes. It folds
+//! the events of a window view in every way in which a runner might, too.
 
-use std::collections::BTreeMap;
+mod folds;
+mod rows;
 
-use arrow_array::{RecordBatch, UInt32Array};
+use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use arrow_select::take::take_record_batch;
+use trifold_model::ErrorCode;
 use trifold_model::canonical::ForeignType;
-use trifold_model::{CanonicalRows, ErrorCode, RowStatus, first_difference};
-use trifold_sandbox::{Applied, Budget, Transform, Unavailable, Verdict};
+use trifold_sandbox::{Transform, Unavailable};
 
-use crate::samples::SplitMix64;
+use folds::fold_checks;
+use rows::{Function, row_checks};
 
 const ANSWERS: &str = "answers as described";
 
@@ -47,8 +49,10 @@ impl GateCheck {
         if self.name == ANSWERS {
             "its answers are not of the outputs that its describe declares, so build it with trifold-sdk"
         } else {
-            "a row's value may depend on that row alone, so look for state kept between rows and for maps without \
-             a fixed order"
+            folds::advice(self.name).unwrap_or(
+                "a row's value may depend on that row alone, so look for state kept between rows and for maps \
+                 without a fixed order",
+            )
         }
     }
 }
@@ -95,151 +99,12 @@ impl GateReport {
     }
 }
 
-/// Runs the gate over sample rows in the schema of the view's inputs. `seed` decides the shuffle.
+/// Runs the gate over sample rows in the schema of the view's inputs. `seed` decides the shuffles.
 pub fn publish_gate(transform: &Transform, samples: &RecordBatch, seed: u64) -> Result<GateReport, GateError> {
-    let count = samples.num_rows();
-    let in_order: Vec<u32> = (0..count as u32).collect();
-    let shuffled = shuffle(in_order.clone(), seed);
-    let alone = one_by_one(samples, |row| Ok(transform.apply(row, &mut Budget::unlimited())))?;
-    let gate = Gate { transform, alone: &alone };
-    let mut warm = transform.warm()?;
-    let mut checks = vec![
-        gate.answers(samples),
-        gate.check(
-            "each row alone, again",
-            &in_order,
-            one_by_one(samples, |row| Ok(transform.apply(row, &mut Budget::unlimited())))?,
-        ),
-        gate.check("all rows in one batch", &in_order, at_once(transform, samples, &in_order)?),
-        gate.check("all rows in one batch, shuffled", &shuffled, at_once(transform, samples, &shuffled)?),
-    ];
-    checks.push(gate.check(
-        "each row in a used instance",
-        &in_order,
-        one_by_one(samples, |row| Ok(warm.apply(row)))?,
-    ));
-    let reordered = take_record_batch(samples, &UInt32Array::from(shuffled.clone()))?;
-    let warm_batch = bytes(&warm.apply(&reordered), count)?;
-    checks.push(gate.check("all rows, shuffled, in a used instance", &shuffled, warm_batch));
-    Ok(GateReport { sample_rows: count, errors: gate.errors(samples), checks })
-}
-
-/// A sample row's result: canonical bytes, or why there are none.
-#[derive(PartialEq, Eq)]
-enum Row {
-    Known(Vec<u8>),
-    Unavailable(String),
-}
-
-impl Row {
-    fn error(&self) -> Option<ErrorCode> {
-        match self {
-            Row::Known(bytes) => match bytes.as_slice() {
-                [status, low, high] if *status == RowStatus::Error(ErrorCode(0)).byte() => {
-                    Some(ErrorCode(u16::from_le_bytes([*low, *high])))
-                }
-                _ => None,
-            },
-            Row::Unavailable(_) => None,
-        }
+    let function = if transform.view().windows().is_some() { Function::Prepare } else { Function::Apply };
+    let (mut checks, errors) = row_checks(transform, function, samples, seed)?;
+    if let Some(spec) = transform.view().windows() {
+        checks.extend(fold_checks(transform, spec, samples, seed)?);
     }
-}
-
-struct Gate<'a> {
-    transform: &'a Transform,
-    alone: &'a [Row],
-}
-
-impl Gate<'_> {
-    /// An answer that is not of the described outputs is an error row like any other, and the same in every
-    /// batch; but no row of such a component is worth publishing.
-    fn answers(&self, samples: &RecordBatch) -> GateCheck {
-        let first = self.alone.iter().position(|row| row.error() == Some(ErrorCode::ANSWER));
-        let failure = first.map(|row| self.message(samples, row));
-        GateCheck { name: ANSWERS, rows: self.alone.len(), failure }
-    }
-
-    /// The row errors by code.
-    fn errors(&self, samples: &RecordBatch) -> Vec<ErrorRows> {
-        let mut rows: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
-        for (row, alone) in self.alone.iter().enumerate() {
-            if let Some(code) = alone.error() {
-                rows.entry(code.0).or_default().push(row);
-            }
-        }
-        let errors = rows.into_iter().map(|(code, rows)| ErrorRows {
-            code: ErrorCode(code),
-            rows: rows.len(),
-            first: self.message(samples, rows[0]),
-        });
-        errors.collect()
-    }
-
-    /// What is said of a row that fails.
-    fn message(&self, samples: &RecordBatch, row: usize) -> String {
-        let applied = self.transform.apply(&samples.slice(row, 1), &mut Budget::unlimited());
-        let message = applied.failures.first().map_or("", |failure| failure.message.as_str());
-        format!("sample row {row}: {message}")
-    }
-
-    /// Compares rows, the `i`-th being that of sample `order[i]`, with the rows computed alone.
-    fn check(&self, name: &'static str, order: &[u32], rows: Vec<Row>) -> GateCheck {
-        let failure = order.iter().zip(&rows).find_map(|(&sample, row)| {
-            self.difference(&self.alone[sample as usize], row).map(|text| format!("sample row {sample}: {text}"))
-        });
-        GateCheck { name, rows: rows.len(), failure }
-    }
-
-    fn difference(&self, alone: &Row, other: &Row) -> Option<String> {
-        match (alone, other) {
-            (Row::Known(alone), Row::Known(other)) => {
-                first_difference(&self.transform.view().outputs, alone, other)
-                    .map(|difference| format!("{difference} (alone against here)"))
-            }
-            (Row::Unavailable(reason), _) | (_, Row::Unavailable(reason)) => {
-                Some(format!("unavailable: {reason}"))
-            }
-        }
-    }
-}
-
-fn one_by_one(
-    samples: &RecordBatch,
-    mut apply: impl FnMut(&RecordBatch) -> Result<Applied, GateError>,
-) -> Result<Vec<Row>, GateError> {
-    let mut rows = Vec::with_capacity(samples.num_rows());
-    for row in 0..samples.num_rows() {
-        rows.append(&mut bytes(&apply(&samples.slice(row, 1))?, 1)?);
-    }
-    Ok(rows)
-}
-
-fn at_once(transform: &Transform, samples: &RecordBatch, order: &[u32]) -> Result<Vec<Row>, GateError> {
-    let rows = take_record_batch(samples, &UInt32Array::from(order.to_vec()))?;
-    bytes(&transform.apply(&rows, &mut Budget::unlimited()), order.len())
-}
-
-fn bytes(applied: &Applied, count: usize) -> Result<Vec<Row>, GateError> {
-    let columns = CanonicalRows::new(&applied.outputs)?;
-    let failures: BTreeMap<usize, _> = applied.failures.iter().map(|failure| (failure.row, failure)).collect();
-    let rows = (0..count).map(|row| {
-        let status = match failures.get(&row).map(|failure| (&failure.verdict, &failure.message)) {
-            None => RowStatus::Value,
-            Some((Verdict::Error(code), _)) => RowStatus::Error(*code),
-            Some((Verdict::Unavailable(_), message)) => return Row::Unavailable(message.clone()),
-        };
-        let mut bytes = Vec::new();
-        columns.write_row(status, row, &mut bytes);
-        Row::Known(bytes)
-    });
-    Ok(rows.collect())
-}
-
-/// Fisher and Yates's shuffle.
-fn shuffle(mut order: Vec<u32>, seed: u64) -> Vec<u32> {
-    let mut random = SplitMix64(seed);
-    for last in (1..order.len()).rev() {
-        order.swap(last, random.below(last + 1));
-    }
-    order
+    Ok(GateReport { sample_rows: samples.num_rows(), errors, checks })
 }

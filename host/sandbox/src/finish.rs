@@ -15,7 +15,7 @@ use crate::call::{Instance, Stop};
 use crate::pace::Pace;
 use crate::slab::check_inputs;
 use crate::transform::Transform;
-use crate::wire::{self, Input, Outcome, STATE_FIELDS, state_batch};
+use crate::wire::{self, Input, Outcome};
 
 /// The tiles of some entities, window by window.
 pub struct WindowTiles<'a> {
@@ -57,11 +57,13 @@ impl RowCall for Finish<'_> {
         let part = self.0.part(transform, &rows).map_err(|error| {
             Stop::unavailable(Cause::Engine, format!("the tiles do not fit into one call: {error}"))
         })?;
-        let tiles =
-            state_batch(part.tiles).map_err(|error| Stop::unavailable(Cause::Engine, error.to_string()))?;
+        let tiles = transform
+            .states()
+            .batch(part.tiles)
+            .map_err(|error| Stop::unavailable(Cause::Engine, error.to_string()))?;
         let keys = self.0.keys.slice(rows.start, rows.len());
         let as_of: Vec<i64> = self.0.as_of[rows].iter().map(|time| time.0).collect();
-        let tiles = Input::new(&STATE_FIELDS, &tiles);
+        let tiles = Input::new(&transform.states().fields, &tiles);
         instance.finish((tiles, &part.picks, &part.windows, Input::new(&fields, &keys), &as_of))
     }
 }

@@ -16,7 +16,8 @@ use crate::applied::{Cause, RowFailure};
 use crate::call::Stop;
 use crate::caller::{Caller, is_final};
 use crate::slab::{AnswerError, decode};
-use crate::wire::{self, Group, Input, STATE_FIELDS, state_batch, state_schema};
+use crate::transform::Transform;
+use crate::wire::{self, Group, Input};
 
 /// The result of folding.
 #[derive(Debug, Clone)]
@@ -184,11 +185,14 @@ impl Fold<'_> {
     ) -> Result<BinaryArray, Stop> {
         let events = groups.iter().map(|group| group.count as usize).sum();
         let transform = self.caller.transform;
-        let states = batch(states)?;
-        let input =
-            (Input::new(&STATE_FIELDS, &states), groups, Input::new(transform.prepared_fields(), prepared));
+        let states = batch(transform, states)?;
+        let input = (
+            Input::new(&transform.states().fields, &states),
+            groups,
+            Input::new(transform.prepared_fields(), prepared),
+        );
         let answer = self.caller.call(events, &transform.paces().fold, |instance| instance.accumulate(input))?;
-        states_of(answer, groups.len())
+        states_of(transform, answer, groups.len())
     }
 
     fn finish(self) -> Folded {
@@ -236,11 +240,11 @@ pub(crate) fn merge(mut caller: Caller<'_>, states: &BinaryArray, runs: &[wire::
 /// states are added to it.
 fn merge_run(caller: &mut Caller<'_>, states: Vec<Vec<u8>>) -> Result<Vec<u8>, Stop> {
     let transform = caller.transform;
-    let input = batch(BinaryArray::from_iter_values(&states))?;
+    let input = batch(transform, BinaryArray::from_iter_values(&states))?;
     let run = [wire::Run { first: 0, count: states.len() as u32 }];
-    let input = (Input::new(&STATE_FIELDS, &input), run.as_slice());
+    let input = (Input::new(&transform.states().fields, &input), run.as_slice());
     let answer = caller.call(states.len(), &transform.paces().fold, |instance| instance.merge(input));
-    match answer.and_then(|answer| states_of(answer, 1)) {
+    match answer.and_then(|answer| states_of(transform, answer, 1)) {
         Ok(answer) => Ok(answer.value(0).to_vec()),
         Err(stop) if states.len() > 2 && !is_final(stop.verdict) => {
             let (left, right) = states.split_at((states.len() / 2).max(2));
@@ -251,17 +255,17 @@ fn merge_run(caller: &mut Caller<'_>, states: Vec<Vec<u8>>) -> Result<Vec<u8>, S
     }
 }
 
-fn batch(states: BinaryArray) -> Result<RecordBatch, Stop> {
-    state_batch(states).map_err(|error| Stop::unavailable(Cause::Engine, error.to_string()))
+fn batch(transform: &Transform, states: BinaryArray) -> Result<RecordBatch, Stop> {
+    transform.states().batch(states).map_err(|error| Stop::unavailable(Cause::Engine, error.to_string()))
 }
 
-fn states_of(answer: wire::Rows, expected: usize) -> Result<BinaryArray, Stop> {
+fn states_of(transform: &Transform, answer: wire::Rows, expected: usize) -> Result<BinaryArray, Stop> {
+    let column = transform.states();
     let decoded = match answer.rows as usize == expected {
-        true => decode(&STATE_FIELDS, state_schema(), expected, answer.words, &[]),
+        true => decode(&column.fields, &column.schema, expected, answer.words, &[]),
         false => Err(AnswerError::Rows { found: answer.rows, expected }),
     };
     let columns = decoded.map_err(|error| Stop::answer(&error))?;
-    Ok(columns
-        .first()
-        .map_or_else(|| BinaryArray::from_iter_values([[0; 0]; 0]), |column| column.as_binary().clone()))
+    let states = columns.first().map(|column| column.as_binary().clone());
+    Ok(states.unwrap_or_else(|| BinaryArray::new_null(expected)))
 }

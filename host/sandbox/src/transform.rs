@@ -39,6 +39,7 @@ struct Inner {
     description: String,
     outputs: SchemaRef,
     prepared: SchemaRef,
+    states: wire::StateColumn,
     paces: Paces,
 }
 
@@ -86,6 +87,7 @@ impl Transform {
             description,
             outputs,
             prepared,
+            states: wire::StateColumn::new(),
             paces,
         }))
     }
@@ -193,6 +195,10 @@ impl Transform {
 
     pub(crate) fn prepared_fields(&self) -> &[Field] {
         self.0.view.windows().map_or(&[], |windows| &windows.prepared)
+    }
+
+    pub(crate) fn states(&self) -> &wire::StateColumn {
+        &self.0.states
     }
 
     pub(crate) fn paces(&self) -> &Paces {

@@ -1,9 +1,10 @@
 //! The contract's types as they cross: parameters and results of every export.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryArray, RecordBatch};
-use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
+use arrow_schema::{ArrowError, SchemaRef};
+use trifold_model::view::arrow_schema;
 use trifold_model::{Field, FieldType};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
@@ -90,20 +91,22 @@ impl<'a> Input<'a> {
 }
 
 /// The one column of a batch of states.
-pub(crate) static STATE_FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
-    let field = |name| Field { name, ty: FieldType::Binary, nullable: false, doc: String::new() };
-    "state".parse().map(field).into_iter().collect()
-});
-
-static STATE_SCHEMA: LazyLock<SchemaRef> =
-    LazyLock::new(|| Arc::new(Schema::new(vec![arrow_schema::Field::new("state", DataType::Binary, false)])));
-
-/// States as the batch in which they cross.
-pub(crate) fn state_batch(states: BinaryArray) -> Result<RecordBatch, ArrowError> {
-    RecordBatch::try_new(STATE_SCHEMA.clone(), vec![Arc::new(states) as ArrayRef])
+pub(crate) struct StateColumn {
+    /// As the contract describes it.
+    pub(crate) fields: Vec<Field>,
+    /// The same for Arrow.
+    pub(crate) schema: SchemaRef,
 }
 
-/// The schema of an answer of states.
-pub(crate) fn state_schema() -> &'static Schema {
-    &STATE_SCHEMA
+impl StateColumn {
+    pub(crate) fn new() -> Self {
+        let field = |name| Field { name, ty: FieldType::Binary, nullable: false, doc: String::new() };
+        let fields: Vec<Field> = "state".parse().map(field).into_iter().collect();
+        StateColumn { schema: arrow_schema(&fields), fields }
+    }
+
+    /// States as the batch in which they cross.
+    pub(crate) fn batch(&self, states: BinaryArray) -> Result<RecordBatch, ArrowError> {
+        RecordBatch::try_new(self.schema.clone(), vec![Arc::new(states) as ArrayRef])
+    }
 }

@@ -54,6 +54,9 @@ pub struct Question {
 /// Why a state is unknown. It is for people, and no part of any value.
 pub type Failure = Arc<str>;
 
+/// What a group came to.
+pub type Folded = Result<Arc<[u8]>, Failure>;
+
 /// Computes states and values.
 pub trait Fold {
     /// Why nothing could be computed at all.
@@ -70,7 +73,7 @@ pub trait Fold {
         states: &[Arc<[u8]>],
         groups: &[Group],
         rows: &[Row],
-    ) -> Result<Vec<Result<Arc<[u8]>, Failure>>, Self::Error>;
+    ) -> Result<Vec<Folded>, Self::Error>;
 
     /// Answers questions. `windows` has one run of `picks` for each window of each question, and `picks` are places in
     /// `tiles`; the tiles of a window stand in ascending time.

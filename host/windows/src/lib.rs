@@ -16,6 +16,6 @@ mod plan;
 
 pub use codec::Damage;
 pub use entity::{Entity, Seen};
-pub use fold::{Base, Failure, Fold, Group, Question, Row, Run};
+pub use fold::{Base, Failure, Fold, Folded, Group, Question, Row, Run};
 pub use layout::{Layout, Level};
 pub use plan::{Answer, Event, Plan, Settled};

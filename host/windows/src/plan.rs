@@ -6,7 +6,7 @@ use trifold_model::{EventTime, FoldOrder, Slot, Span};
 
 use crate::codec::event_bytes;
 use crate::entity::{Entity, Granule, KeptEvent, KeptRow, Seen, State, Tile};
-use crate::fold::{Base, Failure, Fold, Group, Question, Row, Run};
+use crate::fold::{Base, Failure, Fold, Folded, Group, Question, Row, Run};
 use crate::layout::{Layout, end};
 
 /// The most bytes of a tile's state.
@@ -43,7 +43,7 @@ pub enum Answer {
 
 /// A plan that was carried out. Its entities must be [settled](Settled::settle).
 pub struct Settled<V> {
-    groups: Vec<Result<Arc<[u8]>, Failure>>,
+    groups: Vec<Folded>,
     kept: Vec<Option<Arc<[u8]>>>,
     /// The values of the questions that have one.
     pub values: V,
@@ -298,12 +298,8 @@ impl<'l> Plan<'l> {
         Ok(Settled { groups: folded, kept, values, answers })
     }
 
-    fn answer<F: Fold>(
-        self,
-        folded: &[Result<Arc<[u8]>, Failure>],
-        fold: &mut F,
-    ) -> Result<(Vec<Answer>, F::Values), F::Error> {
-        let tiles: Vec<Result<Arc<[u8]>, Failure>> = self
+    fn answer<F: Fold>(self, folded: &[Folded], fold: &mut F) -> Result<(Vec<Answer>, F::Values), F::Error> {
+        let tiles: Vec<Folded> = self
             .tiles
             .into_iter()
             .map(|tile| match tile {
@@ -351,7 +347,7 @@ fn is_last(entity: &Entity, hop: Span, start: EventTime, event: &Event<'_>) -> b
     }
 }
 
-fn refuse_large(state: &mut Result<Arc<[u8]>, Failure>) {
+fn refuse_large(state: &mut Folded) {
     if let Ok(bytes) = state
         && bytes.len() > STATE_BYTES_MAX
     {

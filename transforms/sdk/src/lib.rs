@@ -69,7 +69,7 @@ pub use hash::{FixedHasher, FixedMap, FixedSet, hash64};
 pub use time::Timestamp;
 pub use trifold_sdk_macros::{Input, Output, Prepared, row_view, window_view};
 pub use value::{Input, Output};
-pub use window::{Key, State, WindowView};
+pub use window::{Key, State, WindowView, fold};
 
 /// The allocator of the target's standard library, in a version that begins with the heap that the linker laid out
 /// (`trifold build` asks for one). The standard library's own begins by growing the memory, in every call anew.

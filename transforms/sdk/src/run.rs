@@ -38,7 +38,8 @@ impl<O: Output, E: Into<RowError>> Rows for Result<O, E> {
 pub fn apply<'a, I: Input<'a>, R: Rows>(batch: &'a Batch, function: impl Fn(I) -> R) -> Result<Outcome, Failure> {
     report_panics();
     let inputs = read::<I>(batch)?;
-    Ok(answer(batch.rows, |row| function(I::row(&inputs, row)).into_row()))
+    let rows = (0..batch.rows as usize).map(|row| function(I::row(&inputs, row)).into_row());
+    Ok(answer(batch.rows, rows))
 }
 
 /// The columns of a batch.
@@ -62,13 +63,12 @@ pub(crate) fn failure(message: String) -> Failure {
 }
 
 /// An answer of so many rows.
-pub(crate) fn answer<O: Output>(count: u32, mut row_of: impl FnMut(usize) -> Result<O, RowError>) -> Outcome {
-    let rows = count as usize;
-    let mut words = vec![0; O::words(rows)];
-    let mut outputs = O::columns(&mut Places::new(rows, &mut words));
+pub(crate) fn answer<O: Output>(count: u32, rows: impl Iterator<Item = Result<O, RowError>>) -> Outcome {
+    let mut words = vec![0; O::words(count as usize)];
+    let mut outputs = O::columns(&mut Places::new(count as usize, &mut words));
     let mut rejections = Vec::new();
-    for row in 0..rows {
-        match row_of(row) {
+    for (row, result) in rows.enumerate() {
+        match result {
             Ok(output) => output.set(&mut outputs, row),
             Err(RowError { code, message }) => {
                 O::skip(&mut outputs, row);

@@ -17,7 +17,7 @@ use crate::up::Up;
 use crate::view::{Stage, View};
 
 /// The example crates, one view each.
-const CRATES: [&str; 2] = ["flight-profile", "aircraft"];
+const CRATES: [&str; 4] = ["flight-profile", "aircraft", "airport-load", "carrier-load"];
 /// The crate with a second version, and the feature that turns it on.
 const SECOND: (&str, &str) = ("flight-profile", "v2");
 /// The departures, in the folder of the examples.
@@ -94,7 +94,7 @@ async fn push(stage: &Stage, component: &Path, flags: &[&str]) -> Result<Pushed,
 }
 
 async fn stream(story: &mut Story, stage: &Stage) -> Result<Streamed, DemoError> {
-    story.step("Stream the departures through both views");
+    story.step("Stream the departures through all views");
     let arguments = ["stream".as_ref(), "--events".as_ref(), stage.events.as_os_str()];
     let streamed: Streamed = stage.trifold.run(&arguments).await?;
     for view in &streamed.views {

@@ -128,7 +128,8 @@ fn windows_have_a_length_and_a_hop_that_divides_it() {
     check(&[(60, 0)], &["the window 1m with hop 0s: both must be longer than nothing"]);
     check(&[(60, 10), (60, 10)], &["the window 1m with hop 10s is declared twice"]);
     check(&[(10_001, 1)], &["the window 10001s has 10001 tiles of 1s, the most is 10000"]);
-    check(&[(60, 1); 17][..], &["it has 17 windows, the most is 16"]);
+    let many: Vec<_> = (1..=17).map(|length| (length, 1)).collect();
+    check(&many, &["it has 17 windows, the most is 16"]);
 }
 
 #[test]

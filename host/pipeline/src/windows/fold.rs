@@ -10,7 +10,7 @@ use arrow_select::take::take_record_batch;
 use trifold_model::canonical::ForeignType;
 use trifold_model::{CanonicalRows, DecodeError, RowStatus, decode_rows_as};
 use trifold_sandbox::{self as sandbox, Applied, Budget, Cause, Verdict, WindowTiles};
-use trifold_windows::{Answer, Base, Failure, Fold, Group, Question, Row, Run, Settled};
+use trifold_windows::{Answer, Base, Failure, Fold, Folded, Group, Question, Row, Run, Settled};
 
 use crate::rows::{Outcome, Rows};
 use crate::version::LiveVersion;
@@ -139,7 +139,7 @@ impl Fold for ComponentFold<'_> {
         states: &[Arc<[u8]>],
         groups: &[Group],
         rows: &[Row],
-    ) -> Result<Vec<Result<Arc<[u8]>, Failure>>, FoldError> {
+    ) -> Result<Vec<Folded>, FoldError> {
         let prepared = self.gather(rows)?;
         let group = |group: &Group| {
             let state = match group.base {
@@ -151,7 +151,7 @@ impl Fold for ComponentFold<'_> {
         let groups: Vec<_> = groups.iter().map(group).collect();
         let states = BinaryArray::from_iter_values(states);
         let folded = self.version.transform.accumulate(&states, &groups, &prepared, self.budget);
-        let mut results: Vec<Result<Arc<[u8]>, Failure>> =
+        let mut results: Vec<Folded> =
             (0..folded.states.len()).map(|group| Ok(folded.states.value(group).into())).collect();
         for failure in folded.failures {
             let message: Failure = failure.message.into();

@@ -37,8 +37,8 @@ fn a_store_of_another_format_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = refused(&path);
-    assert_eq!(error, StoreError::Format { path, found: 1, known: 2 });
-    assert!(error.to_string().contains("has format 1, this version of trifold reads format 2"));
+    assert_eq!(error, StoreError::Format { path, found: 1, known: 3 });
+    assert!(error.to_string().contains("has format 1, this version of trifold reads format 3"));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn the_database_of_somebody_else_is_refused_and_left_alone() {
     transaction.open_table(other).unwrap().insert(1, 2).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    assert_eq!(refused(&path), StoreError::Format { path: path.clone(), found: 0, known: 2 });
+    assert_eq!(refused(&path), StoreError::Format { path: path.clone(), found: 0, known: 3 });
     let database = Database::create(&path).unwrap();
     let names = redb::ReadableDatabase::begin_read(&database).unwrap();
     assert_eq!(names.list_tables().unwrap().count(), 1);

@@ -15,19 +15,19 @@ pub struct Number<'a> {
     pub event_time: Timestamp,
     /// The event's id.
     pub event_id: &'a str,
+    /// A whole number. An event with a negative one is refused.
+    pub value: Option<i64>,
     /// Any number.
     pub real: Option<f64>,
-    /// A whole number. An event with a negative one is refused.
-    pub whole: Option<i64>,
     /// A word.
     pub word: Option<&'a str>,
     /// Yes or no.
-    pub flag: bool,
+    pub flag: Option<bool>,
 }
 
 fn check(number: &Number<'_>) -> Result<(), RowError> {
-    match number.whole {
-        Some(whole @ i64::MIN..0) => Err(RowError::new(NEGATIVE, format!("{whole} is negative"))),
+    match number.value {
+        Some(value @ i64::MIN..0) => Err(RowError::new(NEGATIVE, format!("{value} is negative"))),
         _ => Ok(()),
     }
 }
@@ -49,7 +49,7 @@ pub struct WindowNumbers {
     #[of(event.real)]
     pub sum: Sum,
     /// The sum of whole numbers.
-    #[of(event.whole)]
+    #[of(event.value)]
     pub total: SumInt,
     /// The mean.
     #[of(event.real)]
@@ -67,7 +67,7 @@ pub struct WindowNumbers {
     #[of(event.real)]
     pub least: Min<f64>,
     /// The largest whole number.
-    #[of(event.whole)]
+    #[of(event.value)]
     pub most: Max<i64>,
     /// The latest moment.
     #[of(event.event_time)]

@@ -192,9 +192,7 @@ fn implementation(ident: &Ident, event: &Type, fields: &[Aggregator], arguments:
 
             #[inline]
             fn accumulate(state: &mut Self, event: Self::Prepared<'_>) {
-                #(if let Some(item) = event.#idents.0 {
-                    #rt::Aggregate::add(&mut state.#idents, item);
-                })*
+                #(#rt::Aggregate::add(&mut state.#idents, event.#idents.take());)*
             }
 
             #[inline]

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::Timestamp;
 use crate::bindings::trifold::feature::types::{Batch, Failure, Outcome};
+use crate::error::RowError;
 use crate::run::{answer, apply, columns, failure, read, report_panics};
 use crate::value::{InputValues, Record};
 use crate::window::bases::Bases;
@@ -32,6 +33,16 @@ pub fn accumulate<V: WindowView>(states: &Batch, groups: &[Group], prepared: &Ba
         answer.push(state);
     }
     Ok(answer.into_batch())
+}
+
+/// The tile of these events, by way of the columns of a component: for tests. The first refusal is an error.
+pub fn fold<'a, V: WindowView>(events: impl IntoIterator<Item = V::Event<'a>>) -> Result<V::State, RowError> {
+    let prepared = events.into_iter().map(V::prepare).collect::<Result<Vec<_>, _>>()?;
+    let batch = answer(prepared.len() as u32, prepared.into_iter().map(Ok)).rows;
+    let columns = read::<V::Prepared<'_>>(&batch).map_err(|failure| RowError::from(failure.message))?;
+    let mut state = V::State::default();
+    (0..batch.rows as usize).for_each(|row| V::accumulate(&mut state, V::Prepared::row(&columns, row)));
+    Ok(state)
 }
 
 /// Merges spans of states.
@@ -72,7 +83,7 @@ pub fn finish<V: WindowView>(
     }
     let key_columns = columns(keys, <Key<'_, V> as InputValues<'_>>::read)?;
     let mut states = Vec::with_capacity(window_count);
-    Ok(answer(keys.rows, |entity| {
+    let rows = (0..entities).map(|entity| {
         states.clear();
         states.extend(windows[entity * window_count..][..window_count].iter().map(|span| {
             let picks = &picks[span.first as usize..][..span.count as usize];
@@ -80,7 +91,8 @@ pub fn finish<V: WindowView>(
         }));
         let key = <Key<'_, V> as InputValues<'_>>::get(&key_columns, entity);
         V::finish(&states, key, Timestamp::from_micros(as_of[entity]))
-    }))
+    });
+    Ok(answer(keys.rows, rows))
 }
 
 /// The states merged from left to right. The first is taken as it is, for merging with the empty state changes

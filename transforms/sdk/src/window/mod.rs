@@ -7,7 +7,7 @@ mod guest;
 mod prepared;
 mod states;
 
-pub use calls::{accumulate, finish, merge, prepare};
+pub use calls::{accumulate, finish, fold, merge, prepare};
 pub use fields::{FieldsReader, FieldsWriter, NameProblem, features, has_names, order};
 pub use guest::{Group, Span, WindowGuest};
 pub use prepared::{FieldColumns, Once, are_none, prepared, sources};

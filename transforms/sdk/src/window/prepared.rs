@@ -14,6 +14,19 @@ impl<T, const IS_FIRST: bool> Once<T, IS_FIRST> {
     pub fn new(evaluate: impl FnOnce() -> T) -> Self {
         Once(IS_FIRST.then(evaluate))
     }
+
+    /// The value, as it is read from columns.
+    ///
+    /// # Panics
+    ///
+    /// If it comes right from `prepare` and another field has it.
+    #[inline]
+    pub fn take(self) -> T {
+        let Some(value) = self.0 else {
+            panic!("prepared events go through columns before they are folded: test with `trifold_sdk::fold`")
+        };
+        value
+    }
 }
 
 impl<'a, T: InputValues<'a>, const IS_FIRST: bool> InputValues<'a> for Once<T, IS_FIRST> {
