@@ -43,7 +43,44 @@
 //! | list of utf8 | `Vec<&'a str>`, `Vec<String>` | `Vec<String>` |
 //! | nullable | `Option` of the above | `Option` of the above |
 //!
-//! The function is an ordinary one: test it with plain `cargo test`. It must be a pure function of its row: no
+//! A window view is a struct of aggregators instead: what is kept of an entity's events in an interval of time, and
+//! what becomes of the intervals of each window.
+//!
+//! ```
+//! use trifold_sdk::prelude::*;
+//!
+//! /// One departure.
+//! #[derive(Input)]
+//! pub struct Departure<'a> {
+//!     /// Where it leaves from.
+//!     #[entity]
+//!     pub origin: &'a str,
+//!     /// Minutes; none for a cancelled flight.
+//!     pub delay: Option<f64>,
+//! }
+//!
+//! /// How busy an airport is: `departures_15m`, `departures_1h`, `delay_mean_15m`, `delay_deviation_15m`, ...
+//! #[window_view(event = Departure<'_>, windows = "15m, 1h", lateness = "6h")]
+//! pub struct AirportLoad {
+//!     /// Departures.
+//!     #[of(())]
+//!     pub departures: Count,
+//!     /// Minutes behind schedule.
+//!     #[of(event.delay)]
+//!     pub delay: Moments,
+//! }
+//!
+//! let departures = [Some(5.0), None, Some(7.0)].map(|delay| Departure { origin: "JFK", delay });
+//! let tile = trifold_sdk::fold::<AirportLoad>(departures)?;
+//! # use trifold_sdk::aggregate::Aggregate;
+//! assert_eq!(tile.delay.finish(Timestamp::from_micros(0)), (Some(6.0), Some(1.0)));
+//! # Ok::<(), RowError>(())
+//! ```
+//!
+//! [`aggregate`] lists the aggregators, and a [`WindowView`] has a state of its own. Raise `state_version` when a field
+//! gets another aggregator: states that are stored do not say what wrote them.
+//!
+//! The function of a row view is an ordinary one: test it with plain `cargo test`. It must be a pure function of its row: no
 //! statics that change, and no `std::collections::HashMap`, whose order depends on how many maps came before;
 //! use [`FixedMap`], [`FixedSet`] or the B-trees of the prelude.
 

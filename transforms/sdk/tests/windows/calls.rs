@@ -65,6 +65,27 @@ fn check_failure(answer: Result<impl Sized, Failure>, expected: &str) {
     assert_eq!(failure.message, expected);
 }
 
+mod counting {
+    use super::*;
+
+    #[window_view(event = Payment<'_>, windows = "15m, 1h")]
+    struct Payments {
+        #[of(())]
+        payments: Count,
+    }
+
+    /// The example of `wit/README.md`, section 7.
+    #[test]
+    fn the_worked_example_of_the_contract() {
+        let states = Batch { rows: 2, words: vec![0, 2, 0x0301] };
+        let prepared = Batch { rows: 3, words: vec![0] };
+        let groups = vec![group(0, 0, 2), group(2, 2, 1), group(1, 0, 3)];
+        let answer = TrifoldComponent::accumulate(states, groups, prepared).unwrap();
+        assert_eq!(answer.rows, 3);
+        assert_eq!(answer.words, [2 << 32, 6 << 32 | 4, 0x0601_0301_0201]);
+    }
+}
+
 #[test]
 fn refused_events_leave_their_neighbours_alone() {
     let sent = ["c1", "stolen", "c2"].map(|card| Sent { card: card.into(), country: 49, amount: Some(1.0) });
