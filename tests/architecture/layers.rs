@@ -85,6 +85,15 @@ fn is_cdylib(lib: &toml::Value) -> bool {
     kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind.as_str() == Some("cdylib")))
 }
 
+/// What the runners are held against must not share their mistakes.
+#[test]
+fn the_oracle_knows_no_crate_of_ours() {
+    let oracle = &members()["tests/oracle"];
+    let ours =
+        oracle.dependencies.iter().chain(&oracle.dev_dependencies).filter(|name| name.starts_with("trifold"));
+    assert_eq!(ours.collect::<Vec<_>>(), [""; 0]);
+}
+
 /// The first word of a fresh clone is heard within seconds.
 #[test]
 fn xtask_has_no_dependencies() {

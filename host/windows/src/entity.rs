@@ -7,7 +7,7 @@ use trifold_model::{ArrivalTime, EventTime, Slot};
 
 use crate::codec::{self, Damage};
 use crate::fold::Failure;
-use crate::layout::{Layout, end};
+use crate::layout::Layout;
 
 /// The tiles of an entity, and the events that may come again or be folded again.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +79,8 @@ impl Entity {
         Entity { latest: None, tiles, granules: BTreeMap::new(), changed: BTreeSet::new() }
     }
 
-    /// An entity from what was kept of it. Granules may be left out that [`Layout::needed_events`] does not name.
+    /// An entity from what was kept of it. Granules may be left out that [`Layout::needed_events`] does not name; those that
+    /// [`Layout::spent_events`] names are then kept for longer than they need be.
     pub fn decode<'a>(layout: &Layout, slots: impl IntoIterator<Item = (Slot, &'a [u8])>) -> Result<Self, Damage> {
         let mut entity = Entity::new(layout);
         for (slot, bytes) in slots {
@@ -139,13 +140,8 @@ impl Entity {
                 tile.remove();
             }
         }
-        let first = layout.first_time(latest);
-        let too_late = clock.zip(layout.lateness);
-        let is_over = |granule: EventTime| {
-            let end = end(granule, layout.granule);
-            end <= first || too_late.is_some_and(|(clock, lateness)| clock.micros_after(end) > lateness.micros())
-        };
-        while let Some(granule) = self.granules.first_entry().filter(|granule| is_over(*granule.key())) {
+        let is_spent = |granule: EventTime| layout.is_spent(granule, latest, clock);
+        while let Some(granule) = self.granules.first_entry().filter(|granule| is_spent(*granule.key())) {
             self.changed.insert(Slot::Events { start: *granule.key() });
             granule.remove();
         }

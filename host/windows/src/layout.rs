@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use trifold_model::{EventTime, FoldOrder, Span, Window, WindowSpec};
+use trifold_model::{ArrivalTime, EventTime, FoldOrder, Span, Window, WindowSpec};
 
 /// Tiles of one length. Windows with the same hop share them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +97,39 @@ impl Layout {
         });
         Some(start..end)
     }
+
+    /// The granules of which nothing is needed any more once an event at `time` has arrived. They are read along with
+    /// what the event needs, or nobody would find them to remove them.
+    pub fn spent_events(&self, time: EventTime, arrival: Option<ArrivalTime>) -> Range<EventTime> {
+        let too_late = arrival.zip(self.lateness).map(|(arrival, lateness)| {
+            let longest = self.levels.last().map_or(self.granule, |level| level.hop);
+            EventTime(arrival.0.saturating_sub(lateness.micros()).saturating_sub(longest.micros()))
+        });
+        EventTime(i64::MIN)..self.first_time(time).max(too_late.unwrap_or(EventTime(i64::MIN)))
+    }
+
+    /// Whether nothing is needed any more of the events of a granule once an entity has an event at `latest`: no window
+    /// covers them, or by the clock no event can come that is a copy of one, or that is folded into one of their tiles.
+    pub(crate) fn is_spent(&self, granule: EventTime, latest: EventTime, clock: Option<ArrivalTime>) -> bool {
+        let own = end(granule, self.granule);
+        let last = match self.order {
+            FoldOrder::Any => own,
+            FoldOrder::EventTime => {
+                let ends = self.levels.iter().map(|level| end(granule.align_down(level.hop), level.hop));
+                ends.fold(own, EventTime::max)
+            }
+        };
+        let too_late = clock.zip(self.lateness);
+        own <= self.first_time(latest)
+            || too_late.is_some_and(|(clock, lateness)| clock.micros_after(last) > lateness.micros())
+    }
 }
 
-/// The end of an interval, which is the start of the next.
+/// The end of an interval, which is the start of the next. The first of all times is the start of an interval that
+/// began before it.
 pub(crate) fn end(start: EventTime, span: Span) -> EventTime {
-    EventTime(start.0.saturating_add(span.micros()))
+    let micros = span.micros();
+    EventTime((start.0.div_euclid(micros) + 1).saturating_mul(micros))
 }
 
 fn greatest_common_divisor(left: i64, right: i64) -> i64 {

@@ -44,8 +44,12 @@ impl WindowIngest {
             entities.entry(keys.key(row, &mut scratch)).or_default().push(row as u32);
         }
         let query = |(key, rows): (&EntityKey, &Vec<u32>)| {
-            let needed = rows.iter().filter_map(|&row| layout.needed_events(events.times[row as usize]));
-            EntityQuery { key: key.clone(), events: joined(needed.collect()) }
+            let needed = rows.iter().flat_map(|&row| {
+                let time = events.times[row as usize];
+                let arrival = events.arrivals.as_ref().map(|arrivals| arrivals[row as usize]);
+                layout.needed_events(time).map(|needed| [needed, layout.spent_events(time, arrival)])
+            });
+            EntityQuery { key: key.clone(), events: joined(needed.flatten().collect()) }
         };
         let queries = entities.iter().map(query).collect();
         let contents = contents(&events.inputs)?;

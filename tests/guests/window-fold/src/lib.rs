@@ -75,8 +75,12 @@ pub struct WindowFold;
 
 /// The steps of a walker's foot, in their order.
 #[cfg_attr(
-    not(feature = "claims-any"),
+    not(any(feature = "claims-any", feature = "limits")),
     window_view(windows = "1m/5s, 1h/1m", order = "event-time", state_version = 2)
+)]
+#[cfg_attr(
+    feature = "limits",
+    window_view(windows = "21s/7s, 20m/10m", order = "event-time", lateness = "15s", max_early = "5s")
 )]
 #[cfg_attr(feature = "claims-any", window_view(windows = "1m/5s, 1h/1m", order = "any", state_version = 2))]
 impl WindowView for WindowFold {

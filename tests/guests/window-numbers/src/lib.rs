@@ -33,7 +33,18 @@ fn check(number: &Number<'_>) -> Result<(), RowError> {
 }
 
 /// What somebody's numbers come to, in any order.
-#[window_view(event = Number<'_>, windows = "10s, 1m, 1h/20m", check = check)]
+#[cfg_attr(
+    not(any(feature = "limits", feature = "copies")),
+    window_view(event = Number<'_>, windows = "10s, 1m, 1h/20m", check = check)
+)]
+#[cfg_attr(
+    feature = "limits",
+    window_view(event = Number<'_>, windows = "20s/10s, 21s/7s, 9s/9s", check = check, lateness = "15s", max_early = "5s")
+)]
+#[cfg_attr(
+    feature = "copies",
+    window_view(event = Number<'_>, windows = "1m/10s", check = check, lateness = "1h", deduplicate = false)
+)]
 #[derive(Debug)]
 pub struct WindowNumbers {
     /// Events.

@@ -1,0 +1,80 @@
+//! What is kept stays within bounds, and what does not fit makes values unavailable, of that entity and time alone.
+
+use trifold_model::{EventTime, FoldOrder, Slot, Span, Window, WindowSpec};
+use trifold_windows::{Answer, Layout, Plan, Question};
+
+use crate::case::{Stored, read, write};
+use crate::letters::Letters;
+use crate::rule::Event;
+
+const SECOND: i64 = 1_000_000;
+
+fn layout(order: FoldOrder, lateness: Option<u64>) -> Layout {
+    let windows = vec![Window::from_seconds(60, Some(20)).unwrap(), Window::from_seconds(600, Some(300)).unwrap()];
+    let spec = WindowSpec { windows, prepared: Vec::new(), order, deduplicate: true };
+    Layout::new(&spec, lateness.and_then(Span::from_seconds))
+}
+
+/// Feeds one event as a stream does, with the answer as of its time.
+fn feed(layout: &Layout, stored: &mut Stored, event: Event) -> Answer {
+    let batch = [event];
+    let mut entity = read(layout, stored, &batch);
+    let [event] = &batch;
+    let (time, content) = (EventTime(event.time), [event.content; 16]);
+    let mut plan = Plan::new(layout);
+    plan.add(&mut entity, trifold_windows::Event { time, id: &event.id, content, row: 0 });
+    plan.ask(&mut entity, Question { key: 0, at: time });
+    let mut letters = Letters { order: layout.order, batch: vec![event.letter], windows: layout.windows.len() };
+    let settled = plan.carry_out(&mut letters).unwrap();
+    settled.settle(&mut entity);
+    write(layout, stored, &mut entity, &batch);
+    settled.answers[0].clone()
+}
+
+/// An event that arrives when it happens.
+fn event(time: i64, id: &str) -> Event {
+    Event { time, id: id.to_owned(), content: 0, arrival: time, letter: 'x' }
+}
+
+#[track_caller]
+fn check_bounded(order: FoldOrder, lateness: Option<u64>) {
+    let layout = layout(order, lateness);
+    let mut stored = Stored::new();
+    for number in 0..2_000_i64 {
+        feed(&layout, &mut stored, event(number * 7 * SECOND, "a"));
+        let oldest = EventTime((number * 7 - 900) * SECOND);
+        let is_old = |slot: &&Slot| match slot {
+            Slot::Head => false,
+            Slot::Tile { start, .. } | Slot::Events { start } => *start < oldest,
+        };
+        let old: Vec<_> = stored.keys().filter(is_old).collect();
+        assert!(old.is_empty(), "{order:?}, lateness {lateness:?}, event {number}: {old:?}");
+    }
+}
+
+/// The windows reach back 900 seconds, hops included: nothing older than that is kept.
+#[test]
+fn what_no_window_reaches_goes_away() {
+    for order in [FoldOrder::Any, FoldOrder::EventTime] {
+        for lateness in [None, Some(10), Some(100_000)] {
+            check_bounded(order, lateness);
+        }
+    }
+}
+
+/// Some ten thousand events of one moment are too many; an hour later the entity has values again.
+#[test]
+fn too_many_events_of_one_time_leave_that_time_unknown() {
+    for order in [FoldOrder::Any, FoldOrder::EventTime] {
+        let layout = layout(order, None);
+        let mut stored = Stored::new();
+        let id = |number: usize| number.to_string().repeat(200_000);
+        let mut answers = (0..8).map(|number| feed(&layout, &mut stored, event(0, &id(number))));
+        assert!(answers.by_ref().take(5).all(|answer| matches!(answer, Answer::Value { .. })));
+        let Some(Answer::Unavailable(reason)) = answers.next() else { panic!("{order:?}: no limit") };
+        assert!(reason.contains("limit of 1048576 bytes"), "{reason}");
+        assert!(answers.all(|answer| matches!(answer, Answer::Unavailable(_))));
+        let later = feed(&layout, &mut stored, event(3_600 * SECOND, "a"));
+        assert!(matches!(later, Answer::Value { .. }), "{order:?}: {later:?}");
+    }
+}
