@@ -2,19 +2,25 @@
 //! window, cut into tiles, folded from nothing and merged from left to right.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow_array::{BinaryArray, UInt32Array};
+use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 use serde_json::json;
 use trifold_eventlog::Events;
-use trifold_model::{EventTime, RowStatus, WindowSpec};
+use trifold_model::{CanonicalRows, EventTime, RowStatus, WindowSpec};
+use trifold_pipeline::Outcome;
 use trifold_sandbox::{Budget, Group, Run, Verdict, WindowTiles};
-use trifold_tests::live::transform;
+use trifold_store::OnlineStore;
+use trifold_stream::NoSink;
+use trifold_tests::live::{transform, views};
+use trifold_tests::online::{Online, runtime};
 use trifold_tests::random::SplitMix64;
 use trifold_tests::rows::Row;
+use trifold_tests::stores;
 
 use crate::case::{Admitted, Case};
-use crate::runner::check;
+use crate::runner::{check, worker};
 
 /// The row that each event emits, one value after the other.
 pub(crate) fn expected(case: &Case, spec: &WindowSpec, events: &Events) -> BTreeMap<u64, Row> {
@@ -37,7 +43,7 @@ fn windows(
     case: &Case,
     spec: &WindowSpec,
     events: &Events,
-    prepared: &arrow_array::RecordBatch,
+    prepared: &RecordBatch,
     own: &Admitted,
     known: &[&Admitted],
     at: EventTime,
@@ -78,7 +84,7 @@ fn windows(
         Some(Verdict::Unavailable(_)) => return Err(applied.failures[0].message.clone()),
     };
     let mut bytes = Vec::new();
-    trifold_model::CanonicalRows::new(&applied.outputs).unwrap().write_row(status, 0, &mut bytes);
+    CanonicalRows::new(&applied.outputs).unwrap().write_row(status, 0, &mut bytes);
     Ok(bytes)
 }
 
@@ -101,4 +107,47 @@ fn numbers() {
         let events: Vec<_> = (0..120).map(|number| event(&mut random, number)).collect();
         check(&Case::new(&format!("numbers, seed {seed}"), transform("window-numbers", &[]), None, &events));
     }
+}
+
+/// Every event has an entity of its own. What the entities of the last minute need is kept, and what a sweep has not come
+/// to yet; the rest is gone, and nothing is said of the times when it was there.
+#[test]
+fn a_long_stream_keeps_only_what_events_to_come_may_need() {
+    const EVENTS: i64 = 3_000;
+    const SECOND: i64 = 1_000_000;
+    let event = |number: i64| {
+        json!({
+            "event_time": number * SECOND, "arrived": (number + number % 15) * SECOND, "event_id": "",
+            "key": number, "value": 1, "real": 0.5, "word": "a", "flag": true
+        })
+    };
+    let events: Vec<_> = (0..EVENTS).map(event).collect();
+    let transform = transform("window-numbers", &["limits"]);
+    let case = Case::new("a long stream", transform, Some("arrived"), &events);
+    let dir = case.scratch();
+    let store = stores::open(dir.path());
+    let state = case.version.state_id();
+    let server = Online::fixed(Arc::new(store.clone()), views([case.version.clone()]));
+    runtime().block_on(async {
+        let mut worker = worker(&case, 100, false, store.clone(), NoSink).await;
+        while let Some(polled) = worker.poll(None).unwrap() {
+            let step = worker.process(polled).await.unwrap();
+            worker.commit(step).await.unwrap();
+            let kept = store.scan_slots(state, None, usize::MAX).await.unwrap().entities.len();
+            // 21 s of the longest window, 7 of its hop and 15 of lateness; a step brings 100 more; and five times that.
+            assert!(kept <= 5 * (21 + 7 + 15 + 100), "{kept} entities are kept");
+        }
+    });
+    let ask = |key: i64, at: i64| {
+        let keys = Int64Array::from(vec![key]);
+        let keys = RecordBatch::try_from_iter([("key", Arc::new(keys) as ArrayRef)]).unwrap();
+        let key = CanonicalRows::new(&keys).unwrap().key(0, &mut Vec::new());
+        server.look_up(case.view(), &[key], EventTime(at * SECOND)).rows.outcomes()[0].clone()
+    };
+    assert_eq!(ask(EVENTS - 1, 0), Outcome::Known(RowStatus::Value));
+    assert_eq!(ask(EVENTS - 1, EVENTS + 60), Outcome::Known(RowStatus::Empty));
+    assert_eq!(ask(5, EVENTS + 60), Outcome::Known(RowStatus::Empty));
+    assert_eq!(ask(EVENTS * 2, EVENTS + 60), Outcome::Known(RowStatus::Empty));
+    let Outcome::Unavailable(reason) = ask(5, 7) else { panic!("the past is known") };
+    assert!(reason.starts_with("unknown at that time"), "{reason}");
 }
