@@ -1,6 +1,6 @@
 //! A log, a version, and the rows that must come out, computed here by the rule and not by the pipeline.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,11 +9,9 @@ use tempfile::TempDir;
 use trifold_eventlog::{ArrivalClock, Events, FileLog, LogOptions, SourceConfig, decode};
 use trifold_model::{CanonicalRows, EntityKey, EventTime, FeatureView};
 use trifold_pipeline::{ArrivalPolicy, LiveVersion};
-use trifold_sandbox::{Applied, Budget};
+use trifold_sandbox::Budget;
 use trifold_tests::live::version;
 use trifold_tests::rows::{Row, applied};
-
-use crate::windows;
 
 /// What every runner is given.
 pub(crate) struct Case {
@@ -78,24 +76,12 @@ impl Case {
         decode(&raw, &self.source, self.view(), &mut ArrivalClock::default()).unwrap()
     }
 
-    /// What the events of a window view are prepared to.
-    pub(crate) fn prepared(&self, events: &Events) -> Applied {
-        self.version.transform.prepare(&events.inputs, &mut Budget::unlimited())
-    }
-
-    /// The events that count, in the order of the log: not refused, and neither late nor early. A copy of an event counts once,
+    /// The events that count, in the order of the log: neither late nor early. A copy of an event counts once,
     /// but emits a row of its own.
     pub(crate) fn admitted(&self, events: &Events) -> Vec<Admitted> {
         let view = self.view();
         let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied()).unwrap();
-        let refused: BTreeSet<usize> = match view.windows() {
-            Some(_) => self.prepared(events).failures.iter().map(|failure| failure.row).collect(),
-            None => BTreeSet::new(),
-        };
         let counts = |row: &usize| {
-            if refused.contains(row) {
-                return false;
-            }
             let Some(arrivals) = &events.arrivals else { return true };
             let delay = arrivals[*row].0 - events.times[*row].0;
             view.lateness.is_none_or(|most| delay <= most.micros())
@@ -115,9 +101,6 @@ impl Case {
     /// alone. Of two events of the same time and id the first by position counts.
     pub(crate) fn expected(&self) -> BTreeMap<u64, Row> {
         let events = self.decoded();
-        if let Some(spec) = self.view().windows() {
-            return windows::expected(self, spec, &events);
-        }
         let mut latest: BTreeMap<EntityKey, (EventTime, String, usize)> = BTreeMap::new();
         let mut rows = BTreeMap::new();
         for event in self.admitted(&events) {

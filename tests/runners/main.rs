@@ -15,6 +15,5 @@ mod killed;
 mod points;
 mod random;
 mod runner;
-mod windows;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trifold-under-test");

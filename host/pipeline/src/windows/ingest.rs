@@ -6,7 +6,7 @@ use std::ops::Range;
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 use trifold_eventlog::{Aside, AsideReason, Events, row_json};
-use trifold_model::{ArrivalTime, CanonicalRows, EntityKey, EventTime, Slot};
+use trifold_model::{ArrivalTime, CanonicalRows, EntityKey, EventTime};
 use trifold_sandbox::Budget;
 use trifold_store::{EntityQuery, SlotChange, Slots};
 use trifold_windows::{Entity, Event, Layout, Plan, Question, Seen};
