@@ -86,7 +86,7 @@ pub async fn lookup(
     for view in views {
         let known = match view.version.view().kind {
             ViewKind::Window(_) => Read::Windows(WindowRead::read(store, &view).await?),
-            ViewKind::Row | ViewKind::OnDemand => Read::Records(read_each(store, &view).await?),
+            ViewKind::Row | ViewKind::OnDemand(_) => Read::Records(read_each(store, &view).await?),
         };
         read.push((view, known));
     }

@@ -90,7 +90,7 @@ pub(crate) async fn process_feed(
     };
     let folded = match view.kind {
         ViewKind::Window(_) => fold_windows(store, id, feed, events, clock).await,
-        ViewKind::Row | ViewKind::OnDemand => fold_records(config, store, id, feed, events).await,
+        ViewKind::Row | ViewKind::OnDemand(_) => fold_records(config, store, id, feed, events).await,
     };
     let mut ingested = match folded {
         Ok(ingested) => ingested,
