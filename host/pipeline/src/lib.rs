@@ -5,13 +5,14 @@
 //! entities into rows. [`admission`] decides which events count; [`ingest`] folds a batch of them into records;
 //! [`lookup`] reads records; [`timeline`] and [`point_in_time`] answer points in time over recorded events; [`row_table`] puts rows
 //! into the columns of files. [`windows`] does the same for window views. [`catalog`] follows the releases, [`takeover`] says when one may answer, [`gate`] guards the registry and [`samples`]
-//! makes rows for it.
+//! makes rows for it. [`on_demand`] is what is computed from all of them when a request is made.
 
 pub mod admission;
 pub mod catalog;
 pub mod gate;
 pub mod ingest;
 pub mod lookup;
+pub mod on_demand;
 pub mod point_in_time;
 pub mod row_table;
 pub mod rows;
@@ -28,6 +29,7 @@ pub use catalog::{Catalog, CatalogProblem, LiveViews};
 pub use gate::{ErrorRows, GateCheck, GateReport, publish_gate};
 pub use ingest::{Changes, Ingest, Ingested};
 pub use lookup::{Answer, LookupError, ViewAnswer, ViewKeys, lookup};
+pub use on_demand::{ReadError, ReadView, reads};
 pub use point_in_time::{Answered, PointInTime};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
 pub use rows::{Outcome, Rows};
