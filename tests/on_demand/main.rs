@@ -3,5 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail where they stand")]
 
+mod lookups;
 mod pushing;
+mod site;
 mod views;

@@ -6,7 +6,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::FieldRef;
-use trifold_eventlog::{DecodedColumn, FileLog, LogError, LogOptions, RawBatch, ScanUnit, decode_columns};
+use trifold_eventlog::{
+    DecodedColumn, FileLog, LogError, LogOptions, RawBatch, ScanUnit, YEARS_1_TO_9999, decode_columns,
+};
 use trifold_model::{CanonicalRows, EntityKey, EventTime, FeatureView, FieldType};
 use trifold_pipeline::{Timeline, TimelineError};
 
@@ -14,9 +16,6 @@ use crate::Questions;
 use crate::error::BackfillError;
 use crate::job::Spine;
 use carried::Carried;
-
-/// The times that a file can say: the years 1 to 9999.
-const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// Takes a batch of a timeline's rows, and says whether more are wanted.
 pub(crate) type Take<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<bool, BackfillError>;
@@ -175,7 +174,7 @@ impl SpineFile {
 
     fn times(&self, raw: &RawBatch, as_of: &ArrayRef) -> Result<Vec<EventTime>, BackfillError> {
         let times = as_of.as_primitive::<TimestampMicrosecondType>().values();
-        if let Some(row) = times.iter().position(|time| !TIMES.contains(time)) {
+        if let Some(row) = times.iter().position(|time| !YEARS_1_TO_9999.contains(time)) {
             let problem = format!("holds {} microseconds, outside the years 1 to 9999", times[row]);
             return Err(self.row_error(raw, row, &self.spine.as_of, problem));
         }

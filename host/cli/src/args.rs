@@ -124,7 +124,7 @@ pub enum Command {
     Clear(Clear),
     /// Look features up over gRPC
     #[command(
-        after_help = "Examples:\n  trifold get card_activity --key card=c-17\n  trifold get flight_profile.route flight_profile.lateness_risk --key carrier=UA,flight=1545 --key carrier=AA,flight=1141"
+        after_help = "Examples:\n  trifold get card_activity --key card=c-17\n  trifold get flight_profile.route flight_profile.lateness_risk --key carrier=UA,flight=1545 --key carrier=AA,flight=1141\n  trifold get card_load --key card=c-17 --event '{\"event_time\": \"2026-01-05T12:00:00Z\", \"event_id\": \"e-9\", \"amount\": 12.5}'"
     )]
     Get(Get),
     /// Replay what the stream emitted or the server answers through a backfill and compare bytes
@@ -379,10 +379,14 @@ pub struct Get {
     /// `view` for all features of a view, `view.feature` for one
     #[arg(required = true)]
     pub features: Vec<String>,
-    /// One entity as FIELD=VALUE pairs joined by commas, as in `carrier=UA,flight=1545`, or as a JSON object of texts; may be
-    /// repeated
+    /// One entity, or the request fields of on-demand views, as FIELD=VALUE pairs joined by commas, as in
+    /// `carrier=UA,flight=1545`, or as a JSON object of texts; may be repeated
     #[arg(long = "key", required = true, value_name = "FIELD=VALUE,...")]
     pub keys: Vec<String>,
+    /// An event that no log has yet, as a JSON object: it counts for this answer alone, which is then the row that the
+    /// stream emits when the event arrives. The key fields may be left out. One for each key, in order
+    #[arg(long = "event", value_name = "JSON")]
+    pub events: Vec<String>,
     /// The time that is asked for: RFC 3339, or microseconds since 1970 [default: the server's clock]. An answer is as
     /// of the latest event of the entity if that is later: a server keeps no history
     #[arg(long, value_name = "TIME")]

@@ -1,13 +1,13 @@
 //! What commands open: configuration, registry, sandbox, store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use trifold_eventlog::SourceConfig;
-use trifold_model::{ComponentDigest, FeatureView, ViewName};
+use trifold_model::{ComponentDigest, FeatureView, OnDemandSpec, ViewName};
 use trifold_pipeline::{LiveVersion, reads};
 use trifold_registry::{Registry, RegistryError};
 use trifold_sandbox::{AdmissionError, CompileLimits, Compiler, Sandbox, SandboxConfig, SandboxError, Transform};
@@ -180,8 +180,7 @@ impl World {
     /// The versions that an on-demand view reads, by the name of their view: those in force, and of a view that nothing
     /// was released of the newest. Refuses a view that asks for what they do not give. None for a view of another kind.
     pub async fn reads(&self, view: &FeatureView) -> Outcome<Vec<LiveVersion>> {
-        let features = view.on_demand().into_iter().flat_map(|spec| spec.features.values());
-        let names: BTreeSet<_> = features.map(|feature| &feature.view).collect();
+        let names = view.on_demand().map(OnDemandSpec::views).unwrap_or_default();
         if names.is_empty() {
             return Ok(Vec::new());
         }

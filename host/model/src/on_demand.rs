@@ -1,6 +1,6 @@
 //! What an on-demand view is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::name::{FieldName, ViewName};
@@ -32,6 +32,11 @@ impl OnDemandSpec {
     /// Where an input's values come from: a feature, or `None` for the request.
     pub fn feature(&self, input: &FieldName) -> Option<&FeatureRef> {
         self.features.get(input)
+    }
+
+    /// The views that are read, each once, by name.
+    pub fn views(&self) -> BTreeSet<&ViewName> {
+        self.features.values().map(|feature| &feature.view).collect()
     }
 
     /// Everything that is wrong with the features.
