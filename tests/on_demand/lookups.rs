@@ -47,9 +47,9 @@ fn an_on_demand_view_has_what_the_views_answer_that_it_reads() {
     let [context, latest, numbers] = &answer.views[..] else { panic!("{answer:?}") };
     assert!(context.rows.outcomes().iter().all(|outcome| *outcome == VALUE), "{:?}", context.rows.outcomes());
     assert_eq!(ints(context, "key_out"), [Some(1), Some(2), Some(9), Some(1)]);
-    assert_eq!(ints(context, "count_out"), ints(numbers, "count_1h"));
+    assert_eq!(ints(context, "count_out"), ints(numbers, "events_1h"));
     assert_eq!(ints(context, "count_out"), [Some(2), Some(1), Some(0), Some(2)]);
-    assert_eq!(floats(context, "share_out"), floats(numbers, "share_even_1m"));
+    assert_eq!(floats(context, "share_out"), floats(numbers, "share_1m"));
     // The row of 2 is expired and 9 never had an event.
     let statuses = [RowStatus::Value, RowStatus::Expired, RowStatus::Empty, RowStatus::Value];
     assert_eq!(latest.rows.outcomes(), statuses.map(Outcome::Known));

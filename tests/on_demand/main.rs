@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail where they stand")]
 
+mod backfills;
 mod lookups;
 mod pushing;
 mod site;

@@ -75,13 +75,13 @@ fn what_is_not_there_is_refused_with_all_that_is_wrong() {
     let guest = changed(|view| {
         view["inputs"][2]["source"] = feature("gone.count");
         view["inputs"][3]["source"] = feature("latest.value");
-        view["inputs"][4]["source"] = feature("window_numbers.count_1m");
+        view["inputs"][4]["source"] = feature("window_numbers.events_1m");
     });
     let parts = [
         "view context cannot read what it asks for: ",
         "input count is the feature gone.count, but there is no view gone: push and release it first",
         "input last is the feature latest.value, but view latest has no feature value: it has key_out, value_out",
-        "input share is the feature window_numbers.count_1m, which is of type int64, but the input is of type float64",
+        "input share is the feature window_numbers.events_1m, which is of type int64, but the input is of type float64",
     ];
     refused(&guest, &parts);
     let guest = changed(|view| view["inputs"][0]["name"] = json!("card"));

@@ -35,7 +35,8 @@ pub(crate) fn context_version() -> LiveVersion {
 
 /// An event for both views.
 pub(crate) fn event(second: i64, key: i64, value: Option<i64>) -> Value {
-    json!({"event_time": second * SECOND, "event_id": format!("e{second}"), "key": key, "value": value})
+    let (id, flag) = (format!("e{second}"), value.map(|value| value % 2 == 0));
+    json!({"event_time": second * SECOND, "event_id": id, "key": key, "value": value, "flag": flag})
 }
 
 /// A directory with a log in it.

@@ -44,9 +44,9 @@ pub(crate) fn context() -> Value {
         &[
             input("key", "int64", json!("request")),
             input("amount", "float64?", json!("request")),
-            input("count", "int64?", feature("window_numbers.count_1h")),
+            input("count", "int64?", feature("window_numbers.events_1h")),
             input("last", "int64?", feature("latest.value_out")),
-            input("share", "float64?", feature("window_numbers.share_even_1m")),
+            input("share", "float64?", feature("window_numbers.share_1m")),
         ],
     )
 }

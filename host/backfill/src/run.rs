@@ -34,7 +34,10 @@ impl Job {
                 "a spine is given and every event is asked for: choose one of them".to_owned()
             }
             _ if view.on_demand().is_some() => {
-                format!("view {} is an on-demand view, which cannot be backfilled", view.name)
+                format!(
+                    "view {} is an on-demand view: its values belong to requests, and not to events",
+                    view.name
+                )
             }
             (Ask::Spine(Cut::Arrival) | Ask::EveryEvent(Cut::Arrival), _) if self.source.arrival.is_none() => {
                 return Err(TimelineError::NoArrival { view: view.name.to_string() }.into());

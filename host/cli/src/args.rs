@@ -104,7 +104,7 @@ pub enum Command {
     Stream(Stream),
     /// Compute a view over recorded events, at every event or at the rows of a spine
     #[command(
-        after_help = "Examples:\n  trifold backfill card_activity --events events/ --out rows/\n  trifold backfill card_activity@2 --events events/ --spine labels.parquet --cut arrival --arrival arrived_at --out training/\n\nRun again with the same parameters, an interrupted backfill goes on with the files that it had not finished."
+        after_help = "Examples:\n  trifold backfill card_activity --events events/ --out rows/\n  trifold backfill card_activity@2 --events events/ --spine labels.parquet --cut arrival --arrival arrived_at --out training/\n\nRun again with the same parameters, an interrupted backfill goes on with the files that it had not finished.\n\nAn on-demand view needs a spine of requests, whose columns are its request fields. The views that it reads are computed from the same events, in the versions in force or, where nothing was released, the newest; events that do not count are listed by backfills of those views. Its files hold consecutive rows of the spine."
     )]
     Backfill(Backfill),
     /// Serve features over gRPC from the store
@@ -292,7 +292,8 @@ pub struct Backfill {
     /// The directory to write
     #[arg(long, short, value_name = "DIR")]
     pub out: PathBuf,
-    /// The rows to ask at, Parquet or JSON lines with the entity's fields and `as_of`; every event if not given
+    /// The rows to ask at, Parquet or JSON lines with the entity's fields (for an on-demand view: the request fields)
+    /// and `as_of`; every event if not given
     #[arg(long, value_name = "FILE")]
     pub spine: Option<PathBuf>,
     /// The spine's column of as-of times
@@ -314,7 +315,7 @@ pub struct Backfill {
     #[arg(long, default_value = "parquet", value_parser = ["parquet", "jsonl"])]
     pub rows_format: String,
     /// How many files to split the output into, by hash of the entity key; at most so many, in the order of the log,
-    /// where events need no sorting
+    /// where events need no sorting; by row of the spine for an on-demand view
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub shards: u32,
     /// The memory that sorting may use before it spills to disk, in mebibytes [default: 512]

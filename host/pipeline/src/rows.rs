@@ -7,7 +7,7 @@ use arrow_array::{RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_schema::{ArrowError, Schema};
 use arrow_select::take::take_record_batch;
 use trifold_model::canonical::ForeignType;
-use trifold_model::{CanonicalRows, FeatureView, RowDigest, RowStatus};
+use trifold_model::{CanonicalRows, DecodeError, FeatureView, Field, RowDigest, RowStatus, decode_rows};
 use trifold_sandbox::Cause;
 
 /// What became of one row.
@@ -35,6 +35,30 @@ impl Rows {
     pub fn new(outputs: RecordBatch, outcomes: Vec<Outcome>, messages: BTreeMap<usize, String>) -> Self {
         debug_assert_eq!(outputs.num_rows(), outcomes.len());
         Rows { outputs, outcomes, messages, causes: BTreeMap::new() }
+    }
+
+    /// Rows of a view from their canonical bytes, or why there are none: what [`Rows::canonical`] gave.
+    pub fn of_canonical<'a>(
+        view: &FeatureView,
+        rows: impl IntoIterator<Item = Result<&'a [u8], &'a str>>,
+    ) -> Result<Rows, DecodeError> {
+        let (mut outcomes, mut places, mut fields) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, bytes) in rows.into_iter().enumerate() {
+            let outcome = match bytes {
+                Err(reason) => Outcome::Unavailable(reason.to_owned()),
+                Ok(bytes) => Outcome::Known(RowStatus::of_canonical(bytes).ok_or(DecodeError::Status { row })?),
+            };
+            let has_columns = matches!(&outcome, Outcome::Known(status) if status.has_columns());
+            places.push(has_columns.then_some(fields.len() as u32));
+            fields.extend(bytes.iter().filter(|_| has_columns).map(|bytes| &bytes[1..]));
+            outcomes.push(outcome);
+        }
+        // Rows without an event have nulls even where outputs are required.
+        let outputs: Vec<_> =
+            view.outputs.iter().map(|output| Field { nullable: true, ..output.clone() }).collect();
+        let outputs = decode_rows(&outputs, fields)?;
+        let outputs = take_record_batch(&outputs, &UInt32Array::from(places))?;
+        Ok(Rows::new(outputs, outcomes, BTreeMap::new()))
     }
 
     /// Adds why calls of the component left rows unavailable, by row.

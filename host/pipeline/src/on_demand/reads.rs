@@ -5,6 +5,9 @@ use std::fmt;
 
 use trifold_model::{FeatureRef, FeatureView, Field, FieldName, FieldType, ViewName};
 
+/// How many features are named where one is missing.
+const KNOWN_SHOWN: usize = 12;
+
 /// A view that an on-demand view reads, with the places of all that passes between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadView {
@@ -95,8 +98,12 @@ impl fmt::Display for ReadProblem {
                         write!(f, "but {view} is an on-demand view itself: read the features that it is made of")
                     }
                     FeatureFault::NoFeature(known) => {
-                        let known: Vec<_> = known.iter().map(FieldName::as_str).collect();
-                        write!(f, "but view {view} has no feature {name}: it has {}", known.join(", "))
+                        let shown: Vec<_> = known.iter().map(FieldName::as_str).take(KNOWN_SHOWN).collect();
+                        write!(f, "but view {view} has no feature {name}: it has {}", shown.join(", "))?;
+                        match known.len() - shown.len() {
+                            0 => Ok(()),
+                            more => write!(f, " and {more} more, which `trifold inspect` lists"),
+                        }
                     }
                     FeatureFault::Type(feature, input) => {
                         write!(
