@@ -134,7 +134,7 @@ impl WindowIngest {
 }
 
 /// The same times in as few ranges as possible.
-fn joined(mut ranges: Vec<Range<EventTime>>) -> Vec<Range<EventTime>> {
+pub(crate) fn joined(mut ranges: Vec<Range<EventTime>>) -> Vec<Range<EventTime>> {
     ranges.sort_by_key(|range| range.start);
     let mut joined: Vec<Range<EventTime>> = Vec::new();
     for range in ranges {

@@ -110,5 +110,6 @@ pub(crate) fn request(entity: u64) -> GetFeaturesRequest {
         ],
         as_of_micros: None,
         row_digests: false,
+        in_hand: Vec::new(),
     }
 }
