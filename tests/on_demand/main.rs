@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail where they stand")]
 
 mod backfills;
+mod command;
 mod lookups;
 mod pushing;
 mod site;
