@@ -52,7 +52,7 @@ fn a_long_stream_keeps_only_what_events_to_come_may_need() {
         let keys = Int64Array::from(vec![key]);
         let keys = RecordBatch::try_from_iter([("key", Arc::new(keys) as ArrayRef)]).unwrap();
         let key = CanonicalRows::new(&keys).unwrap().key(0, &mut Vec::new());
-        server.look_up(version.view(), &[key], EventTime(at * SECOND)).rows.outcomes()[0].clone()
+        server.look_up(version.view(), &[key], EventTime(at * SECOND), &[]).rows.outcomes()[0].clone()
     };
     assert_eq!(ask(EVENTS - 1, 0), Outcome::Known(RowStatus::Value));
     assert_eq!(ask(EVENTS - 1, EVENTS + 60), Outcome::Known(RowStatus::Empty));

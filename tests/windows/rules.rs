@@ -83,7 +83,7 @@ fn a_quiet_period_empties_the_windows() {
             let question = Question { entity: entity.clone(), at, before: false, cut: oracle::Cut::All };
             let row = oracle::answer(&site.view, &site.log, &question);
             assert_eq!((row[0], counts(&row)), (status, expected), "{second} s");
-            let answer = server.look_up(version.view(), &[key(&entity)], EventTime(at));
+            let answer = server.look_up(version.view(), &[key(&entity)], EventTime(at), &[]);
             site.compare(|| format!("the server at {second} s"), &question, &rows::answered(&answer.rows)[0]);
             let spine = site.spine(Cut::All, false, &[(entity, at)], Resources::default());
             site.compare(|| format!("the spine at {second} s"), &question, &spine[0]);

@@ -153,10 +153,7 @@ impl SpineFile {
 
     fn raw(&self, rows: Range<u64>, batch_rows: usize) -> impl Iterator<Item = Result<RawBatch, BackfillError>> {
         let wanted = move |first: u64, next: u64| first < rows.end && rows.start < next;
-        let units = self.units.iter().filter({
-            let wanted = wanted.clone();
-            move |unit| wanted(unit.first_offset, unit.first_offset + unit.rows)
-        });
+        let units = self.units.iter().filter(move |unit| wanted(unit.first_offset, unit.first_offset + unit.rows));
         // One unit is open at a time: a spine of many files would run out of file descriptors.
         let raw = units.flat_map(move |unit| {
             let (rows, error) = match unit.read(None, batch_rows) {
