@@ -124,7 +124,7 @@ fn keys_that_do_not_fit_the_view() {
     let twice = [known(), vec![texts("carrier", &["UA"])]].concat();
     check(twice, &["entity column `carrier` is given twice"]);
     let superfluous = [known(), vec![texts("tailnum", &["N14228"])]].concat();
-    check(superfluous, &["entity column `tailnum` is a key field of no asked view"]);
+    check(superfluous, &["column `tailnum` is no key field and no request field of an asked view"]);
     let mut nothing = known();
     nothing[0].values = None;
     check(nothing, &["carrier"]);

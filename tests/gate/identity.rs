@@ -103,6 +103,7 @@ fn example_transforms() {
     check_package("flight-profile", &[]);
     check_package("flight-profile", &["v2"]);
     check_package("aircraft", &[]);
+    check_package("departure-context", &[]);
 }
 
 #[test]
@@ -177,7 +178,15 @@ fn the_components_of_the_workspace_are_all_here() {
     found.sort();
     assert_eq!(
         found,
-        ["aircraft", "airport-load", "calendar", "carrier-load", "flight-profile", "text-embedding"]
+        [
+            "aircraft",
+            "airport-load",
+            "calendar",
+            "carrier-load",
+            "departure-context",
+            "flight-profile",
+            "text-embedding"
+        ]
     );
     assert_eq!(guests::component("calendar", &[]).package, "calendar");
 }
