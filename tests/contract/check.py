@@ -89,11 +89,20 @@ def check_slab(checks, vectors):
 
 
 def check_readme(checks, text, vectors):
-    """The worked example is the first case: a word to the line, then `|` and words for people."""
-    example = slab.from_words(vectors["cases"][0]["words"])
-    dump = [f"{at:02x}  {example[at:at + 8].hex(' ')}" for at in range(0, len(example), 8)]
+    """The worked examples, a word to the line, then `|` and words for people: the first case, and the batches of a
+    call of `accumulate`."""
+    binary = [{"name": "state", "type": "binary", "nullable": False}]
+    flag = [{"name": "column_0", "type": "bool", "nullable": False}]
+    examples = [
+        slab.from_words(vectors["cases"][0]["words"]),
+        slab.encode(binary, [[""], ["0103"]]),
+        slab.encode(flag, [[False]] * 3),
+        slab.encode(binary, [["0102"], ["0103"], ["0106"]]),
+    ]
+    words = lambda data: [f"{at:02x}  {data[at:at + 8].hex(' ')}" for at in range(0, len(data), 8)]
+    dump = [word for data in examples for word in words(data)]
     shown = [line.split("  | ")[0] for line in text.splitlines() if "  | " in line]
-    checks.same("the worked example in README.md", dump, shown)
+    checks.same("the worked examples in README.md", dump, shown)
 
 
 def check_vectors(wit):

@@ -10,7 +10,7 @@ use trifold_model::{EntityKey, EventTime, StateId};
 use trifold_pipeline::LiveViews;
 use trifold_server::client::Answer;
 use trifold_store::{
-    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotSnapshot, Snapshot, StoreError,
+    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StoreError,
 };
 use trifold_tests::live::{transform, version, views};
 use trifold_tests::online::Online;
@@ -56,6 +56,15 @@ impl OnlineStore for Meanwhile {
         limit: usize,
     ) -> BoxFuture<'_, Result<Page, StoreError>> {
         self.store.scan(state, after, limit)
+    }
+
+    fn scan_slots(
+        &self,
+        state: StateId,
+        after: Option<EntityKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
+        self.store.scan_slots(state, after, limit)
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {

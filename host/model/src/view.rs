@@ -187,7 +187,9 @@ impl FeatureView {
     /// How long after it happened an event may arrive and count; `None` is without limit.
     pub fn lateness_limit(&self) -> Option<Span> {
         match (&self.0.spec.kind, self.0.spec.ttl) {
-            (ViewKind::Window(_), Some(ttl)) => Some(self.0.spec.lateness.map_or(ttl, |lateness| lateness.min(ttl))),
+            (ViewKind::Window(_), Some(ttl)) => {
+                Some(self.0.spec.lateness.map_or(ttl, |lateness| lateness.min(ttl)))
+            }
             _ => self.0.spec.lateness,
         }
     }

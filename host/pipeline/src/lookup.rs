@@ -207,7 +207,7 @@ fn answer(
     };
     let rows = match read {
         Read::Records(read) => record_values(&version, read, as_of, budget)?,
-        Read::Windows(read) => read.values(&version, as_of, budget)?,
+        Read::Windows(read) => read.values(&version, &marker, as_of, budget)?,
     };
     Ok(ViewAnswer { version, rows, marker: Some(marker) })
 }

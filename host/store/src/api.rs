@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use trifold_model::{EntityKey, StateId};
 
 use crate::error::StoreError;
-use crate::record::{Commit, EntityQuery, Marker, Page, SlotSnapshot, Snapshot};
+use crate::record::{Commit, EntityQuery, Marker, Page, SlotPage, SlotSnapshot, Snapshot};
 
 /// A store of entity records. Cheap to share behind an `Arc<dyn OnlineStore>`.
 pub trait OnlineStore: Send + Sync {
@@ -28,6 +28,15 @@ pub trait OnlineStore: Send + Sync {
         after: Option<EntityKey>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Page, StoreError>>;
+
+    /// Walks the entities of a window view in ascending order of their key bytes: at most `limit` that come after
+    /// `after`. Every entity has a [`Slot::Head`](trifold_model::Slot::Head).
+    fn scan_slots(
+        &self,
+        state: StateId,
+        after: Option<EntityKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<SlotPage, StoreError>>;
 
     /// Writes several states in one atomic, durable transaction: after an error nothing was written. A dropped
     /// future may still complete the transaction, as a whole.

@@ -12,7 +12,7 @@ use trifold_model::{EntityKey, StateId};
 use crate::api::OnlineStore;
 use crate::error::StoreError;
 use crate::holder::{Holder, HolderLock};
-use crate::record::{Commit, EntityQuery, Marker, Page, SlotSnapshot, Snapshot};
+use crate::record::{Commit, EntityQuery, Marker, Page, SlotPage, SlotSnapshot, Snapshot};
 use crate::tables::{FORMAT, Failure, Tables, contained};
 
 /// Pages kept in memory: the records of some hundred thousand entities. The database's own default of 1 GiB is
@@ -125,6 +125,15 @@ impl OnlineStore for EmbeddedStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<Page, StoreError>> {
         self.blocking("scan a state", move |tables| tables.scan(state, after.as_ref(), limit)).boxed()
+    }
+
+    fn scan_slots(
+        &self,
+        state: StateId,
+        after: Option<EntityKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
+        self.blocking("scan tiles", move |tables| tables.scan_slots(state, after.as_ref(), limit)).boxed()
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -22,4 +22,6 @@ pub use codec::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 pub use embedded::EmbeddedStore;
 pub use error::{Damage, StoreError};
 pub use holder::Holder;
-pub use record::{Commit, EntityQuery, Marker, Output, Page, Record, SlotChange, SlotSnapshot, Snapshot};
+pub use record::{
+    Commit, EntityQuery, Marker, Output, Page, Record, SlotChange, SlotPage, SlotSnapshot, Snapshot,
+};

@@ -82,6 +82,17 @@ pub struct SlotSnapshot {
     pub entities: Vec<Vec<(Slot, Vec<u8>)>>,
 }
 
+/// Some of the entities of a window view in ascending order of their keys, and the marker read in the same transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SlotPage {
+    /// The state's marker, or `None` when nothing was ever committed for it.
+    pub marker: Option<Marker>,
+    /// The entities, each with all of its slots in ascending order.
+    pub entities: Vec<(EntityKey, Vec<(Slot, Vec<u8>)>)>,
+    /// Where the next page starts (`after`), or `None` when this is the last one.
+    pub next: Option<EntityKey>,
+}
+
 /// A change of one slot of a window view's entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotChange {

@@ -26,7 +26,7 @@ use trifold_model::{EntityKey, Slot, StateId};
 
 use crate::codec::{EVENTS, decode_marker, decode_record, decode_slot, encode_marker, encode_record, encode_slot};
 use crate::error::StoreError;
-use crate::record::{Commit, EntityQuery, Marker, Page, Record, SlotChange, SlotSnapshot, Snapshot};
+use crate::record::{Commit, EntityQuery, Marker, Page, Record, SlotChange, SlotPage, SlotSnapshot, Snapshot};
 
 /// The format that this version writes and reads.
 pub(crate) const FORMAT: u64 = 3;
@@ -205,6 +205,38 @@ impl Tables {
         let marker = stored_marker(&view.markers, state)?;
         let entities = queries.iter().map(|query| stored_slots(&view.slots, state, query));
         Ok(SlotSnapshot { marker, entities: entities.collect::<Result<_, _>>()? })
+    }
+
+    pub(crate) fn scan_slots(
+        &self,
+        state: StateId,
+        after: Option<&EntityKey>,
+        limit: usize,
+    ) -> Result<SlotPage, Failure> {
+        let view = self.view()?;
+        let mut page = SlotPage { marker: stored_marker(&view.markers, state)?, ..SlotPage::default() };
+        // No slot begins with this byte.
+        let first = after.map_or_else(|| state.0.to_vec(), |key| [&state.0, &*key.0, &[u8::MAX]].concat());
+        let end = end_place(state);
+        for entry in view.slots.range::<&[u8]>((Bound::Included(first.as_slice()), bound(&end)))? {
+            let (place, bytes) = entry?;
+            let place = &place.value()[state.0.len()..];
+            let own = page.entities.last().is_some_and(|(key, _)| place.starts_with(&key.0));
+            if !own {
+                if page.entities.len() == limit {
+                    page.next = page.entities.last().map(|(key, _)| key.clone());
+                    break;
+                }
+                // The first slot of an entity is its head, whose place is one byte.
+                page.entities.push((EntityKey(place[..place.len().saturating_sub(1)].into()), Vec::new()));
+            }
+            if let Some((key, slots)) = page.entities.last_mut() {
+                let slot = decode_slot(&place[key.0.len()..]);
+                let slot = slot.map_err(|damage| StoreError::DamagedSlot { state, damage })?;
+                slots.push((slot, bytes.value().to_vec()));
+            }
+        }
+        Ok(page)
     }
 
     pub(crate) fn scan(&self, state: StateId, after: Option<&EntityKey>, limit: usize) -> Result<Page, Failure> {

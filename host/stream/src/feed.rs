@@ -3,7 +3,7 @@
 use std::fmt;
 
 use trifold_eventlog::ArrivalClock;
-use trifold_model::{StateId, ViewName};
+use trifold_model::{EntityKey, StateId, ViewName};
 use trifold_pipeline::LiveVersion;
 use trifold_store::Marker;
 
@@ -37,6 +37,8 @@ pub(crate) struct Feed {
     pub(crate) marker: Marker,
     /// Whether the store holds that marker; a feed that never committed has none there.
     pub(crate) stored: bool,
+    /// The entity after which the next sweep of a window view's state begins.
+    pub(crate) swept: Option<EntityKey>,
     /// Why the feed stands still, if it does. A new version of the view sets it going again.
     pub(crate) blocked: bool,
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use trifold_eventlog::{ArrivalClock, Events, RawBatch, decode};
-use trifold_model::{ArrivalTime, ViewKind};
+use trifold_model::{ArrivalTime, EntityKey, ViewKind};
 use trifold_pipeline::ingest::IngestError;
 use trifold_pipeline::row_table::RowTable;
+use trifold_pipeline::windows::sweep;
 use trifold_pipeline::{
     ArrivalPolicy, ArrivalPolicyError, Changes, Ingest, Ingested, LiveVersion, Outcome, WindowIngest,
 };
@@ -39,6 +40,8 @@ pub(crate) struct Part {
     pub(crate) emission: Emission,
     pub(crate) commit: Commit,
     pub(crate) counts: Counts,
+    /// Where the next sweep begins.
+    pub(crate) swept: Option<EntityKey>,
 }
 
 /// A step that was committed.
@@ -90,10 +93,12 @@ pub(crate) async fn process_feed(
     };
     let folded = match view.kind {
         ViewKind::Window(_) => fold_windows(store, id, feed, events, clock).await,
-        ViewKind::Row | ViewKind::OnDemand => fold_records(config, store, id, feed, events).await,
+        ViewKind::Row | ViewKind::OnDemand => {
+            fold_records(config, store, id, feed, events).await.map(|ingested| (ingested, None))
+        }
     };
-    let mut ingested = match folded {
-        Ok(ingested) => ingested,
+    let (mut ingested, swept) = match folded {
+        Ok(folded) => folded,
         Err(Unfolded::Store(error)) if error.is_damage() => {
             let source = RecordProblem::Store(error);
             return Ok(Err(Problem::Record { view: id.view.clone(), offset: raw.first_offset, source }));
@@ -118,7 +123,7 @@ pub(crate) async fn process_feed(
     let (emission, counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
         .map_err(|source| StreamError::Table { view: id.view.clone(), source })?;
     let commit = Commit { state: id.state, marker, puts, slots };
-    Ok(Ok(Part { feed: id.clone(), emission, commit, counts }))
+    Ok(Ok(Part { feed: id.clone(), emission, commit, counts, swept }))
 }
 
 /// Why events were not folded.
@@ -156,13 +161,18 @@ async fn fold_records(
     Ok(ingest.fold(&snapshot.records, &feed.version, config.keep_outputs, &mut Budget::unlimited())?)
 }
 
+/// For each event of a step, a quarter of an entity is looked at, whether it can be forgotten: a state then holds five
+/// times the entities that it needs at most.
+const SWEPT_PER_EVENT: usize = 4;
+
 async fn fold_windows(
     store: &dyn OnlineStore,
     id: &FeedId,
     feed: &Feed,
     events: Events,
     clock: ArrivalClock,
-) -> Result<Ingested, Unfolded> {
+) -> Result<(Ingested, Option<EntityKey>), Unfolded> {
+    let event_count = events.times.len();
     let ingest = WindowIngest::new(&feed.version, events, &mut Budget::unlimited())?;
     let snapshot = store.read_slots(id.state, ingest.queries()).await?;
     if snapshot.marker.as_ref() != feed.expected() {
@@ -170,7 +180,16 @@ async fn fold_windows(
     }
     // The log has one partition, so that its clock is the earliest arrival that an event to come can have.
     let clock = clock.state().map(ArrivalTime);
-    Ok(ingest.fold(&snapshot.entities, clock, &mut Budget::unlimited())?)
+    let mut ingested = ingest.fold(&snapshot.entities, clock, &mut Budget::unlimited())?;
+    if clock.is_none() || feed.version.view().lateness_limit().is_none() {
+        return Ok((ingested, None));
+    }
+    let page = store.scan_slots(id.state, feed.swept.clone(), event_count.div_ceil(SWEPT_PER_EVENT)).await?;
+    if let Changes::Slots(changes) = &mut ingested.changes {
+        let swept = sweep(&feed.version, &page, changes, clock)?;
+        changes.extend(swept);
+    }
+    Ok((ingested, page.next))
 }
 
 /// Fails if a row has no answer because of something that may pass. A guest that needs more than the native stack

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use trifold_eventlog::{LogError, RawBatch, SourceConfig};
-use trifold_model::{LogId, Positions, ViewKind, ViewName};
+use trifold_model::{EntityKey, LogId, Positions, ViewKind, ViewName};
 use trifold_pipeline::{LiveVersion, LiveViews};
 use trifold_store::{Marker, OnlineStore};
 
@@ -149,6 +149,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
             version: version.clone(),
             stored: stored.is_some(),
             marker: stored.unwrap_or_else(|| self.first_marker(reading.unwrap_or_default())),
+            swept: None,
             blocked: false,
         };
         let discard =
@@ -296,8 +297,8 @@ impl<S: Source, K: Sink> Worker<S, K> {
         let aside = parts.iter().flat_map(Part::first_aside).collect();
         let mut moved = Vec::with_capacity(parts.len());
         let mut commits = Vec::with_capacity(parts.len());
-        for Part { feed, commit, counts, .. } in parts {
-            moved.push((feed, commit.marker.clone(), counts));
+        for Part { feed, commit, counts, swept, .. } in parts {
+            moved.push((feed, commit.marker.clone(), counts, swept));
             commits.push(commit);
         }
         if !commits.is_empty() {
@@ -307,14 +308,24 @@ impl<S: Source, K: Sink> Worker<S, K> {
         }
         self.torn = false;
         self.last = Some(next_offset);
-        let feeds = moved.into_iter().map(|(feed, marker, counts)| self.move_feed(feed, marker, counts)).collect();
+        let feeds = moved
+            .into_iter()
+            .map(|(feed, marker, counts, swept)| self.move_feed(feed, marker, counts, swept))
+            .collect();
         let problems = blocked.into_iter().map(|(feed, problem)| self.block(&feed, problem)).collect();
         Ok(StepReport { first_offset, next_offset, feeds, aside, problems })
     }
 
-    fn move_feed(&mut self, id: FeedId, marker: Marker, counts: Counts) -> (FeedId, Counts) {
+    fn move_feed(
+        &mut self,
+        id: FeedId,
+        marker: Marker,
+        counts: Counts,
+        swept: Option<EntityKey>,
+    ) -> (FeedId, Counts) {
         if let Some(feed) = self.feeds.get_mut(&id) {
             feed.marker = marker;
+            feed.swept = swept;
             feed.stored = true;
         }
         self.counts.entry(id.clone()).or_default().add(&counts);

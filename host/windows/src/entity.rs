@@ -132,7 +132,10 @@ impl Entity {
     /// Drops what no window of a value to come covers, and events that can neither come again nor be joined by one
     /// that must be folded before them.
     pub(crate) fn forget(&mut self, layout: &Layout, clock: Option<ArrivalTime>) {
-        let Some(latest) = self.latest else { return };
+        let Some(own) = self.latest else { return };
+        // Neither an event nor a value to come lies before either of them.
+        let floor = layout.floor(clock).unwrap_or(own);
+        let latest = own.max(floor);
         for (level, tiles) in self.tiles.iter_mut().enumerate() {
             let first = layout.first_tile(level, latest);
             while let Some(tile) = tiles.first_entry().filter(|tile| *tile.key() < first) {
@@ -144,6 +147,10 @@ impl Entity {
         while let Some(granule) = self.granules.first_entry().filter(|granule| is_spent(*granule.key())) {
             self.changed.insert(Slot::Events { start: *granule.key() });
             granule.remove();
+        }
+        if own < floor && self.granules.is_empty() && self.tiles.iter().all(BTreeMap::is_empty) {
+            self.latest = None;
+            self.changed.insert(Slot::Head);
         }
     }
 }

@@ -61,6 +61,12 @@ impl Layout {
         }
     }
 
+    /// The earliest time that an event to come can have, if every event to come arrives at `clock` or later.
+    pub fn floor(&self, clock: Option<ArrivalTime>) -> Option<EventTime> {
+        let (clock, lateness) = clock.zip(self.lateness)?;
+        Some(EventTime(clock.0.saturating_sub(lateness.micros())))
+    }
+
     /// Whether events are kept beside the tiles.
     pub fn keeps_events(&self) -> bool {
         self.deduplicate || self.order == FoldOrder::EventTime

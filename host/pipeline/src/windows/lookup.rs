@@ -1,7 +1,7 @@
 //! Reading the values of a window view from an online store.
 
 use arrow_array::RecordBatch;
-use trifold_model::{EntityKey, EventTime, decode_keys};
+use trifold_model::{ArrivalTime, EntityKey, EventTime, decode_keys};
 use trifold_sandbox::Budget;
 use trifold_store::{EntityQuery, Marker, OnlineStore};
 use trifold_windows::{Entity, Layout, Plan, Question};
@@ -51,9 +51,11 @@ impl WindowRead {
     pub(crate) fn values(
         mut self,
         version: &LiveVersion,
+        marker: &Marker,
         as_of: &[EventTime],
         budget: &mut Budget,
     ) -> Result<Rows, LookupError> {
+        let floor = marker.arrivals.values().min().and_then(|clock| self.layout.floor(Some(ArrivalTime(*clock))));
         let mut plan = Plan::new(&self.layout);
         let mut nobody = Entity::new(&self.layout);
         for (&entity, &at) in self.entity.iter().zip(as_of) {
@@ -68,8 +70,20 @@ impl WindowRead {
         let settled = plan.carry_out(&mut fold)?;
         let mut rows = fold.rows(&settled)?;
         for (row, &entity) in self.entity.iter().enumerate() {
-            if let Err(reason) = &self.entities[entity] {
-                rows.outcomes[row] = Outcome::Unavailable(reason.clone());
+            match (&self.entities[entity], floor) {
+                (Err(reason), _) => rows.outcomes[row] = Outcome::Unavailable(reason.clone()),
+                // What is left of the entity, if it ever was, is what values from then on need.
+                (Ok(entity), Some(floor))
+                    if as_of[row] < floor && entity.latest().is_none_or(|latest| latest < floor) =>
+                {
+                    let reason = format!(
+                        "unknown at that time: the state reaches back to {} us since 1970, as far as events may still arrive; \
+                         ask for a later time, or backfill",
+                        floor.0
+                    );
+                    rows.outcomes[row] = Outcome::Unavailable(reason);
+                }
+                _ => {}
             }
         }
         Ok(rows)

@@ -5,6 +5,7 @@ mod ingest;
 mod lookup;
 mod point_in_time;
 mod prepare;
+mod sweep;
 
 pub use fold::FoldError;
 pub use ingest::WindowIngest;
@@ -12,3 +13,4 @@ pub(crate) use lookup::WindowRead;
 pub(crate) use point_in_time::WindowWalk;
 pub use prepare::NotPrepared;
 pub(crate) use prepare::{Prepared, contents, prepare};
+pub use sweep::sweep;

@@ -147,15 +147,15 @@ impl Flow<'_> {
         let leaves = leaves as usize;
         match effect(operator) {
             Effect::Arithmetic(floats) => {
-                (0..takes).for_each(|_| drop(self.pop()));
+                self.pop_all(takes);
                 self.stack.push(Value::Open(at, floats));
             }
             Effect::Number => {
-                (0..takes).for_each(|_| drop(self.pop()));
+                self.pop_all(takes);
                 self.stack.push(Value::Number);
             }
             Effect::Blind => {
-                (0..takes).for_each(|_| drop(self.pop()));
+                self.pop_all(takes);
                 self.push(leaves, Value::Kept);
             }
             Effect::Select => {
@@ -245,6 +245,12 @@ impl Flow<'_> {
     /// What is on top; behind a jump anything may be, and nothing of it is ever computed.
     fn pop(&mut self) -> Value {
         if self.stack.len() > self.base() { self.stack.pop().unwrap_or(Value::Kept) } else { Value::Kept }
+    }
+
+    fn pop_all(&mut self, count: u32) {
+        for _ in 0..count {
+            self.pop();
+        }
     }
 
     fn push(&mut self, count: usize, value: Value) {

@@ -20,8 +20,8 @@ use trifold_server::api::online_service_client::OnlineServiceClient;
 use trifold_server::client::{Answer, Client};
 use trifold_server::{Server, ServerConfig, ServerError};
 use trifold_store::{
-    Commit, EmbeddedStore, EntityQuery, Holder, Marker, OnlineStore, Page, Record, SlotSnapshot, Snapshot,
-    StoreError,
+    Commit, EmbeddedStore, EntityQuery, Holder, Marker, OnlineStore, Page, Record, SlotPage, SlotSnapshot,
+    Snapshot, StoreError,
 };
 use trifold_wat_guest::{Guest, field, row_view};
 
@@ -165,6 +165,15 @@ impl OnlineStore for Watched {
         limit: usize,
     ) -> BoxFuture<'_, Result<Page, StoreError>> {
         self.store.scan(state, after, limit)
+    }
+
+    fn scan_slots(
+        &self,
+        state: StateId,
+        after: Option<EntityKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
+        self.store.scan_slots(state, after, limit)
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use trifold_eventlog::LogError;
 use trifold_model::{EntityKey, StateId};
 use trifold_store::{
-    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotSnapshot, Snapshot, StoreError,
+    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StoreError,
 };
 use trifold_stream::{Discard, Emission, FeedId, FileSink, Fixed, Sink, Until, feed_dir};
 
@@ -100,6 +100,15 @@ impl OnlineStore for FaultyStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<Page, StoreError>> {
         self.inner.scan(state, after, limit)
+    }
+
+    fn scan_slots(
+        &self,
+        state: StateId,
+        after: Option<EntityKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
+        self.inner.scan_slots(state, after, limit)
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {

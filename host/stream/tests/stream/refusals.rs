@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use trifold_eventlog::{FileLog, LogOptions, read_row_files};
 use trifold_model::{EntityKey, StateId};
 use trifold_store::{
-    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotSnapshot, Snapshot, StoreError,
+    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StoreError,
 };
 use trifold_stream::{Fixed, NoSink, Problem, StreamError, Until, WorkerConfig, feed_dir};
 
@@ -192,6 +192,15 @@ impl OnlineStore for Tampered {
         limit: usize,
     ) -> BoxFuture<'_, Result<Page, StoreError>> {
         self.inner.scan(state, after, limit)
+    }
+
+    fn scan_slots(
+        &self,
+        state: StateId,
+        after: Option<EntityKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
+        self.inner.scan_slots(state, after, limit)
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {
