@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use trifold_model::{EntityKey, Slot, StateId};
 use trifold_store::{
-    Commit, EntityQuery, Marker, OnlineStore, Page, SlotChange, SlotSnapshot, Snapshot, StoreError,
+    Commit, EntityQuery, Marker, OnlineStore, Page, SlotChange, SlotPage, SlotSnapshot, Snapshot, StoreError,
 };
 
 /// What is kept of one state.
@@ -55,6 +55,20 @@ impl OnlineStore for Memory {
 
     fn scan(&self, _: StateId, _: Option<EntityKey>, _: usize) -> BoxFuture<'_, Result<Page, StoreError>> {
         ready(Ok(Page::default())).boxed()
+    }
+
+    fn scan_slots(
+        &self,
+        _: StateId,
+        after: Option<EntityKey>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
+        let state = self.state();
+        let of = |slots: &BTreeMap<Slot, Vec<u8>>| slots.clone().into_iter().collect();
+        let rest = state.slots.iter().filter(|(key, slots)| Some(*key) > after.as_ref() && !slots.is_empty());
+        let entities: Vec<_> = rest.map(|(key, slots)| (key.clone(), of(slots))).take(limit).collect();
+        let next = entities.last().map(|(key, _)| key.clone());
+        ready(Ok(SlotPage { marker: state.marker.clone(), entities, next })).boxed()
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {
