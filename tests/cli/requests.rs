@@ -54,7 +54,8 @@ fn start() -> Server {
 fn ask(features: &[&str], entities: Vec<Column>) -> Result<GetFeaturesResponse, tonic::Status> {
     let server = server();
     let features = features.iter().map(|&feature| feature.to_owned()).collect();
-    let request = GetFeaturesRequest { features, entities, as_of_micros: Some(0), row_digests: true };
+    let request =
+        GetFeaturesRequest { features, entities, as_of_micros: Some(0), row_digests: true, in_hand: Vec::new() };
     server.runtime.block_on(server.client.clone().get_features(request)).map(tonic::Response::into_inner)
 }
 

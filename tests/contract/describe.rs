@@ -3,7 +3,7 @@ use std::ops::RangeInclusive;
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
 use trifold_model::view::FIELDS_MAX;
-use trifold_model::{FieldType, FoldOrder, RowLimits, ViewKind, WindowSpec};
+use trifold_model::{FieldType, FoldOrder, OnDemandSpec, RowLimits, ViewKind, WindowSpec};
 
 use crate::{read_json, wit};
 
@@ -122,7 +122,8 @@ fn the_schema_says_what_the_model_says() {
     let types: Vec<_> = FieldType::ALL.map(FieldType::name).into();
     assert_eq!(schema["$defs"]["type"]["enum"], json!(types));
     let windows = WindowSpec { windows: vec![], prepared: vec![], order: FoldOrder::Any, deduplicate: true };
-    let kinds = [ViewKind::Row, ViewKind::OnDemand, ViewKind::Window(windows)].map(|kind| kind.name());
+    let kinds = [ViewKind::Row, ViewKind::OnDemand(OnDemandSpec::default()), ViewKind::Window(windows)]
+        .map(|kind| kind.name());
     assert_eq!(schema["properties"]["kind"]["enum"], json!(kinds));
     for key in ["inputs", "outputs"] {
         assert_eq!(schema["properties"][key]["maxItems"], json!(FIELDS_MAX));

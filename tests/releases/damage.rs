@@ -24,7 +24,7 @@ fn answering(rig: &Rig, server: &Online, package: &str) -> u64 {
     let view = transform(package, &[]).view().clone();
     let page = rig.runtime.block_on(rig.store.scan(view.state_id(), None, 1)).unwrap();
     let keys: Vec<EntityKey> = page.entries.into_iter().map(|(key, _)| key).collect();
-    let answer = server.look_up(&view, &keys, EventTime(0));
+    let answer = server.look_up(&view, &keys, EventTime(0), &[]);
     assert_eq!(answer.rows.outcomes(), [Outcome::Known(RowStatus::Value)]);
     answer.version
 }

@@ -103,8 +103,9 @@ fn online(case: &Case, batch: usize) -> BTreeMap<u64, Row> {
     let server = Online::start(Arc::new(store), live, config);
     let key = |row: usize| EntityKey([&[1][..], &(row as i64).to_le_bytes()].concat().into());
     let keys: Vec<_> = (0..ROWS).map(key).collect();
-    let answers =
-        keys.chunks(batch).flat_map(|keys| rows::answered(&server.look_up(case.view(), keys, EventTime(0)).rows));
+    let answers = keys
+        .chunks(batch)
+        .flat_map(|keys| rows::answered(&server.look_up(case.view(), keys, EventTime(0), &[]).rows));
     (0..).zip(answers).collect()
 }
 

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use trifold_backfill::{Backfill, Job, Output, Resources, Watch};
-use trifold_eventlog::{FileLog, LogOptions, RowFormat};
-use trifold_model::first_difference;
+use trifold_eventlog::{Events, FileLog, LogOptions, RowFormat};
+use trifold_model::types::UTC;
+use trifold_model::view::{EVENT_ID, EVENT_TIME};
+use trifold_model::{FeatureView, first_difference};
 use trifold_pipeline::Ask;
+use trifold_server::client::InHand;
 use trifold_store::EmbeddedStore;
 use trifold_stream::{FeedId, FileSink, NoSink, Sink, Worker, WorkerConfig, feed_dir};
 use trifold_tests::live::views;
@@ -30,16 +34,24 @@ pub(crate) enum Runner {
     OnlineComputed,
     /// The same with the values that the worker kept.
     OnlineKept,
+    /// A lookup over gRPC before each event, with the event in hand.
+    OnlineInHand,
 }
 
-pub(crate) const RUNNERS: [Runner; 5] =
-    [Runner::Stream, Runner::StreamWithRestart, Runner::Backfill, Runner::OnlineComputed, Runner::OnlineKept];
+pub(crate) const RUNNERS: [Runner; 6] = [
+    Runner::Stream,
+    Runner::StreamWithRestart,
+    Runner::Backfill,
+    Runner::OnlineComputed,
+    Runner::OnlineKept,
+    Runner::OnlineInHand,
+];
 
 /// Runs a case through every runner.
 #[track_caller]
 pub(crate) fn check(case: &Case) {
     let expected = case.expected();
-    for runner in RUNNERS {
+    for runner in RUNNERS.into_iter().filter(|runner| runner.suits(case)) {
         check_rows(case, &format!("{runner:?}"), &expected, &runner.run(case));
     }
 }
@@ -66,6 +78,11 @@ pub(crate) fn check_rows(case: &Case, what: &str, expected: &BTreeMap<u64, Row>,
 }
 
 impl Runner {
+    /// An event in hand arrives at the time that is asked for, which the stream knows nothing of.
+    fn suits(self, case: &Case) -> bool {
+        !matches!(self, Runner::OnlineInHand) || case.source.arrival.is_none()
+    }
+
     pub(crate) fn run(self, case: &Case) -> BTreeMap<u64, Row> {
         match self {
             Runner::Stream => stream(case, None),
@@ -73,6 +90,7 @@ impl Runner {
             Runner::Backfill => backfill(case),
             Runner::OnlineComputed => online(case, false),
             Runner::OnlineKept => online(case, true),
+            Runner::OnlineInHand => online_in_hand(case),
         }
     }
 }
@@ -158,7 +176,7 @@ fn online(case: &Case, keep_outputs: bool) -> BTreeMap<u64, Row> {
         let step = runtime.block_on(worker.process(polled)).unwrap();
         let report = runtime.block_on(worker.commit(step)).unwrap();
         if let Some(event) = admitted.next_if(|event| event.offset == report.first_offset) {
-            let answer = server.look_up(case.view(), &[event.key], event.time);
+            let answer = server.look_up(case.view(), &[event.key], event.time, &[]);
             let (_, positions) = answer.position.as_ref().unwrap();
             assert_eq!(positions.next(0), report.next_offset);
             found.insert(event.offset, rows::answered(&answer.rows).remove(0));
@@ -166,4 +184,49 @@ fn online(case: &Case, keep_outputs: bool) -> BTreeMap<u64, Row> {
     }
     assert!(admitted.next().is_none(), "an event was never streamed");
     found
+}
+
+fn online_in_hand(case: &Case) -> BTreeMap<u64, Row> {
+    let (view, events) = (case.view(), case.decoded());
+    let mut admitted = case.admitted(&events).into_iter().peekable();
+    let dir = case.scratch();
+    let store = stores::open(dir.path());
+    let server = Online::fixed(Arc::new(store.clone()), views([case.version.clone()]));
+    let runtime = runtime();
+    let mut worker = runtime.block_on(worker(case, 1, true, store, NoSink));
+    let (mut found, mut next) = (BTreeMap::new(), 0);
+    while let Some(polled) = worker.poll(None).unwrap() {
+        let event = admitted.next_if(|event| event.offset == next);
+        let look_up = |in_hand: &[InHand]| {
+            let event = event.as_ref()?;
+            Some((event.offset, server.look_up(view, std::slice::from_ref(&event.key), event.time, in_hand)))
+        };
+        let mut answer = look_up(&event.iter().map(|event| in_hand(view, &events, event.row)).collect::<Vec<_>>());
+        let step = runtime.block_on(worker.process(polled)).unwrap();
+        next = runtime.block_on(worker.commit(step)).unwrap().next_offset;
+        // Before its first event nothing is known of a state.
+        if next == 1 {
+            assert!(answer.as_ref().is_none_or(|(_, answer)| answer.position.is_none()));
+            answer = look_up(&[]);
+        }
+        found.extend(answer.map(|(offset, answer)| (offset, rows::answered(&answer.rows).remove(0))));
+    }
+    assert!(admitted.next().is_none(), "an event was never looked up");
+    found
+}
+
+/// One event as it is sent in hand.
+fn in_hand(view: &FeatureView, events: &Events, row: usize) -> InHand {
+    let id = StringArray::from(vec![events.ids.value(row)]);
+    let time = TimestampMicrosecondArray::from(vec![events.times[row].0]).with_timezone(UTC);
+    let mut columns: Vec<(String, ArrayRef)> =
+        vec![(EVENT_TIME.to_owned(), Arc::new(time)), (EVENT_ID.to_owned(), Arc::new(id))];
+    let inputs = view.inputs.iter().zip(events.inputs.columns()).enumerate();
+    for (_, (input, column)) in inputs.filter(|(place, _)| !view.key_columns().contains(place)) {
+        if ![EVENT_TIME, EVENT_ID].contains(&input.name.as_str()) {
+            columns.push((input.name.to_string(), column.slice(row, 1)));
+        }
+    }
+    let columns = columns.into_iter().map(|(name, column)| (name, column, true));
+    InHand { view: view.name.to_string(), events: RecordBatch::try_from_iter_with_nullable(columns).unwrap() }
 }

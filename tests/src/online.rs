@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use trifold_model::{EntityKey, EventTime, FeatureView, decode_keys};
 use trifold_pipeline::LiveViews;
-use trifold_server::client::{Answer, Client, ClientError, ViewRows};
+use trifold_server::client::{Answer, Client, ClientError, InHand, Lookup, ViewRows};
 use trifold_server::{Server, ServerConfig, ServerError};
 use trifold_store::OnlineStore;
 
@@ -91,10 +91,18 @@ impl Online {
         self.runtime.block_on(self.client().get(&features, keys, as_of))
     }
 
-    /// Looks one view up, all of its features.
+    /// Looks one view up, all of its features, with events in hand.
     #[track_caller]
-    pub fn look_up(&self, view: &FeatureView, keys: &[EntityKey], as_of: EventTime) -> ViewRows {
-        let answer = self.get(&[view.name.as_str()], &key_columns(view, keys), Some(as_of)).unwrap();
+    pub fn look_up(
+        &self,
+        view: &FeatureView,
+        keys: &[EntityKey],
+        as_of: EventTime,
+        in_hand: &[InHand],
+    ) -> ViewRows {
+        let (features, columns) = ([view.name.to_string()], key_columns(view, keys));
+        let lookup = Lookup { features: &features, columns: &columns, as_of: Some(as_of), in_hand };
+        let answer = self.runtime.block_on(self.client().look_up(lookup)).unwrap();
         answer.views.into_iter().next().unwrap()
     }
 }

@@ -64,11 +64,17 @@ impl OnlineStore for Memory {
         limit: usize,
     ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
         let state = self.state();
-        let of = |slots: &BTreeMap<Slot, Vec<u8>>| slots.clone().into_iter().collect();
-        let rest = state.slots.iter().filter(|(key, slots)| Some(*key) > after.as_ref() && !slots.is_empty());
-        let entities: Vec<_> = rest.map(|(key, slots)| (key.clone(), of(slots))).take(limit).collect();
-        let next = entities.last().map(|(key, _)| key.clone());
-        ready(Ok(SlotPage { marker: state.marker.clone(), entities, next })).boxed()
+        let living = state.slots.iter().filter(|(key, slots)| !slots.is_empty() && after.as_ref() < Some(*key));
+        let mut page = SlotPage { marker: state.marker.clone(), ..SlotPage::default() };
+        for (key, slots) in living {
+            if page.entities.len() == limit {
+                page.next = page.entities.last().map(|(key, _)| key.clone());
+                break;
+            }
+            let slots = slots.iter().map(|(slot, bytes)| (*slot, bytes.clone()));
+            page.entities.push((key.clone(), slots.collect()));
+        }
+        ready(Ok(page)).boxed()
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -7,11 +7,14 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use futures::FutureExt;
 use trifold_model::{ArrivalTime, Cut, EventTime, LogId, Positions};
-use trifold_oracle::{self as oracle, Event, Question, Value, View};
+use trifold_oracle::{self as oracle, Event, Value, View};
+use trifold_pipeline::lookup::Question;
 use trifold_pipeline::windows::sweep;
-use trifold_pipeline::{Ask, Changes, Ingested, PointInTime, Timeline, ViewKeys, WindowIngest, lookup};
+use trifold_pipeline::{Ask, Changes, Ingested, PointInTime, Timeline, WindowIngest, lookup};
 use trifold_sandbox::Budget;
 use trifold_store::{Commit, Marker, OnlineStore};
+use trifold_tests::live::views;
+use trifold_tests::online::key_columns;
 use trifold_tests::random::SplitMix64;
 use trifold_tests::rows::answered;
 
@@ -89,7 +92,7 @@ impl Case {
     }
 
     #[track_caller]
-    fn compare(&self, what: impl Fn() -> String, question: &Question, found: &trifold_tests::rows::Row) {
+    fn compare(&self, what: impl Fn() -> String, question: &oracle::Question, found: &trifold_tests::rows::Row) {
         let expected = oracle::answer(&self.view, &self.log, question);
         let what = || format!("{}: {}: {question:?}", self.what(), what());
         check_row(self.guest.version().view(), what, &expected, found);
@@ -165,11 +168,15 @@ impl Case {
         let at = self.time();
         let version = self.guest.version().clone();
         let entities = entities(self.guest.keys);
-        let keys = entities.iter().map(|entity| key(entity)).collect();
-        let asked = lookup(memory, vec![ViewKeys { version, keys }], EventTime(at), &mut Budget::unlimited())
-            .now_or_never()
-            .unwrap()
-            .unwrap();
+        let keys: Vec<_> = entities.iter().map(|entity| key(entity)).collect();
+        let asking = Question {
+            live: &views([version.clone()]),
+            columns: key_columns(version.view(), &keys),
+            views: vec![version],
+            in_hand: Default::default(),
+            time: EventTime(at),
+        };
+        let asked = lookup(memory, asking, &mut Budget::unlimited()).now_or_never().unwrap().unwrap();
         let cut = oracle::Cut::Position([(0, next)].into());
         for ((entity, as_of), row) in entities.into_iter().zip(&asked.as_of).zip(answered(&asked.views[0].rows)) {
             let latest = oracle::latest(&self.view, &self.log, &entity, &cut);
@@ -179,7 +186,7 @@ impl Case {
                 continue;
             }
             assert_eq!(*as_of, EventTime(at), "{}", self.what());
-            let question = Question { entity, at, before: false, cut: cut.clone() };
+            let question = oracle::Question { entity, at, before: false, cut: cut.clone() };
             self.compare(|| "looked up".to_owned(), &question, &row);
         }
     }
@@ -269,7 +276,7 @@ impl Case {
                     Cut::Arrival => oracle::Cut::Arrival,
                     Cut::Position(positions) => oracle::Cut::Position(positions.0.clone()),
                 };
-                self.compare(what, &Question { entity, at, before, cut }, &row);
+                self.compare(what, &oracle::Question { entity, at, before, cut }, &row);
             }
         }
     }

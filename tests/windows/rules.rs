@@ -7,7 +7,6 @@ use trifold_backfill::Resources;
 use trifold_model::{Cut, EventTime};
 use trifold_oracle::{self as oracle, Event, Question, Value, Window};
 use trifold_pipeline::Ask;
-use trifold_store::OnlineStore;
 use trifold_stream::NoSink;
 use trifold_tests::live::views;
 use trifold_tests::online::{Online, runtime};
@@ -16,7 +15,6 @@ use trifold_tests::rows;
 use trifold_tests::stores;
 
 use crate::columns::key;
-use crate::compare::check_unknown;
 use crate::guests::{self, Guest};
 use crate::runners::Site;
 use crate::stream::{SECOND, log};
@@ -85,51 +83,12 @@ fn a_quiet_period_empties_the_windows() {
             let question = Question { entity: entity.clone(), at, before: false, cut: oracle::Cut::All };
             let row = oracle::answer(&site.view, &site.log, &question);
             assert_eq!((row[0], counts(&row)), (status, expected), "{second} s");
-            let answer = server.look_up(version.view(), &[key(&entity)], EventTime(at));
+            let answer = server.look_up(version.view(), &[key(&entity)], EventTime(at), &[]);
             site.compare(|| format!("the server at {second} s"), &question, &rows::answered(&answer.rows)[0]);
             let spine = site.spine(Cut::All, false, &[(entity, at)], Resources::default());
             site.compare(|| format!("the spine at {second} s"), &question, &spine[0]);
         }
     }
-}
-
-/// Every event has an entity of its own. What the entities of the last minute need is kept, and what a sweep has not come
-/// to yet; the rest is gone, and nothing is said of the times when it was there.
-#[test]
-fn a_long_stream_keeps_only_what_events_to_come_may_need() {
-    const EVENTS: i64 = 3_000;
-    let own = |number: i64| Event {
-        entity: vec![Value::Int(number)],
-        arrival: Some((number + number % 15) * SECOND),
-        ..event(number as u64, number)
-    };
-    let site = Site::new("a long stream".to_owned(), &guests::NUMBERS_LIMITS, (0..EVENTS).map(own).collect());
-    let dir = site.scratch();
-    let store = stores::open(dir.path());
-    let version = site.guest.version();
-    let server = Online::fixed(Arc::new(store.clone()), views([version.clone()]));
-    runtime().block_on(async {
-        let mut worker = site.worker(100, store.clone(), NoSink).await;
-        while let Some(polled) = worker.poll(None).unwrap() {
-            let step = worker.process(polled).await.unwrap();
-            worker.commit(step).await.unwrap();
-            let kept = store.scan_slots(version.state_id(), None, usize::MAX).await.unwrap().entities.len();
-            // 21 s of the longest window, 7 of its hop and 15 of lateness, the 100 of a step; and twice that.
-            assert!(kept <= 2 * (21 + 7 + 15 + 100), "{kept} entities are kept");
-        }
-    });
-    let ask = |number: i64, second: i64| {
-        let answer = server.look_up(version.view(), &[key(&[Value::Int(number)])], EventTime(second * SECOND));
-        rows::answered(&answer.rows).remove(0)
-    };
-    for (number, second) in
-        [(EVENTS - 1, EVENTS - 1), (EVENTS - 1, EVENTS + 60), (5, EVENTS + 60), (-1, EVENTS + 60)]
-    {
-        let (entity, at, cut) = (vec![Value::Int(number)], second * SECOND, oracle::Cut::All);
-        let question = Question { entity, at, before: false, cut };
-        site.compare(|| "the server".to_owned(), &question, &ask(number, second));
-    }
-    check_unknown(|| "the past".to_owned(), &ask(5, 7));
 }
 
 /// What the stream emitted is what a backfill finds at the position of each event. With all that is known later it

@@ -224,7 +224,7 @@ fn check_online(site: &Site, random: &mut SplitMix64) {
         let cut = Site::until(next);
         for quiet in [0, 11, 61, 5_000] {
             let request = site.log[random.between(0, next) as usize].time + quiet * SECOND;
-            let answered = server.look_up(view, &keys, EventTime(request));
+            let answered = server.look_up(view, &keys, EventTime(request), &[]);
             for (entity, row) in entities.iter().zip(rows::answered(&answered.rows)) {
                 let latest = oracle::latest(&site.view, &site.log, entity, &cut);
                 let at = latest.map_or(request, |latest| latest.max(request));

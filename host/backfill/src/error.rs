@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use datafusion_common::DataFusionError;
 use trifold_eventlog::LogError;
-use trifold_pipeline::{RowTableError, TimelineError};
+use trifold_pipeline::{ReadError, RowTableError, TimelineError};
 
 /// Why a backfill cannot be done, or was not finished.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,9 @@ pub enum BackfillError {
         /// What is wrong with it.
         problem: String,
     },
+    /// An on-demand view asks for something that the views given do not give.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// Events and questions could not be put together.
     #[error(transparent)]
     Timeline(#[from] TimelineError),

@@ -4,7 +4,7 @@
 //! says ([`trifold_pipeline::Timeline`] and [`trifold_pipeline::PointInTime`]).
 //!
 //! Reading order: [`job`] (what is asked) and [`report`] (what was done), [`error`]; then `run` (a backfill into
-//! files) and `replay` (one whose answers are only looked at). Both take a `recording` of the log, `survey` it
+//! files), `replay` (one whose answers are only looked at) and `on_demand` (replays, joined with requests). Both take a `recording` of the log, `survey` it
 //! and follow one of two plans: `sorted` (`exchange`, `sorter`) or `streamed`. Either hands rows to a `shard`,
 //! whose answers go where `output` or `replay` puts them.
 
@@ -15,6 +15,7 @@ mod exchange;
 pub mod job;
 mod manifest;
 mod meter;
+mod on_demand;
 mod output;
 mod recording;
 mod replay;
@@ -32,6 +33,7 @@ mod threads;
 use std::path::PathBuf;
 
 use trifold_model::{EntityKey, EventTime};
+use trifold_pipeline::LiveVersion;
 
 pub use error::BackfillError;
 pub use job::{Job, Output, Phase, Progress, Resources, Spine, Watch};
@@ -58,6 +60,35 @@ impl Backfill {
     /// it may be blocked.
     pub fn run(&self) -> Result<Report, BackfillError> {
         run::run(self)
+    }
+}
+
+/// A backfill of an on-demand view into files: its values at the requests of a spine.
+///
+/// Every view that it reads is replayed at the entities and times of the spine, and the answers are joined with the
+/// requests in the order of the spine, so that memory does not depend on how long it is. Events that do not count are
+/// kept by backfills of the views that are read, and not here.
+#[derive(Clone)]
+pub struct OnDemandBackfill {
+    /// The version that computes.
+    pub version: LiveVersion,
+    /// How each view that it reads is computed: jobs that ask for a spine, one for each of those views.
+    pub reads: Vec<Job>,
+    /// The requests: the request fields stand in columns of their own names, beside the as-of time.
+    pub spine: Spine,
+    /// Where the rows go.
+    pub output: Output,
+    /// What it may use, for all replays together.
+    pub resources: Resources,
+    /// How it is watched and stopped.
+    pub watch: Watch,
+}
+
+impl OnDemandBackfill {
+    /// Runs to the end, or goes on with the files that an earlier run of the same backfill had not finished, as
+    /// [`Backfill::run`] does.
+    pub fn run(&self) -> Result<Report, BackfillError> {
+        on_demand::run(self)
     }
 }
 

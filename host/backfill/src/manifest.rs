@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use trifold_model::{Cut, Positions};
 use trifold_pipeline::Ask;
 
-use crate::Backfill;
 use crate::error::BackfillError;
 use crate::recording::Recording;
 use crate::report::Plan;
 use crate::spine::{Questioner, SpineFile};
+use crate::{Backfill, OnDemandBackfill};
 
 /// Raised when the rows of the same parameters would come out differently.
 const FORMAT: u32 = 1;
@@ -29,11 +29,7 @@ pub(crate) fn parameters(
         Ask::EveryEvent(cut) => ("every event at its own time", cut_value(cut)),
         Ask::Spine(cut) => ("spine", cut_value(cut)),
     };
-    let spine = spine.map(|spine| -> Result<Value, BackfillError> {
-        let path = spine.spine().path.display().to_string();
-        let (rows, bytes) = (spine.rows(), spine.bytes()?);
-        Ok(json!({ "file": path, "rows": rows, "bytes": bytes, "as-of": spine.spine().as_of }))
-    });
+    let spine = spine.map(spine_value);
     Ok(json!({
         "format": FORMAT,
         "view": view.name.as_str(),
@@ -55,6 +51,54 @@ pub(crate) fn parameters(
         "shards": backfill.resources.shards.max(1),
         "plan": plan.name(),
     }))
+}
+
+/// The parameters of an on-demand view's backfill, the recordings being those of the jobs that it reads.
+pub(crate) fn on_demand_parameters(
+    backfill: &OnDemandBackfill,
+    recordings: &[Recording],
+    spine: &SpineFile,
+) -> Result<Value, BackfillError> {
+    let view = backfill.version.view();
+    let mut reads = Map::new();
+    for (job, recording) in backfill.reads.iter().zip(recordings) {
+        let cut = match &job.ask {
+            Ask::Spine(cut) | Ask::EveryEvent(cut) => cut_value(cut),
+            Ask::OwnPosition => Value::Null,
+        };
+        let read = json!({
+            "component": job.version.digest().to_string(),
+            "version": job.version.version,
+            "cut": cut,
+            "before": job.before,
+            "until": job.until.as_ref().map(positions),
+            "log": recording.log,
+            "event-time": job.source.event_time,
+            "event-id": job.source.event_id,
+            "arrival": job.source.arrival,
+            "arrivals": job.arrivals.name(),
+            "sources": sources(recording)?,
+        });
+        reads.insert(job.version.view().name.to_string(), read);
+    }
+    Ok(json!({
+        "format": FORMAT,
+        "view": view.name.as_str(),
+        "component": backfill.version.digest().to_string(),
+        "version": backfill.version.version,
+        "reads": reads,
+        "spine": spine_value(spine)?,
+        "row-format": backfill.output.format.extension(),
+        "digest": backfill.output.digest,
+        "shards": backfill.resources.shards.max(1),
+        "plan": Plan::Joined.name(),
+    }))
+}
+
+fn spine_value(spine: &SpineFile) -> Result<Value, BackfillError> {
+    let path = spine.spine().path.display().to_string();
+    let (rows, bytes) = (spine.rows(), spine.bytes()?);
+    Ok(json!({ "file": path, "rows": rows, "bytes": bytes, "as-of": spine.spine().as_of }))
 }
 
 fn cut_value(cut: &Cut) -> Value {

@@ -8,6 +8,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use trifold_eventlog::{RowFile, RowFileWriter, RowFormat};
@@ -157,27 +158,46 @@ pub(crate) struct FileSinks<'a> {
     pub(crate) version: &'a LiveVersion,
 }
 
-struct FileSink<'a> {
+pub(crate) struct FileSink<'a> {
     sinks: &'a FileSinks<'a>,
     part: u32,
     writer: RowFileWriter,
     counts: Counts,
 }
 
+impl FileSinks<'_> {
+    /// Begins a file.
+    pub(crate) fn file(&self, part: u32) -> Result<FileSink<'_>, BackfillError> {
+        let output = self.output;
+        let writer = RowFileWriter::create(&output.part(part), self.table.schema().clone(), output.format)?;
+        Ok(FileSink { sinks: self, part, writer, counts: Counts::default() })
+    }
+}
+
 impl Sinks for FileSinks<'_> {
     fn open(&self, shard: u32) -> Result<Box<dyn Sink + '_>, BackfillError> {
-        let output = self.output;
-        let writer = RowFileWriter::create(&output.part(shard), self.table.schema().clone(), output.format)?;
-        Ok(Box::new(FileSink { sinks: self, part: shard, writer, counts: Counts::default() }))
+        Ok(Box::new(self.file(shard)?))
+    }
+}
+
+impl FileSink<'_> {
+    /// Writes rows of the table, which answer the questions of these numbers.
+    pub(crate) fn write(
+        &mut self,
+        table: &RecordBatch,
+        rows: &Rows,
+        numbers: &[u64],
+    ) -> Result<(), BackfillError> {
+        count(&mut self.counts, rows, numbers);
+        Ok(self.writer.write(table)?)
     }
 }
 
 impl Sink for FileSink<'_> {
     fn take(&mut self, answered: &Answered) -> Result<(), BackfillError> {
         let partition = trifold_eventlog::log::PARTITION;
-        let rows = self.sinks.table.answered(self.sinks.version, partition, answered)?;
-        count(&mut self.counts, &answered.rows, answered.numbers().values());
-        Ok(self.writer.write(&rows)?)
+        let table = self.sinks.table.answered(self.sinks.version, partition, answered)?;
+        self.write(&table, &answered.rows, answered.numbers().values())
     }
 
     fn finish(self: Box<Self>) -> Result<(), BackfillError> {

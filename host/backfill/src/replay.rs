@@ -1,6 +1,7 @@
 //! Running a backfill whose answers are looked at, in the order of their numbers.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, LazyLock};
 
@@ -13,7 +14,7 @@ use trifold_pipeline::{Answered, Outcome, RowTableError, Timeline};
 
 use crate::aside::Forget;
 use crate::error::BackfillError;
-use crate::job::Phase;
+use crate::job::{Job, Phase, Resources, Watch};
 use crate::meter::Meter;
 use crate::recording::Recording;
 use crate::shard::{Sink, Sinks};
@@ -30,7 +31,7 @@ use crate::{Questions, Replay, ReplayAnswer};
 const PARTS_PER_THREAD: u32 = 8;
 
 /// Answers as they are sorted.
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+pub(crate) static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
         Field::new("number", DataType::UInt64, false),
         Field::new("key", DataType::Binary, false),
@@ -43,35 +44,71 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 pub(crate) fn answers(replay: &Replay, each: &mut dyn FnMut(ReplayAnswer<'_>)) -> Result<u64, BackfillError> {
-    let run = Run::prepare(replay)?;
-    let (sort, input) = Sort::new("answers", SCHEMA.clone(), vec![0]);
-    let (sender, sorted) = sync_channel(1);
-    std::thread::scope(|scope| {
-        let computing = spawn(scope, || run.compute(ReplaySinks(input)))?;
-        let sorting = spawn(scope, || run.sort(sort, sender))?;
-        let mut count = 0;
-        for batch in sorted {
-            hand_over(&batch, each);
-            count += batch.num_rows() as u64;
-        }
-        first_error([join(computing), join(sorting)])?;
-        Ok(count)
-    })
+    let Replay { job, questions, spill_dir, resources, watch } = replay;
+    questions.iter().try_for_each(Questions::check)?;
+    let questions = questions.as_ref().map(|questions| questions as &dyn Questioner);
+    let mut count = 0;
+    Replaying { job, questions, spill_dir, resources, watch }.batches(&mut |batch| {
+        hand_over(&batch, each);
+        count += batch.num_rows() as u64;
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+/// A replay of any questions.
+#[derive(Clone, Copy)]
+pub(crate) struct Replaying<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) questions: Option<&'a dyn Questioner>,
+    pub(crate) spill_dir: &'a Path,
+    pub(crate) resources: &'a Resources,
+    pub(crate) watch: &'a Watch,
+}
+
+impl Replaying<'_> {
+    /// Computes all answers and hands them over in batches, in ascending order of their numbers; [`numbers`] and
+    /// [`values`] are what stands in them. An error of whoever takes them ends the replay.
+    pub(crate) fn batches(
+        self,
+        each: &mut dyn FnMut(RecordBatch) -> Result<(), BackfillError>,
+    ) -> Result<(), BackfillError> {
+        let run = Run::prepare(self)?;
+        let (sort, input) = Sort::new("answers", SCHEMA.clone(), vec![0]);
+        let (sender, sorted) = sync_channel(1);
+        std::thread::scope(|scope| {
+            let computing = spawn(scope, || run.compute(ReplaySinks(input)))?;
+            let sorting = spawn(scope, || run.sort(sort, sender))?;
+            // Taking ends with the channel, which the sort finds closed after an error.
+            let taken = sorted.into_iter().try_for_each(each);
+            first_error([taken, join(computing), join(sorting)])
+        })
+    }
+}
+
+/// The numbers of the answers in a batch.
+pub(crate) fn numbers(batch: &RecordBatch) -> &[u64] {
+    batch.column(0).as_primitive::<UInt64Type>().values()
+}
+
+/// The canonical bytes of each answer in a batch, or why there are none.
+pub(crate) fn values(batch: &RecordBatch) -> impl Iterator<Item = Result<&[u8], &str>> {
+    let (canonical, reasons) = (batch.column(5).as_binary::<i32>(), batch.column(6).as_string::<i32>());
+    canonical.iter().zip(reasons).map(|(bytes, reason)| bytes.ok_or_else(|| reason.unwrap_or_default()))
 }
 
 /// Everything that is settled before the first answer is computed.
 struct Run<'a> {
-    replay: &'a Replay,
+    replay: Replaying<'a>,
     recording: Recording,
     parts: Parts,
     sizes: Sizes,
 }
 
 impl<'a> Run<'a> {
-    fn prepare(replay: &'a Replay) -> Result<Self, BackfillError> {
-        let Replay { job, resources, watch, spill_dir, .. } = replay;
+    fn prepare(replay: Replaying<'a>) -> Result<Self, BackfillError> {
+        let Replaying { job, resources, watch, spill_dir, .. } = replay;
         job.check(replay.questions.is_some())?;
-        replay.questions.iter().try_for_each(Questions::check)?;
         let mut recording = Recording::open(job)?;
         let parts_max = resources.threads.max(1) as u32 * PARTS_PER_THREAD;
         let parts = survey(job, &mut recording, watch, resources.threads, parts_max)?;
@@ -82,7 +119,7 @@ impl<'a> Run<'a> {
     }
 
     fn limits(&self, memory_bytes: usize) -> SortLimits {
-        let spill_dir = self.replay.spill_dir.clone();
+        let spill_dir = self.replay.spill_dir.to_owned();
         SortLimits { memory_bytes, batch_rows: self.sizes.batch_rows, spill_dir }
     }
 
@@ -98,7 +135,7 @@ impl<'a> Run<'a> {
     }
 
     fn stream(&self, parts: &[Range<usize>], sinks: &dyn Sinks) -> Result<(), BackfillError> {
-        let Replay { job, resources, watch, .. } = self.replay;
+        let Replaying { job, resources, watch, .. } = self.replay;
         let wanted: Vec<_> = (0..).zip(parts.iter().cloned()).collect();
         Stream {
             job,
@@ -116,15 +153,15 @@ impl<'a> Run<'a> {
     }
 
     fn pass(&self, sinks: &dyn Sinks) -> Result<(), BackfillError> {
-        let Replay { job, resources, watch, questions, .. } = self.replay;
-        let question_rows = questions.as_ref().map_or(0, Questioner::rows);
-        let computed = questions.as_ref().map_or(self.recording.rows, Questioner::rows);
+        let Replaying { job, resources, watch, questions, .. } = self.replay;
+        let question_rows = questions.map_or(0, Questioner::rows);
+        let computed = questions.map_or(self.recording.rows, Questioner::rows);
         let shards = resources.threads.max(1) as u32;
         Pass {
             job,
             recording: &self.recording,
             timeline: &self.timeline(),
-            questions: questions.as_ref().map(|questions| questions as &dyn Questioner),
+            questions,
             shards,
             wanted: &(0..shards).collect::<Vec<_>>(),
             threads: resources.threads,
@@ -199,22 +236,19 @@ impl Sink for ReplaySink<'_> {
 }
 
 fn hand_over(batch: &RecordBatch, each: &mut dyn FnMut(ReplayAnswer<'_>)) {
-    let numbers = batch.column(0).as_primitive::<UInt64Type>().values();
+    let numbers = numbers(batch);
     let keys = batch.column(1).as_binary::<i32>();
     let event_times = batch.column(2).as_primitive::<Int64Type>();
     let event_ids = batch.column(3).as_string::<i32>();
     let as_of = batch.column(4).as_primitive::<Int64Type>().values();
-    let canonical = batch.column(5).as_binary::<i32>();
-    let reasons = batch.column(6).as_string::<i32>();
-    for row in 0..batch.num_rows() {
-        let known = canonical.is_valid(row);
+    for (row, value) in values(batch).enumerate() {
         let event = || (EventTime(event_times.value(row)), event_ids.value(row));
         each(ReplayAnswer {
             number: numbers[row],
             key: keys.value(row),
             event: event_ids.is_valid(row).then(event),
             as_of: EventTime(as_of[row]),
-            value: if known { Ok(canonical.value(row)) } else { Err(reasons.value(row)) },
+            value,
         });
     }
 }

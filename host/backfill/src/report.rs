@@ -33,6 +33,9 @@ pub enum Plan {
     /// The log is in the order of event time and each event is asked at its own time, so that nothing needs to
     /// be sorted. A file holds consecutive parts of the log.
     Streamed,
+    /// The requests of an on-demand view are joined with what the views answer that it reads. A file holds consecutive
+    /// rows of the spine.
+    Joined,
 }
 
 impl Plan {
@@ -41,6 +44,7 @@ impl Plan {
         match self {
             Plan::Sorted => "sorted",
             Plan::Streamed => "streamed",
+            Plan::Joined => "joined",
         }
     }
 }

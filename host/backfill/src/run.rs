@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::FieldRef;
-use trifold_model::{Cut, ViewKind};
+use trifold_model::Cut;
 use trifold_pipeline::{Ask, RowTable, Timeline, TimelineError};
 
 use crate::Backfill;
@@ -33,8 +33,11 @@ impl Job {
             (Ask::OwnPosition | Ask::EveryEvent(_), true) => {
                 "a spine is given and every event is asked for: choose one of them".to_owned()
             }
-            _ if view.kind == ViewKind::OnDemand => {
-                format!("view {} is an on-demand view, which cannot be backfilled", view.name)
+            _ if view.on_demand().is_some() => {
+                format!(
+                    "view {} is an on-demand view: its values belong to requests, and not to events",
+                    view.name
+                )
             }
             (Ask::Spine(Cut::Arrival) | Ask::EveryEvent(Cut::Arrival), _) if self.source.arrival.is_none() => {
                 return Err(TimelineError::NoArrival { view: view.name.to_string() }.into());

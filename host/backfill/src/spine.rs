@@ -2,21 +2,23 @@
 
 mod carried;
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::FieldRef;
-use trifold_eventlog::{DecodedColumn, FileLog, LogError, LogOptions, RawBatch, ScanUnit, decode_columns};
-use trifold_model::{CanonicalRows, EntityKey, EventTime, FeatureView, FieldType};
+use trifold_eventlog::{
+    DecodedColumn, FileLog, LogError, LogOptions, RawBatch, ScanUnit, YEARS_1_TO_9999, decode_columns,
+};
+use trifold_model::{CanonicalRows, EntityKey, EventTime, FeatureView, Field, FieldType};
 use trifold_pipeline::{Timeline, TimelineError};
 
 use crate::Questions;
 use crate::error::BackfillError;
 use crate::job::Spine;
 use carried::Carried;
-
-/// The times that a file can say: the years 1 to 9999.
-const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// Takes a batch of a timeline's rows, and says whether more are wanted.
 pub(crate) type Take<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<bool, BackfillError>;
@@ -51,10 +53,24 @@ impl Questioner for Questions {
 /// A spine's file, looked at.
 pub(crate) struct SpineFile {
     spine: Spine,
-    view: FeatureView,
-    units: Vec<ScanUnit>,
-    rows: u64,
+    /// What is asked with, beside the time: the key fields of an entity, or the fields of a request.
+    fields: Vec<Field>,
+    units: Arc<[ScanUnit]>,
+    /// The rows that ask.
+    rows: Range<u64>,
     carried: Carried,
+}
+
+/// Consecutive rows of a spine.
+pub(crate) struct SpineRows {
+    /// The first of them.
+    pub(crate) first: u64,
+    /// The fields that are asked with.
+    pub(crate) asked: Vec<ArrayRef>,
+    /// The times that are asked for.
+    pub(crate) as_of: Vec<EventTime>,
+    /// The spine's other columns.
+    pub(crate) carried: Vec<ArrayRef>,
 }
 
 impl SpineFile {
@@ -68,13 +84,24 @@ impl SpineFile {
         let units = log?.units()?;
         let mut file = SpineFile {
             spine: spine.clone(),
-            view: view.clone(),
-            rows: units.iter().map(|unit| unit.rows).sum(),
-            units,
+            fields: view.key_fields().chain(view.request_fields()).cloned().collect(),
+            rows: 0..units.iter().map(|unit| unit.rows).sum(),
+            units: units.into(),
             carried: Carried::default(),
         };
         file.carried = file.look()?;
         Ok(file)
+    }
+
+    /// Some rows of the same file as questions about the entities of a view, which carry nothing.
+    pub(crate) fn about(&self, view: &FeatureView, rows: Range<u64>) -> SpineFile {
+        SpineFile {
+            spine: self.spine.clone(),
+            fields: view.key_fields().cloned().collect(),
+            units: self.units.clone(),
+            rows,
+            carried: Carried::default(),
+        }
     }
 
     pub(crate) fn spine(&self) -> &Spine {
@@ -95,10 +122,10 @@ impl SpineFile {
         self.carried.fields()
     }
 
-    /// The columns that say what is asked: the key fields in declared order, then the time.
+    /// The columns that say what is asked: the fields in declared order, then the time.
     fn own_columns(&self) -> Vec<String> {
-        let keys = self.view.key_fields().map(|field| field.name.to_string());
-        keys.chain([self.spine.as_of.clone()]).collect()
+        let fields = self.fields.iter().map(|field| field.name.to_string());
+        fields.chain([self.spine.as_of.clone()]).collect()
     }
 
     /// What the columns carried are: a Parquet file says so itself, JSON lines have to be read.
@@ -106,7 +133,7 @@ impl SpineFile {
         let taken = self.own_columns();
         let mut seen = Carried::default();
         let mut known = None;
-        for unit in &self.units {
+        for unit in self.units.iter() {
             if known.as_ref() == Some(&unit.file) {
                 continue;
             }
@@ -124,42 +151,60 @@ impl SpineFile {
         Ok(seen)
     }
 
-    fn raw(&self, batch_rows: usize) -> impl Iterator<Item = Result<RawBatch, BackfillError>> {
+    fn raw(&self, rows: Range<u64>, batch_rows: usize) -> impl Iterator<Item = Result<RawBatch, BackfillError>> {
+        let wanted = move |first: u64, next: u64| first < rows.end && rows.start < next;
+        let units = self.units.iter().filter(move |unit| wanted(unit.first_offset, unit.first_offset + unit.rows));
         // One unit is open at a time: a spine of many files would run out of file descriptors.
-        self.units.iter().flat_map(move |unit| {
+        let raw = units.flat_map(move |unit| {
             let (rows, error) = match unit.read(None, batch_rows) {
                 Ok(rows) => (Some(rows), None),
                 Err(error) => (None, Some(Err(error))),
             };
             rows.into_iter().flatten().chain(error).map(|raw| Ok(raw?))
+        });
+        raw.filter(move |raw| raw.as_ref().map_or(true, |raw| wanted(raw.first_offset, raw.next_offset())))
+    }
+
+    /// Some of the rows, in batches.
+    pub(crate) fn batches(
+        &self,
+        rows: Range<u64>,
+        batch_rows: usize,
+    ) -> impl Iterator<Item = Result<SpineRows, BackfillError>> {
+        self.raw(rows.clone(), batch_rows).map(move |raw| {
+            let raw = raw?;
+            let (asked, as_of) = self.asked(&raw)?;
+            let carried = self.carried.columns(&raw)?;
+            Ok(SpineRows { first: raw.first_offset, asked, as_of, carried }.within(&rows))
         })
     }
 
-    fn questions(&self, raw: &RawBatch, timeline: &Timeline) -> Result<RecordBatch, BackfillError> {
-        let (keys, as_of) = self.asked(raw)?;
-        let carried = self.carried.columns(raw)?;
-        Ok(timeline.questions(&keys, &as_of, raw.first_offset, &carried)?)
-    }
-
-    /// The entities and times that are asked for.
-    fn asked(&self, raw: &RawBatch) -> Result<(Vec<EntityKey>, Vec<EventTime>), BackfillError> {
+    /// The fields and the times that are asked for.
+    fn asked(&self, raw: &RawBatch) -> Result<(Vec<ArrayRef>, Vec<EventTime>), BackfillError> {
         let names = self.own_columns();
-        let types = self.view.key_fields().map(|field| field.ty).chain([FieldType::Timestamp]);
+        let types = self.fields.iter().map(|field| field.ty).chain([FieldType::Timestamp]);
+        let nullable = self.fields.iter().map(|field| field.nullable).chain([false]);
         let wanted: Vec<_> = names.iter().map(String::as_str).zip(types).collect();
         let mut columns = Vec::with_capacity(wanted.len());
-        for (column, name) in decode_columns(raw, &wanted)?.into_iter().zip(&names) {
-            columns.push(self.all_present(raw, name, column)?);
+        for ((column, name), nullable) in decode_columns(raw, &wanted)?.into_iter().zip(&names).zip(nullable) {
+            columns.push(self.good(raw, name, nullable, column)?);
         }
         let as_of = columns.pop().ok_or_else(|| BackfillError::Internal("a spine without times".to_owned()))?;
         let as_of = self.times(raw, &as_of)?;
-        Ok((keys(&columns).map_err(BackfillError::Timeline)?, as_of))
+        Ok((columns, as_of))
     }
 
-    fn all_present(&self, raw: &RawBatch, name: &str, column: DecodedColumn) -> Result<ArrayRef, BackfillError> {
+    fn good(
+        &self,
+        raw: &RawBatch,
+        name: &str,
+        nullable: bool,
+        column: DecodedColumn,
+    ) -> Result<ArrayRef, BackfillError> {
         if let Some((row, problem)) = column.bad.into_iter().next() {
             return Err(self.row_error(raw, row, name, problem));
         }
-        match (0..column.array.len()).find(|&row| column.array.is_null(row)) {
+        match (0..column.array.len()).find(|&row| column.array.is_null(row) && !nullable) {
             Some(row) => Err(self.row_error(raw, row, name, self.absence(raw, name))),
             None => Ok(column.array),
         }
@@ -175,7 +220,7 @@ impl SpineFile {
 
     fn times(&self, raw: &RawBatch, as_of: &ArrayRef) -> Result<Vec<EventTime>, BackfillError> {
         let times = as_of.as_primitive::<TimestampMicrosecondType>().values();
-        if let Some(row) = times.iter().position(|time| !TIMES.contains(time)) {
+        if let Some(row) = times.iter().position(|time| !YEARS_1_TO_9999.contains(time)) {
             let problem = format!("holds {} microseconds, outside the years 1 to 9999", times[row]);
             return Err(self.row_error(raw, row, &self.spine.as_of, problem));
         }
@@ -193,14 +238,30 @@ impl SpineFile {
     }
 }
 
+impl SpineRows {
+    fn within(self, rows: &Range<u64>) -> SpineRows {
+        let skip = rows.start.saturating_sub(self.first) as usize;
+        let end = (rows.end.saturating_sub(self.first) as usize).min(self.as_of.len());
+        let slice = |columns: &[ArrayRef]| columns.iter().map(|column| column.slice(skip, end - skip)).collect();
+        SpineRows {
+            first: self.first + skip as u64,
+            asked: slice(&self.asked),
+            as_of: self.as_of[skip..end].to_vec(),
+            carried: slice(&self.carried),
+        }
+    }
+}
+
 impl Questioner for SpineFile {
     fn rows(&self) -> u64 {
-        self.rows
+        self.rows.end - self.rows.start
     }
 
     fn each(&self, timeline: &Timeline, batch_rows: usize, take: Take<'_>) -> Result<(), BackfillError> {
-        for raw in self.raw(batch_rows) {
-            if !take(self.questions(&raw?, timeline)?)? {
+        for rows in self.batches(self.rows.clone(), batch_rows) {
+            let SpineRows { first, asked, as_of, carried } = rows?;
+            let keys = keys(&asked).map_err(BackfillError::Timeline)?;
+            if !take(timeline.questions(&keys, &as_of, first, &carried)?)? {
                 break;
             }
         }

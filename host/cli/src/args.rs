@@ -104,7 +104,7 @@ pub enum Command {
     Stream(Stream),
     /// Compute a view over recorded events, at every event or at the rows of a spine
     #[command(
-        after_help = "Examples:\n  trifold backfill card_activity --events events/ --out rows/\n  trifold backfill card_activity@2 --events events/ --spine labels.parquet --cut arrival --arrival arrived_at --out training/\n\nRun again with the same parameters, an interrupted backfill goes on with the files that it had not finished."
+        after_help = "Examples:\n  trifold backfill card_activity --events events/ --out rows/\n  trifold backfill card_activity@2 --events events/ --spine labels.parquet --cut arrival --arrival arrived_at --out training/\n\nRun again with the same parameters, an interrupted backfill goes on with the files that it had not finished.\n\nAn on-demand view needs a spine of requests, whose columns are its request fields. The views that it reads are computed from the same events, in the versions in force or, where nothing was released, the newest; events that do not count are listed by backfills of those views. Its files hold consecutive rows of the spine."
     )]
     Backfill(Backfill),
     /// Serve features over gRPC from the store
@@ -124,7 +124,7 @@ pub enum Command {
     Clear(Clear),
     /// Look features up over gRPC
     #[command(
-        after_help = "Examples:\n  trifold get card_activity --key card=c-17\n  trifold get flight_profile.route flight_profile.lateness_risk --key carrier=UA,flight=1545 --key carrier=AA,flight=1141"
+        after_help = "Examples:\n  trifold get card_activity --key card=c-17\n  trifold get flight_profile.route flight_profile.lateness_risk --key carrier=UA,flight=1545 --key carrier=AA,flight=1141\n  trifold get card_load --key card=c-17 --event '{\"event_time\": \"2026-01-05T12:00:00Z\", \"event_id\": \"e-9\", \"amount\": 12.5}'"
     )]
     Get(Get),
     /// Replay what the stream emitted or the server answers through a backfill and compare bytes
@@ -292,7 +292,8 @@ pub struct Backfill {
     /// The directory to write
     #[arg(long, short, value_name = "DIR")]
     pub out: PathBuf,
-    /// The rows to ask at, Parquet or JSON lines with the entity's fields and `as_of`; every event if not given
+    /// The rows to ask at, Parquet or JSON lines with the entity's fields (for an on-demand view: the request fields)
+    /// and `as_of`; every event if not given
     #[arg(long, value_name = "FILE")]
     pub spine: Option<PathBuf>,
     /// The spine's column of as-of times
@@ -314,7 +315,7 @@ pub struct Backfill {
     #[arg(long, default_value = "parquet", value_parser = ["parquet", "jsonl"])]
     pub rows_format: String,
     /// How many files to split the output into, by hash of the entity key; at most so many, in the order of the log,
-    /// where events need no sorting
+    /// where events need no sorting; by row of the spine for an on-demand view
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub shards: u32,
     /// The memory that sorting may use before it spills to disk, in mebibytes [default: 512]
@@ -379,10 +380,14 @@ pub struct Get {
     /// `view` for all features of a view, `view.feature` for one
     #[arg(required = true)]
     pub features: Vec<String>,
-    /// One entity as FIELD=VALUE pairs joined by commas, as in `carrier=UA,flight=1545`, or as a JSON object of texts; may be
-    /// repeated
+    /// One entity, or the request fields of on-demand views, as FIELD=VALUE pairs joined by commas, as in
+    /// `carrier=UA,flight=1545`, or as a JSON object of texts; may be repeated
     #[arg(long = "key", required = true, value_name = "FIELD=VALUE,...")]
     pub keys: Vec<String>,
+    /// An event that no log has yet, as a JSON object: it counts for this answer alone, which is then the row that the
+    /// stream emits when the event arrives. The key fields may be left out. One for each key, in order
+    #[arg(long = "event", value_name = "JSON")]
+    pub events: Vec<String>,
     /// The time that is asked for: RFC 3339, or microseconds since 1970 [default: the server's clock]. An answer is as
     /// of the latest event of the entity if that is later: a server keeps no history
     #[arg(long, value_name = "TIME")]

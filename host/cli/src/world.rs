@@ -1,13 +1,14 @@
 //! What commands open: configuration, registry, sandbox, store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use trifold_eventlog::SourceConfig;
-use trifold_model::{ComponentDigest, ViewName};
-use trifold_pipeline::LiveVersion;
+use trifold_model::{ComponentDigest, FeatureView, OnDemandSpec, ViewName};
+use trifold_pipeline::{LiveVersion, reads};
 use trifold_registry::{Registry, RegistryError};
 use trifold_sandbox::{AdmissionError, CompileLimits, Compiler, Sandbox, SandboxConfig, SandboxError, Transform};
 use trifold_store::{EmbeddedStore, Holder, StoreError};
@@ -174,6 +175,38 @@ impl World {
         };
         let transform = self.transform(&registry, &digest).await?;
         Ok(LiveVersion { version: number, release, transform })
+    }
+
+    /// The versions that an on-demand view reads, by the name of their view: those in force, and of a view that nothing
+    /// was released of the newest. Refuses a view that asks for what they do not give. None for a view of another kind.
+    pub async fn reads(&self, view: &FeatureView) -> Outcome<Vec<LiveVersion>> {
+        let names = view.on_demand().map(OnDemandSpec::views).unwrap_or_default();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let registry = self.registry(false)?;
+        let mut versions = BTreeMap::new();
+        for name in names {
+            let known = match self.version(name.as_str()).await {
+                Err(failure) if failure.exit == Exit::NotFound => self.newest(&registry, name).await,
+                known => known.map(Some),
+            };
+            versions.extend(known?.map(|version| (name.clone(), version)));
+        }
+        reads(view, |name| versions.get(name).map(LiveVersion::view)).or_exit(Exit::Refused)?;
+        Ok(versions.into_values().collect())
+    }
+
+    /// The version of a view that was pushed last, if there is one.
+    async fn newest(&self, registry: &Registry, view: &ViewName) -> Outcome<Option<LiveVersion>> {
+        match registry.latest_version(view).await {
+            Err(error) if error.is_unknown() => Ok(None),
+            record => {
+                let record = record.map_err(registry_failure)?;
+                let transform = self.transform(registry, &record.digest).await?;
+                Ok(Some(LiveVersion { version: record.version, release: None, transform }))
+            }
+        }
     }
 
     /// A component of the registry, admitted.

@@ -43,3 +43,4 @@ pub use scan::{ScanUnit, UnitReader};
 pub use segment::SegmentKind;
 pub use source::SourceConfig;
 pub use text::{parse_time, row_json, time_text, value_json};
+pub use time::YEARS_1_TO_9999;

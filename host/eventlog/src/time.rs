@@ -3,8 +3,7 @@
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The times that an event may have: the years 1 to 9999.
-pub(crate) const YEARS_1_TO_9999: std::ops::RangeInclusive<i64> =
-    -62_135_596_800_000_000..=253_402_300_799_999_999;
+pub const YEARS_1_TO_9999: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// The microseconds since 1970-01-01T00:00:00Z that an RFC 3339 text names, or what is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<i64, &'static str> {

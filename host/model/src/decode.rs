@@ -25,6 +25,12 @@ pub enum DecodeError {
         /// The field that could not be read, or the last one.
         field: String,
     },
+    /// Bytes that begin with no status.
+    #[error("row {row}: the bytes begin with no status")]
+    Status {
+        /// Which of the rows given.
+        row: usize,
+    },
     /// A presence or bool byte that is neither 0 nor 1.
     #[error("row {row}: field {field} has byte {byte} where 0 or 1 must stand")]
     Flag {

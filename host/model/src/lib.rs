@@ -4,13 +4,14 @@
 //! Nothing here does I/O, reads a clock or serialises itself; the crates that store or send these types
 //! convert them at their own edge.
 //!
-//! Reading order: [`types`] and [`name`], [`view`], [`window`], [`time`], [`position`], [`canonical`], [`identity`].
+//! Reading order: [`types`] and [`name`], [`view`], [`window`] and [`on_demand`], [`time`], [`position`], [`canonical`], [`identity`].
 
 pub mod canonical;
 pub mod decode;
 pub mod difference;
 pub mod identity;
 pub mod name;
+pub mod on_demand;
 pub mod position;
 pub mod status;
 pub mod time;
@@ -23,6 +24,7 @@ pub use decode::{DecodeError, decode_keys, decode_rows, decode_rows_as};
 pub use difference::{Difference, first_difference};
 pub use identity::{ComponentDigest, ComputationId, EntityKey, RowDigest, StateId};
 pub use name::{FieldName, NameError, ViewName};
+pub use on_demand::{FeatureRef, OnDemandSpec};
 pub use position::{Cut, LogId, Position, Positions};
 pub use status::{ErrorCode, RowStatus};
 pub use time::{ArrivalTime, EventTime, Span};

@@ -89,6 +89,17 @@ impl RowStatus {
         }
     }
 
+    /// The status that a row's canonical bytes begin with; `None` where they begin with none.
+    pub fn of_canonical(bytes: &[u8]) -> Option<RowStatus> {
+        match bytes {
+            [0, ..] => Some(RowStatus::Value),
+            [1, ..] => Some(RowStatus::Empty),
+            [2] => Some(RowStatus::Expired),
+            [3, low, high] => Some(RowStatus::Error(ErrorCode(u16::from_le_bytes([*low, *high])))),
+            _ => None,
+        }
+    }
+
     /// The status of a name and, for errors, a code.
     pub fn from_parts(name: &str, code: Option<u16>) -> Option<RowStatus> {
         match (name, code) {

@@ -9,6 +9,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use crate::identity::StateId;
 use crate::name::{FieldName, ViewName};
+use crate::on_demand::OnDemandSpec;
 use crate::time::Span;
 use crate::types::FieldType;
 use crate::window::WindowSpec;
@@ -29,7 +30,7 @@ pub enum ViewKind {
     /// Aggregation over sliding windows.
     Window(WindowSpec),
     /// Stateless at read time, from request fields and features of other views.
-    OnDemand,
+    OnDemand(OnDemandSpec),
 }
 
 impl ViewKind {
@@ -38,7 +39,7 @@ impl ViewKind {
         match self {
             ViewKind::Row => "row",
             ViewKind::Window(_) => "window",
-            ViewKind::OnDemand => "on-demand",
+            ViewKind::OnDemand(_) => "on-demand",
         }
     }
 }
@@ -152,7 +153,7 @@ impl FeatureView {
             output_schema: arrow_schema(&spec.outputs),
             prepared_schema: match &spec.kind {
                 ViewKind::Window(windows) => Some(arrow_schema(&windows.prepared)),
-                ViewKind::Row | ViewKind::OnDemand => None,
+                ViewKind::Row | ViewKind::OnDemand(_) => None,
             },
             key_columns,
             spec,
@@ -198,8 +199,22 @@ impl FeatureView {
     pub fn windows(&self) -> Option<&WindowSpec> {
         match &self.0.spec.kind {
             ViewKind::Window(windows) => Some(windows),
-            ViewKind::Row | ViewKind::OnDemand => None,
+            ViewKind::Row | ViewKind::OnDemand(_) => None,
         }
+    }
+
+    /// What the view declares if it is an on-demand view.
+    pub fn on_demand(&self) -> Option<&OnDemandSpec> {
+        match &self.0.spec.kind {
+            ViewKind::OnDemand(spec) => Some(spec),
+            ViewKind::Row | ViewKind::Window(_) => None,
+        }
+    }
+
+    /// The fields that a request brings along, in the order of the inputs; none unless it is an on-demand view.
+    pub fn request_fields(&self) -> impl Iterator<Item = &Field> {
+        let spec = self.on_demand();
+        self.0.spec.inputs.iter().filter(move |input| spec.is_some_and(|spec| spec.feature(&input.name).is_none()))
     }
 
     /// The entity's key fields, in declared order.
@@ -235,11 +250,18 @@ fn problems(spec: &ViewSpec) -> Vec<String> {
     let mut problems = Vec::new();
     field_problems("input", &spec.inputs, &mut problems);
     field_problems("output", &spec.outputs, &mut problems);
-    if let ViewKind::Window(windows) = &spec.kind {
-        windows.problems(&mut problems);
-        field_problems("prepared", &windows.prepared, &mut problems);
+    match &spec.kind {
+        ViewKind::Row => {}
+        ViewKind::Window(windows) => {
+            windows.problems(&mut problems);
+            field_problems("prepared", &windows.prepared, &mut problems);
+        }
+        ViewKind::OnDemand(on_demand) => {
+            on_demand.problems(&spec.name, &spec.inputs, &mut problems);
+            stateless_problems(spec, &mut problems);
+        }
     }
-    if spec.kind != ViewKind::OnDemand {
+    if !matches!(spec.kind, ViewKind::OnDemand(_)) {
         entity_problems(spec, &mut problems);
         reserved_problems(spec, &mut problems);
     }
@@ -275,6 +297,18 @@ fn field_problems(what: &str, fields: &[Field], problems: &mut Vec<String>) {
             problems.push(format!("{what} field {} is declared twice", field.name));
         }
     }
+}
+
+/// What is said of entities and events would go unheard: an on-demand view has neither.
+fn stateless_problems(spec: &ViewSpec, problems: &mut Vec<String>) {
+    let said = [
+        ("entity fields", !spec.entity.is_empty()),
+        ("a time to live", spec.ttl.is_some()),
+        ("an allowed lateness", spec.lateness.is_some()),
+        ("a limit of earliness", spec.max_early.is_some()),
+    ];
+    let said = said.into_iter().filter(|(_, said)| *said);
+    problems.extend(said.map(|(what, _)| format!("it has {what}, but an on-demand view sees no events")));
 }
 
 fn entity_problems(spec: &ViewSpec, problems: &mut Vec<String>) {

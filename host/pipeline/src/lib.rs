@@ -3,16 +3,19 @@
 //!
 //! Reading order: [`version`] is what runs; [`rows`] is what comes out; [`values`] turns the latest inputs of
 //! entities into rows. [`admission`] decides which events count; [`ingest`] folds a batch of them into records;
-//! [`lookup`] reads records; [`timeline`] and [`point_in_time`] answer points in time over recorded events; [`row_table`] puts rows
+//! [`lookup`] reads `records`, and folds in what is [`in_hand`]; [`timeline`] and [`point_in_time`] answer points in time over recorded events; [`row_table`] puts rows
 //! into the columns of files. [`windows`] does the same for window views. [`catalog`] follows the releases, [`takeover`] says when one may answer, [`gate`] guards the registry and [`samples`]
-//! makes rows for it.
+//! makes rows for it. [`on_demand`] is what is computed from all of them when a request is made.
 
 pub mod admission;
 pub mod catalog;
 pub mod gate;
+pub mod in_hand;
 pub mod ingest;
 pub mod lookup;
+pub mod on_demand;
 pub mod point_in_time;
+mod records;
 pub mod row_table;
 pub mod rows;
 pub mod samples;
@@ -26,8 +29,10 @@ pub mod windows;
 pub use admission::{ArrivalPolicy, ArrivalPolicyError};
 pub use catalog::{Catalog, CatalogProblem, LiveViews};
 pub use gate::{ErrorRows, GateCheck, GateReport, publish_gate};
+pub use in_hand::InHand;
 pub use ingest::{Changes, Ingest, Ingested};
-pub use lookup::{Answer, LookupError, ViewAnswer, ViewKeys, lookup};
+pub use lookup::{Answer, Basis, LookupError, Question, ViewAnswer, lookup};
+pub use on_demand::{ReadError, ReadView, reads};
 pub use point_in_time::{Answered, PointInTime};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
 pub use rows::{Outcome, Rows};

@@ -1,41 +1,62 @@
-//! Reading the values of entities from an online store.
+//! Reading the values of entities from an online store, and of requests from what was read.
 
 use std::collections::BTreeMap;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::ArrowError;
 use trifold_model::canonical::ForeignType;
-use trifold_model::{DecodeError, EntityKey, EventTime, StateId, ViewKind, decode_rows_as};
+use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, Field, ViewName};
 use trifold_sandbox::Budget;
-use trifold_store::{Marker, OnlineStore, Record, Snapshot, StoreError};
+use trifold_store::{Marker, OnlineStore, StoreError};
 
-use crate::rows::{Outcome, Rows};
-use crate::values::{Latest, values};
+use crate::catalog::LiveViews;
+use crate::in_hand::{Admitted, InHand};
+use crate::on_demand::{self, ReadView};
+use crate::records::RecordRead;
+use crate::rows::Rows;
 use crate::version::LiveVersion;
 use crate::windows::{FoldError, WindowRead};
 
-/// The entities that one view is asked for.
-pub struct ViewKeys {
-    /// The version that answers.
-    pub version: LiveVersion,
-    /// One key for each result row.
-    pub keys: Vec<EntityKey>,
+/// What is asked. Row `i` of the answer is about row `i` of the columns.
+pub struct Question<'a> {
+    /// The versions in force, among which on-demand views find those that they read.
+    pub live: &'a LiveViews,
+    /// The versions that answer.
+    pub views: Vec<LiveVersion>,
+    /// By name, the key fields of row and window views and the request fields of on-demand views, of their types; those
+    /// that must not be null are not, and NaNs are canonical.
+    pub columns: RecordBatch,
+    /// Events in hand, by the view that they are for. It is asked for, or read by a view that is.
+    pub in_hand: BTreeMap<ViewName, InHand>,
+    /// The time that is asked for. It is also when the events in hand arrive.
+    pub time: EventTime,
 }
 
 /// The answer of one view.
+#[derive(Clone)]
 pub struct ViewAnswer {
     /// The version that answered.
     pub version: LiveVersion,
-    /// One row for each key.
+    /// One row for each row of the question.
     pub rows: Rows,
-    /// What the state that was read had included; `None` when the store holds no state of this view, and then
-    /// every row is unavailable.
-    pub marker: Option<Marker>,
+    /// What the rows were made of.
+    pub basis: Basis,
 }
 
-/// The answers of all views at one as-of time per result row.
+/// What the rows of an answer were made of.
+#[derive(Clone)]
+pub enum Basis {
+    /// Of a row or window view: what the state that was read had included; `None` when the store holds no state of the
+    /// view, and then every row is unavailable.
+    State(Option<Marker>),
+    /// Of an on-demand view: the versions that it read, by name, and what their state had included.
+    Views(Vec<(LiveVersion, Option<Marker>)>),
+}
+
+/// The answers of all views at one as-of time per row.
 pub struct Answer {
-    /// The later of the request's time and the latest event time in any record read for the row.
+    /// The latest of the time asked for, the latest event time in any record read for the row, and the times of its
+    /// events in hand.
     pub as_of: Vec<EventTime>,
     /// One answer for each view asked, in the order of the question.
     pub views: Vec<ViewAnswer>,
@@ -72,36 +93,132 @@ pub enum LookupError {
         /// The view's name.
         view: String,
     },
+    /// The question lacks a column.
+    #[error("view {view} needs the column {column}, which the question does not have")]
+    Column {
+        /// The view's name.
+        view: String,
+        /// The column.
+        column: String,
+    },
 }
 
-/// Looks up every view's entities. All views are asked for the same number of keys: key `i` of each belongs to
-/// result row `i`, and all values of that row share one as-of time.
+/// Looks every view up. Each row and window view is read once, whether it is asked for or read by an on-demand view, and
+/// all values of a row share one as-of time.
 pub async fn lookup(
     store: &dyn OnlineStore,
-    views: Vec<ViewKeys>,
-    request_time: EventTime,
+    question: Question<'_>,
     budget: &mut Budget,
 ) -> Result<Answer, LookupError> {
-    let mut read = Vec::with_capacity(views.len());
-    for view in views {
-        let known = match view.version.view().kind {
-            ViewKind::Window(_) => Read::Windows(WindowRead::read(store, &view).await?),
-            ViewKind::Row | ViewKind::OnDemand => Read::Records(read_each(store, &view).await?),
-        };
-        read.push((view, known));
+    let Question { live, views, columns, mut in_hand, time } = question;
+    let mut needed: Vec<LiveVersion> = Vec::with_capacity(views.len());
+    let asked: Vec<_> = views.into_iter().map(|version| Asked::new(version, live, &mut needed)).collect();
+    let mut reads = Vec::with_capacity(needed.len());
+    for version in needed {
+        let held = in_hand.remove(&version.view().name);
+        let in_hand = held.map(|held| Admitted::new(&version, held, time, budget)).transpose()?;
+        let view = ViewKeys { keys: keys(&version, &columns)?, version: version.clone(), in_hand };
+        reads.push((version, Read::new(store, view).await?));
     }
-    let row_count = read.first().map_or(0, |(view, _)| view.keys.len());
-    let mut as_of = vec![request_time; row_count];
-    for (_, read) in &read {
+    let mut as_of = vec![time; columns.num_rows()];
+    for (_, read) in &reads {
         for (row, at) in as_of.iter_mut().enumerate() {
             *at = read.latest(row).map_or(*at, |latest| latest.max(*at));
         }
     }
-    let views = read
+    let read = reads
         .into_iter()
-        .map(|(view, read)| answer(view.version, read, &as_of, budget))
-        .collect::<Result<_, _>>()?;
-    Ok(Answer { as_of, views })
+        .map(|(version, read)| stored(version, read, &as_of, budget))
+        .collect::<Result<Vec<_>, _>>()?;
+    let views = asked.into_iter().map(|asked| asked.answer(&read, &columns, &as_of, budget));
+    Ok(Answer { views: views.collect::<Result<_, _>>()?, as_of })
+}
+
+/// One view of a question, and where what it needs stands among all that is read.
+enum Asked {
+    Stored(usize),
+    OnDemand {
+        version: LiveVersion,
+        reads: Vec<(usize, ReadView)>,
+    },
+    /// An on-demand view that reads what the versions in force do not give.
+    Torn {
+        version: LiveVersion,
+        reason: String,
+    },
+}
+
+impl Asked {
+    fn new(version: LiveVersion, live: &LiveViews, needed: &mut Vec<LiveVersion>) -> Self {
+        let mut place = |version: &LiveVersion| {
+            let found = needed.iter().position(|needed| needed.view().name == version.view().name);
+            found.unwrap_or_else(|| {
+                needed.push(version.clone());
+                needed.len() - 1
+            })
+        };
+        if version.view().on_demand().is_none() {
+            return Asked::Stored(place(&version));
+        }
+        match on_demand::reads(version.view(), |name| live.views.get(name).map(LiveVersion::view)) {
+            Ok(reads) => {
+                let placed = |read: ReadView| Some((place(live.views.get(&read.view)?), read));
+                let reads = reads.into_iter().filter_map(placed).collect();
+                Asked::OnDemand { version, reads }
+            }
+            Err(error) => Asked::Torn { version, reason: format!("{error} (among the versions in force)") },
+        }
+    }
+
+    fn answer(
+        self,
+        read: &[ViewAnswer],
+        columns: &RecordBatch,
+        as_of: &[EventTime],
+        budget: &mut Budget,
+    ) -> Result<ViewAnswer, LookupError> {
+        match self {
+            Asked::Stored(place) => Ok(read[place].clone()),
+            Asked::Torn { version, reason } => {
+                let rows = Rows::unavailable(version.view(), as_of.len(), reason)?;
+                Ok(ViewAnswer { version, rows, basis: Basis::Views(Vec::new()) })
+            }
+            Asked::OnDemand { version, reads } => {
+                let taken: Vec<_> = reads.iter().map(|(place, taken)| (taken, &read[*place].rows)).collect();
+                let rows = on_demand::values(&version, columns, &taken, as_of, budget)?;
+                let basis = reads.iter().filter_map(|(place, _)| match &read[*place].basis {
+                    Basis::State(marker) => Some((read[*place].version.clone(), marker.clone())),
+                    Basis::Views(_) => None,
+                });
+                let basis = Basis::Views(basis.collect());
+                Ok(ViewAnswer { version, rows, basis })
+            }
+        }
+    }
+}
+
+/// The entities that one view is read for.
+pub(crate) struct ViewKeys {
+    /// The version that answers.
+    pub(crate) version: LiveVersion,
+    /// One key for each row.
+    pub(crate) keys: Vec<EntityKey>,
+    /// Events in hand.
+    pub(crate) in_hand: Option<Admitted>,
+}
+
+/// The keys of a view, one for each row.
+fn keys(version: &LiveVersion, columns: &RecordBatch) -> Result<Vec<EntityKey>, LookupError> {
+    let column = |field: &Field| -> Result<ArrayRef, LookupError> {
+        columns.column_by_name(field.name.as_str()).cloned().ok_or_else(|| LookupError::Column {
+            view: version.view().name.to_string(),
+            column: field.name.to_string(),
+        })
+    };
+    let arrays = version.view().key_fields().map(column).collect::<Result<Vec<_>, _>>()?;
+    let canonical = CanonicalRows::of_arrays(&arrays)?;
+    let mut scratch = Vec::new();
+    Ok((0..columns.num_rows()).map(|row| canonical.key(row, &mut scratch)).collect())
 }
 
 /// What was read for one view.
@@ -111,210 +228,47 @@ enum Read {
 }
 
 impl Read {
+    async fn new(store: &dyn OnlineStore, view: ViewKeys) -> Result<Self, LookupError> {
+        Ok(match view.version.view().windows() {
+            Some(_) => Read::Windows(WindowRead::read(store, view).await?),
+            None => Read::Records(RecordRead::read(store, view).await?),
+        })
+    }
+
     /// The latest event time of the entity of a row.
     fn latest(&self, row: usize) -> Option<EventTime> {
         match self {
-            Read::Records(read) => {
-                read.snapshot.records[read.entity[row]].as_ref().map(|record| record.event_time)
-            }
+            Read::Records(read) => read.latest(row),
             Read::Windows(read) => read.latest(row),
         }
     }
 
     fn take_marker(&mut self) -> Option<Marker> {
         match self {
-            Read::Records(read) => read.snapshot.marker.take(),
+            Read::Records(read) => read.take_marker(),
             Read::Windows(read) => read.marker.take(),
         }
     }
 }
 
-/// The records of the entities of a lookup, each read once, however often it is asked for.
-struct RecordRead {
-    /// The entity of each row, as an index into the records.
-    entity: Vec<usize>,
-    snapshot: Snapshot,
-    /// The entities whose records are damaged, with the reason.
-    damaged: BTreeMap<usize, String>,
-}
-
-/// Reads the records of all keys; where one is damaged, key by key, so that it takes no neighbour with it.
-async fn read_each(store: &dyn OnlineStore, view: &ViewKeys) -> Result<RecordRead, LookupError> {
-    let (entity, entities) = distinct(&view.keys);
-    match store.read(view.version.state_id(), &entities).await {
-        Ok(snapshot) => Ok(RecordRead { entity, snapshot, damaged: BTreeMap::new() }),
-        Err(error) if error.is_damage() => {
-            one_by_one(store, view.version.state_id(), entity, &entities, error).await
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Each key once, and for each row its place among them.
-pub(crate) fn distinct(keys: &[EntityKey]) -> (Vec<usize>, Vec<EntityKey>) {
-    let mut places = BTreeMap::new();
-    let mut entities = Vec::with_capacity(keys.len());
-    let place = |key| {
-        *places.entry(key).or_insert_with(|| {
-            entities.push(EntityKey::clone(key));
-            entities.len() - 1
-        })
-    };
-    (keys.iter().map(place).collect(), entities)
-}
-
-async fn one_by_one(
-    store: &dyn OnlineStore,
-    state: StateId,
-    entity: Vec<usize>,
-    entities: &[EntityKey],
-    error: StoreError,
-) -> Result<RecordRead, LookupError> {
-    let marker = store.marker(state).await?;
-    let mut read =
-        RecordRead { entity, snapshot: Snapshot { marker, records: Vec::new() }, damaged: BTreeMap::new() };
-    for (place, key) in entities.iter().enumerate() {
-        let record = match store.read(state, std::slice::from_ref(key)).await {
-            // The records must belong to one moment; if the state moved on meanwhile, asking again may help.
-            Ok(snapshot) if snapshot.marker != read.snapshot.marker => return Err(error.into()),
-            Ok(snapshot) => snapshot.records.into_iter().next().flatten(),
-            Err(error) if error.is_damage() => {
-                read.damaged.insert(place, error.to_string());
-                None
-            }
-            Err(error) => return Err(error.into()),
-        };
-        read.snapshot.records.push(record);
-    }
-    Ok(read)
-}
-
-fn answer(
+fn stored(
     version: LiveVersion,
     mut read: Read,
     as_of: &[EventTime],
     budget: &mut Budget,
 ) -> Result<ViewAnswer, LookupError> {
-    let Some(marker) = read.take_marker() else {
-        let reason = format!(
-            "no events of view {} have been applied to this store for state {}: run `trifold stream`",
-            version.view().name,
-            version.state_id()
-        );
-        let outputs = RecordBatch::new_empty(version.view().output_schema().clone());
-        let rows = Rows::unavailable(&outputs, as_of.len(), reason)?;
-        return Ok(ViewAnswer { version, rows, marker: None });
-    };
+    let marker = read.take_marker();
     let rows = match read {
-        Read::Records(read) => record_values(&version, read, as_of, budget)?,
-        Read::Windows(read) => read.values(&version, &marker, as_of, budget)?,
+        _ if marker.is_none() => {
+            let reason = format!(
+                "no events of view {} have been applied to this store for state {}: run `trifold stream`",
+                version.view().name,
+                version.state_id()
+            );
+            Rows::unavailable(version.view(), as_of.len(), reason)?
+        }
+        Read::Records(read) => read.values(&version, as_of, budget)?,
+        Read::Windows(read) => read.values(&version, marker.as_ref(), as_of, budget)?,
     };
-    Ok(ViewAnswer { version, rows, marker: Some(marker) })
-}
-
-fn record_values(
-    version: &LiveVersion,
-    mut read: RecordRead,
-    as_of: &[EventTime],
-    budget: &mut Budget,
-) -> Result<Rows, LookupError> {
-    let latest = latest(version, &mut read)?;
-    let mut rows = values(version, &latest, as_of, budget)?;
-    for (row, entity) in read.entity.iter().enumerate() {
-        if let Some(reason) = read.damaged.get(entity) {
-            rows.outcomes[row] = Outcome::Unavailable(reason.clone());
-        }
-    }
-    Ok(rows)
-}
-
-/// The events of the records. A value that was kept stands for its inputs, unless another computation made it or it
-/// does not decode. Inputs that do not decode join the damaged records.
-fn latest(version: &LiveVersion, read: &mut RecordRead) -> Result<Latest, LookupError> {
-    let known = known(version, &mut read.snapshot.records);
-    let inputs = inputs(version, read)?;
-    let records = &read.snapshot.records;
-    let (mut times, mut places) = (Vec::new(), vec![None; records.len()]);
-    for kept in [true, false] {
-        for (place, record) in places.iter_mut().zip(records) {
-            if let Some(record) = record.as_ref().filter(|record| record.output.is_some() == kept) {
-                *place = Some(times.len() as u32);
-                times.push(record.event_time);
-            }
-        }
-    }
-    let choice = read.entity.iter().map(|&entity| places[entity]).collect();
-    Ok(Latest { known, inputs, times, choice })
-}
-
-/// The values that were kept; afterwards no record has an output that is not among them.
-fn known(version: &LiveVersion, records: &mut [Option<Record>]) -> Option<RecordBatch> {
-    let computation = version.transform.computation();
-    for record in records.iter_mut().flatten() {
-        record.output.take_if(|output| output.computation != computation);
-    }
-    let decode = |records: &[Option<Record>]| {
-        let rows = records.iter().flatten().filter_map(|record| record.output.as_ref());
-        let rows = rows.map(|output| output.fields.as_slice());
-        decode_rows_as(&version.view().outputs, version.transform.outputs().clone(), rows)
-    };
-    records.iter().flatten().any(|record| record.output.is_some()).then_some(())?;
-    if let Ok(values) = decode(records) {
-        return Some(values);
-    }
-    for place in 0..records.len() {
-        if decode(&records[place..=place]).is_err()
-            && let Some(record) = &mut records[place]
-        {
-            record.output = None;
-        }
-    }
-    decode(records).ok()
-}
-
-/// The inputs of the records without a known value.
-fn inputs(version: &LiveVersion, read: &mut RecordRead) -> Result<Option<RecordBatch>, LookupError> {
-    let view = version.view();
-    let wanted = |record: &&Record| record.output.is_none();
-    let decode = |records: &[Option<Record>]| {
-        let rows = records.iter().flatten().filter(wanted).map(|record| record.fields.as_slice());
-        decode_rows_as(&view.inputs, view.input_schema().clone(), rows)
-    };
-    let records = &mut read.snapshot.records;
-    if !records.iter().flatten().any(|record| wanted(&record)) {
-        return Ok(None);
-    }
-    if let Ok(inputs) = decode(records) {
-        return Ok(Some(inputs));
-    }
-    for (entity, record) in records.iter_mut().enumerate() {
-        if let Err(error) = decode(std::slice::from_ref(record)) {
-            *record = None;
-            let reason =
-                format!("its record is damaged: {error}; clear the state with `trifold clear` and replay");
-            read.damaged.insert(entity, reason);
-        }
-    }
-    let damaged = |source| LookupError::Record { view: view.name.to_string(), source };
-    decode(records).map(Some).map_err(damaged)
-}
-
-impl Rows {
-    /// Rows that are all unavailable for one reason.
-    fn unavailable(empty: &RecordBatch, count: usize, reason: String) -> Result<Rows, ArrowError> {
-        let nothing = arrow_array::UInt32Array::new_null(count);
-        let columns = empty
-            .columns()
-            .iter()
-            .map(|column| arrow_select::take::take(column, &nothing, None))
-            .collect::<Result<Vec<_>, _>>()?;
-        let fields: Vec<_> =
-            empty.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-        let schema = std::sync::Arc::new(arrow_schema::Schema::new(fields));
-        Ok(Rows::new(
-            RecordBatch::try_new(schema, columns)?,
-            vec![Outcome::Unavailable(reason); count],
-            Default::default(),
-        ))
-    }
+    Ok(ViewAnswer { version, rows, basis: Basis::State(marker) })
 }

@@ -1,7 +1,7 @@
 //! Rows of features as tables: the columns of the files that the stream worker and the backfill write.
 //!
 //! In order: what was asked (`_partition` and `_offset` of an event, or `_spine_row` of a spine's row), the
-//! entity's key fields as `_key_<field>`, for events `_event_time` and `_event_id`, then `_as_of`, the spine's
+//! entity's key fields as `_key_<field>` or an on-demand view's request fields as `_request_<field>`, for events `_event_time` and `_event_id`, then `_as_of`, the spine's
 //! own columns under their own names, `_status` and `_error_code`, the view's outputs under their own names,
 //! `_version`, `_component` and, if wanted, `_row_digest`. Names of fields never begin with `_`, so that nothing
 //! of ours can clash with an output, not even where an output repeats a key field. A spine column that bears
@@ -45,6 +45,8 @@ pub mod column {
     pub const SPINE_ROW: &str = "_spine_row";
     /// Comes before the name of each key field.
     pub const KEY_PREFIX: &str = "_key_";
+    /// Comes before the name of each request field of an on-demand view.
+    pub const REQUEST_PREFIX: &str = "_request_";
     /// The time of the event that was asked at.
     pub const EVENT_TIME: &str = "_event_time";
     /// The id of the event that was asked at.
@@ -186,7 +188,8 @@ impl RowTable {
             return Err(RowTableError::Clash { column: field.name().clone(), problem });
         }
         let lead = [required(column::SPINE_ROW, DataType::UInt64)];
-        let fields = lead.into_iter().chain(key_fields(view)).chain([timestamp(column::AS_OF)]).map(Arc::new);
+        let asked = key_fields(view).chain(request_fields(view));
+        let fields = lead.into_iter().chain(asked).chain([timestamp(column::AS_OF)]).map(Arc::new);
         Ok(Self::new(view, fields.chain(carried.iter().cloned()).collect(), arrivals, digest))
     }
 
@@ -265,7 +268,7 @@ impl RowTable {
         Ok(decode_rows(&fields, answered.keys().iter().flatten())?.columns().to_vec())
     }
 
-    /// Rows of the table. `keys` are the key fields in declared order.
+    /// Rows of the table. `keys` are the key fields in declared order, or the request fields of an on-demand view.
     pub fn batch(
         &self,
         version: &LiveVersion,
@@ -320,6 +323,11 @@ impl ArrivalPolicy {
 
 fn key_fields(view: &FeatureView) -> impl Iterator<Item = Field> {
     view.key_fields().map(|field| required(format!("{}{}", column::KEY_PREFIX, field.name), field.ty.to_arrow()))
+}
+
+fn request_fields(view: &FeatureView) -> impl Iterator<Item = Field> {
+    let name = |field: &trifold_model::Field| format!("{}{}", column::REQUEST_PREFIX, field.name);
+    view.request_fields().map(move |field| Field::new(name(field), field.ty.to_arrow(), field.nullable))
 }
 
 fn times(times: &[EventTime]) -> TimestampMicrosecondArray {

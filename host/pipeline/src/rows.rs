@@ -1,10 +1,13 @@
 //! Rows of features: one status and one set of output columns each.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow_schema::{ArrowError, Schema};
+use arrow_select::take::take_record_batch;
 use trifold_model::canonical::ForeignType;
-use trifold_model::{CanonicalRows, RowDigest, RowStatus};
+use trifold_model::{CanonicalRows, DecodeError, FeatureView, Field, RowDigest, RowStatus, decode_rows};
 use trifold_sandbox::Cause;
 
 /// What became of one row.
@@ -20,7 +23,7 @@ pub enum Outcome {
 #[derive(Debug, Clone)]
 pub struct Rows {
     outputs: RecordBatch,
-    pub(crate) outcomes: Vec<Outcome>,
+    outcomes: Vec<Outcome>,
     messages: BTreeMap<usize, String>,
     causes: BTreeMap<usize, Cause>,
 }
@@ -34,9 +37,58 @@ impl Rows {
         Rows { outputs, outcomes, messages, causes: BTreeMap::new() }
     }
 
+    /// Rows of a view from their canonical bytes, or why there are none: what [`Rows::canonical`] gave.
+    pub fn of_canonical<'a>(
+        view: &FeatureView,
+        rows: impl IntoIterator<Item = Result<&'a [u8], &'a str>>,
+    ) -> Result<Rows, DecodeError> {
+        let (mut outcomes, mut places, mut fields) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, bytes) in rows.into_iter().enumerate() {
+            let outcome = match bytes {
+                Err(reason) => Outcome::Unavailable(reason.to_owned()),
+                Ok(bytes) => Outcome::Known(RowStatus::of_canonical(bytes).ok_or(DecodeError::Status { row })?),
+            };
+            let has_columns = matches!(&outcome, Outcome::Known(status) if status.has_columns());
+            places.push(has_columns.then_some(fields.len() as u32));
+            fields.extend(bytes.iter().filter(|_| has_columns).map(|bytes| &bytes[1..]));
+            outcomes.push(outcome);
+        }
+        // Rows without an event have nulls even where outputs are required.
+        let outputs: Vec<_> =
+            view.outputs.iter().map(|output| Field { nullable: true, ..output.clone() }).collect();
+        let outputs = decode_rows(&outputs, fields)?;
+        let outputs = take_record_batch(&outputs, &UInt32Array::from(places))?;
+        Ok(Rows::new(outputs, outcomes, BTreeMap::new()))
+    }
+
     /// Adds why calls of the component left rows unavailable, by row.
     pub(crate) fn with_causes(self, causes: BTreeMap<usize, Cause>) -> Self {
         Rows { causes, ..self }
+    }
+
+    /// Rows of a view that are all unavailable for one reason.
+    pub(crate) fn unavailable(view: &FeatureView, count: usize, reason: String) -> Result<Rows, ArrowError> {
+        let fields = view.output_schema().fields().iter();
+        let fields: Vec<_> = fields.map(|field| field.as_ref().clone().with_nullable(true)).collect();
+        let columns = fields.iter().map(|field| new_null_array(field.data_type(), count)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let outputs = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
+        Ok(Rows::new(outputs, vec![Outcome::Unavailable(reason); count], BTreeMap::new()))
+    }
+
+    /// The same rows, those named being unavailable for a reason.
+    pub(crate) fn without(mut self, reasons: BTreeMap<usize, String>) -> Result<Rows, ArrowError> {
+        if reasons.is_empty() {
+            return Ok(self);
+        }
+        let places = (0..self.len()).map(|row| (!reasons.contains_key(&row)).then_some(row as u32));
+        self.outputs = take_record_batch(&self.outputs, &places.collect::<UInt32Array>())?;
+        for (row, reason) in reasons {
+            self.messages.remove(&row);
+            self.causes.remove(&row);
+            self.outcomes[row] = Outcome::Unavailable(reason);
+        }
+        Ok(self)
     }
 
     /// The same rows in another order: `outputs` has them already, and row `i` is that of place `places[i]`.

@@ -1,10 +1,12 @@
 //! From the JSON of `describe` to a feature view.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 use trifold_model::{
-    ComponentDigest, FeatureView, Field, FieldName, FieldType, FoldOrder, RowLimits, Span, ViewKind, ViewName,
-    ViewSpec, Window, WindowSpec,
+    ComponentDigest, FeatureRef, FeatureView, Field, FieldName, FieldType, FoldOrder, OnDemandSpec, RowLimits,
+    Span, ViewKind, ViewName, ViewSpec, Window, WindowSpec,
 };
 
 use crate::error::AdmissionError;
@@ -26,6 +28,7 @@ struct Description {
     kind: String,
     #[serde(default)]
     doc: String,
+    #[serde(default)]
     entity: Vec<String>,
     inputs: Vec<Column>,
     outputs: Vec<Column>,
@@ -63,6 +66,13 @@ struct WindowJson {
     hop_seconds: Option<u64>,
 }
 
+/// The source of an input that is a feature of another view.
+#[derive(Deserialize)]
+struct FeatureJson {
+    view: String,
+    feature: String,
+}
+
 #[derive(Deserialize)]
 struct Column {
     name: String,
@@ -90,32 +100,23 @@ pub(crate) fn parse(digest: ComponentDigest, json: &str) -> Result<FeatureView, 
         return Err(AdmissionError::DescribeText { digest, message });
     }
     let description: Description = serde_json::from_str(json).map_err(malformed)?;
-    refuse_other_kinds(&description)?;
     let view = description.view.clone();
     view_of(description).map_err(|problems| AdmissionError::DescribeView { digest, view, problems })
 }
 
-fn refuse_other_kinds(description: &Description) -> Result<(), AdmissionError> {
-    let capability = match description.kind.as_str() {
-        "on-demand" => "the evaluation of on-demand views",
-        _ => return Ok(()),
-    };
-    let what = format!("view {}, whose kind is {}", description.view, description.kind);
-    Err(AdmissionError::Unsupported { what, capability })
-}
-
 fn view_of(description: Description) -> Result<FeatureView, Vec<String>> {
     let mut problems = Vec::new();
-    source_problems(&description.kind, &description.inputs, &mut problems);
-    let kind = kind(&description.kind, description.folds, &mut problems);
+    let kind = kind(&description.kind, description.folds, &description.inputs, &mut problems);
     let name = note(description.view.parse::<ViewName>(), &mut problems);
     let inputs = fields("input", description.inputs, &mut problems);
     let outputs = fields("output", description.outputs, &mut problems);
-    let entity = description
-        .entity
-        .iter()
-        .filter_map(|key| note(key.parse::<FieldName>(), &mut problems))
-        .collect::<Vec<_>>();
+    let entity = match kind {
+        // What it reads is keyed by fields of the request; the contract says that its own word does not count.
+        ViewKind::OnDemand(_) => Vec::new(),
+        ViewKind::Row | ViewKind::Window(_) => {
+            description.entity.iter().filter_map(|key| note(key.parse::<FieldName>(), &mut problems)).collect()
+        }
+    };
     let defaults = RowLimits::default();
     let spec = ViewSpec {
         name: match name {
@@ -146,16 +147,25 @@ fn view_of(description: Description) -> Result<FeatureView, Vec<String>> {
     }
 }
 
-fn kind(name: &str, folds: Folds, problems: &mut Vec<String>) -> ViewKind {
-    match name {
-        "window" => return ViewKind::Window(folds.spec(problems)),
-        "row" => {}
-        other => problems.push(format!("unknown kind `{other}`; the kinds are row, on-demand and window")),
+fn kind(name: &str, folds: Folds, inputs: &[Column], problems: &mut Vec<String>) -> ViewKind {
+    let kind = match name {
+        "window" => {
+            event_sources(name, inputs, problems);
+            return ViewKind::Window(folds.spec(problems));
+        }
+        "on-demand" => ViewKind::OnDemand(on_demand(inputs, problems)),
+        _ => {
+            event_sources(name, inputs, problems);
+            ViewKind::Row
+        }
+    };
+    if kind.name() != name {
+        problems.push(format!("unknown kind `{name}`; the kinds are row, on-demand and window"));
     }
     if !folds.windows.is_empty() || !folds.prepared.is_empty() || folds.fold_order.is_some() {
-        problems.push(format!("a {name} view has no windows"));
+        problems.push(format!("a view of kind {name} has no windows"));
     }
-    ViewKind::Row
+    kind
 }
 
 impl Folds {
@@ -183,7 +193,7 @@ impl Folds {
     }
 }
 
-fn source_problems(kind: &str, inputs: &[Column], problems: &mut Vec<String>) {
+fn event_sources(kind: &str, inputs: &[Column], problems: &mut Vec<String>) {
     for input in inputs {
         match &input.source {
             None => {}
@@ -194,6 +204,34 @@ fn source_problems(kind: &str, inputs: &[Column], problems: &mut Vec<String>) {
             )),
         }
     }
+}
+
+/// The features that an on-demand view reads.
+fn on_demand(inputs: &[Column], problems: &mut Vec<String>) -> OnDemandSpec {
+    let mut features = BTreeMap::new();
+    for input in inputs {
+        let feature = input.source.as_ref().and_then(|source| FeatureJson::deserialize(source).ok());
+        match (&input.source, feature) {
+            (Some(Value::String(source)), _) if source == "request" => {}
+            (_, Some(FeatureJson { view, feature })) => {
+                let view = note(view.parse::<ViewName>(), problems);
+                let feature = note(feature.parse::<FieldName>(), problems);
+                // An input's name that is none is reported with the fields.
+                if let (Some(view), Some(feature), Ok(name)) = (view, feature, input.name.parse()) {
+                    features.insert(name, FeatureRef { view, feature });
+                }
+            }
+            _ => {
+                let found = input.source.as_ref().map_or("no source".to_owned(), |it| format!("the source {it}"));
+                problems.push(format!(
+                    "input {} has {found}; those of an on-demand view come from \"request\" or from \
+                     {{\"view\": ..., \"feature\": ...}}",
+                    input.name
+                ));
+            }
+        }
+    }
+    OnDemandSpec { features }
 }
 
 fn fields(what: &str, columns: Vec<Column>, problems: &mut Vec<String>) -> Vec<Field> {
@@ -267,12 +305,8 @@ mod tests {
     #[test]
     fn lies_are_named() {
         check_refused(|d| d["contract"] = json!(2), &["follows contract 2", "reads contract 1"]);
-        check_refused(
-            |d| d["kind"] = json!("on-demand"),
-            &["on-demand", "lacks the evaluation of on-demand views"],
-        );
         check_refused(|d| d["kind"] = json!("column"), &["unknown kind `column`"]);
-        check_refused(|d| d["windows"] = json!([{"seconds": 60}]), &["a row view has no windows"]);
+        check_refused(|d| d["windows"] = json!([{"seconds": 60}]), &["a view of kind row has no windows"]);
         check_refused(|d| d["view"] = json!("No Good"), &["`No Good` is not a valid view name"]);
         check_refused(|d| d["entity"] = json!(["other"]), &["entity field other is not an input"]);
         check_refused(|d| d["ttl-seconds"] = json!(u64::MAX), &["ttl-seconds"]);
@@ -281,6 +315,57 @@ mod tests {
         check_refused(|d| d["limits"] = json!({"memory-bytes": 1u64 << 40}), &["memory limit of"]);
         check_refused(|d| d["outputs"] = json!("all"), &["describe returned no view", "line 1"]);
         check_refused(|d| drop(d.as_object_mut().unwrap().remove("view")), &["missing field `view`"]);
+    }
+
+    fn on_demand() -> Value {
+        let mut description = minimal();
+        description["kind"] = json!("on-demand");
+        description["lateness-seconds"] = Value::Null;
+        let feature = json!({"view": "load", "feature": "count_1h"});
+        description["inputs"] = json!([
+            {"name": "k", "type": "int64", "nullable": false, "source": "request"},
+            {"name": "x", "type": "int64", "nullable": true, "source": feature},
+        ]);
+        description
+    }
+
+    #[test]
+    fn an_on_demand_view_knows_where_its_inputs_come_from() {
+        let view = parse_value(&on_demand()).unwrap();
+        assert_eq!(view.on_demand().unwrap().features.len(), 1);
+        let [k, x] = [0, 1].map(|input| view.on_demand().unwrap().feature(&view.inputs[input].name));
+        assert_eq!((k, x.unwrap().to_string()), (None, "load.count_1h".to_owned()));
+        assert_eq!(view.request_fields().map(|field| field.name.as_str()).collect::<Vec<_>>(), ["k"]);
+        assert!(view.entity.is_empty(), "what it says of entities does not count");
+    }
+
+    #[test]
+    fn every_lie_of_an_on_demand_view_is_named() {
+        let mut description = on_demand();
+        description["inputs"][0]["source"] = json!("event");
+        description["inputs"][1]["nullable"] = json!(false);
+        let more =
+            |name: &str, source: Value| json!({"name": name, "type": "bool", "nullable": true, "source": source});
+        let inputs = description["inputs"].as_array_mut().unwrap();
+        inputs.push(more("nowhere", Value::Null));
+        inputs.push(more("half", json!({"view": "load"})));
+        inputs.push(more("bad", json!({"view": "No", "feature": "f"})));
+        inputs.push(more("own", json!({"view": "v", "feature": "y"})));
+        description["ttl-seconds"] = json!(1);
+        description["windows"] = json!([{"seconds": 60}]);
+        let message = parse_value(&description).unwrap_err();
+        for part in [
+            "input k has the source \"event\"; those of an on-demand view come from \"request\" or from",
+            "input x is the feature load.count_1h, which a lookup may be without, so it must be nullable",
+            "input nowhere has no source",
+            "input half has the source {\"view\":\"load\"}",
+            "`No` is not a valid view name",
+            "input own is the feature v.y of the view itself",
+            "it has a time to live, but an on-demand view sees no events",
+            "a view of kind on-demand has no windows",
+        ] {
+            assert!(message.contains(part), "`{part}` is not in: {message}");
+        }
     }
 
     #[test]

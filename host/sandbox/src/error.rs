@@ -92,14 +92,6 @@ pub enum AdmissionError {
         /// What the linker said.
         message: String,
     },
-    /// A world or kind that this host cannot run.
-    #[error("this host cannot run {what} yet: it lacks {capability}")]
-    Unsupported {
-        /// What the component is.
-        what: String,
-        /// What would be needed.
-        capability: &'static str,
-    },
     /// It exports the functions of another world than that of the kind of view that it declares.
     #[error("view {view} says that it is a {kind} view, but the component is of the world `{world}`")]
     OtherWorld {

@@ -164,7 +164,7 @@ fn with_limit(stop: Stop) -> String {
 fn check_world(view: &FeatureView, world: World) -> Result<(), AdmissionError> {
     let fits = match view.kind {
         ViewKind::Window(_) => world == World::Window,
-        ViewKind::Row | ViewKind::OnDemand => world == World::Row,
+        ViewKind::Row | ViewKind::OnDemand(_) => world == World::Row,
     };
     if fits {
         return Ok(());

@@ -1,8 +1,8 @@
 //! From the pipeline's answers to messages.
 
 use tonic::Status;
-use trifold_model::{FeatureView, RowStatus};
-use trifold_pipeline::{Outcome, Rows, ViewAnswer};
+use trifold_model::{FeatureView, OnDemandSpec, RowStatus};
+use trifold_pipeline::{Basis, LiveVersion, Outcome, Rows, ViewAnswer};
 use trifold_store::Marker;
 
 use crate::api;
@@ -19,12 +19,28 @@ pub(crate) fn to_message(
         view: view.name.to_string(),
         version: answer.version.version,
         component_digest: answer.version.digest().0.to_vec(),
-        position: answer.marker.as_ref().map(position),
+        position: match &answer.basis {
+            Basis::State(marker) => marker.as_ref().map(position),
+            Basis::Views(_) => None,
+        },
+        reads: match &answer.basis {
+            Basis::State(_) => Vec::new(),
+            Basis::Views(views) => views.iter().map(|(version, marker)| read(version, marker.as_ref())).collect(),
+        },
         statuses: answer.rows.outcomes().iter().map(|outcome| status(outcome).into()).collect(),
         problems: problems(&answer.rows),
         columns: outputs.iter().map(|&output| column(view, &answer.rows, output)).collect(),
         row_digests: if digests { row_digests(&answer.rows)? } else { Vec::new() },
     })
+}
+
+fn read(version: &LiveVersion, marker: Option<&Marker>) -> api::ViewRead {
+    api::ViewRead {
+        view: version.view().name.to_string(),
+        version: version.version,
+        component_digest: version.digest().0.to_vec(),
+        position: marker.map(position),
+    }
 }
 
 fn column(view: &FeatureView, rows: &Rows, output: usize) -> api::Column {
@@ -68,7 +84,7 @@ fn row_digests(rows: &Rows) -> Result<Vec<Vec<u8>>, Status> {
 }
 
 /// A view in force as a message.
-pub(crate) fn view(version: &trifold_pipeline::LiveVersion) -> api::View {
+pub(crate) fn view(version: &LiveVersion) -> api::View {
     let view = version.view();
     let field = |field: &trifold_model::Field| api::Field {
         name: field.name.to_string(),
@@ -83,5 +99,12 @@ pub(crate) fn view(version: &trifold_pipeline::LiveVersion) -> api::View {
         doc: view.doc.clone(),
         entity: view.key_fields().map(field).collect(),
         features: view.outputs.iter().map(field).collect(),
+        kind: view.kind.name().to_owned(),
+        request: view.request_fields().map(field).collect(),
+        reads: view.on_demand().into_iter().flat_map(OnDemandSpec::views).map(ToString::to_string).collect(),
+        event: match view.on_demand() {
+            Some(_) => Vec::new(),
+            None => view.inputs.iter().map(field).collect(),
+        },
     }
 }

@@ -98,6 +98,29 @@ pub struct Client {
     inner: OnlineServiceClient<Channel>,
 }
 
+/// What is looked up.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup<'a> {
+    /// `view` for all features of a view, `view.feature` for one of them.
+    pub features: &'a [String],
+    /// The key columns of row and window views and the request columns of on-demand views, by name, one row each.
+    pub columns: &'a RecordBatch,
+    /// The time that is asked for; the server's clock if not given.
+    pub as_of: Option<EventTime>,
+    /// Events that no log has yet.
+    pub in_hand: &'a [InHand],
+}
+
+/// Events in hand of one view.
+#[derive(Debug, Clone)]
+pub struct InHand {
+    /// A row or window view that is asked for, or read by an on-demand view that is.
+    pub view: String,
+    /// `event_time`, `event_id` and the view's other event fields without its key fields, by name, one row for each
+    /// row of the lookup. A row whose time is null has no event.
+    pub events: RecordBatch,
+}
+
 /// The answers of all views asked.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -118,10 +141,25 @@ pub struct ViewRows {
     pub digest: ComponentDigest,
     /// The log and the positions that the state had included, if the server has state of the view.
     pub position: Option<(LogId, Positions)>,
+    /// Of an on-demand view: the views that it read, by name.
+    pub reads: Vec<ViewRead>,
     /// The rows. Their canonical bytes are those of the view's value if all its features were asked for.
     pub rows: Rows,
     /// The digests that the server sent, where they were asked for.
     pub digests: Vec<Option<RowDigest>>,
+}
+
+/// A view that an on-demand view read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewRead {
+    /// The view.
+    pub view: String,
+    /// The version that was read.
+    pub version: u64,
+    /// Its component.
+    pub digest: ComponentDigest,
+    /// The log and the positions that its state had included, if the server has state of the view.
+    pub position: Option<(LogId, Positions)>,
 }
 
 impl Client {
@@ -143,22 +181,33 @@ impl Client {
         Ok(self.inner.list_views(ListViewsRequest {}).await?.into_inner().views)
     }
 
-    /// Looks features up. `keys` are the entity's key columns, one row each.
+    /// Looks features up. `columns` are those of [`Lookup::columns`].
     pub async fn get(
         &mut self,
         features: &[String],
-        keys: &RecordBatch,
+        columns: &RecordBatch,
         as_of: Option<EventTime>,
     ) -> Result<Answer, ClientError> {
+        self.look_up(Lookup { features, columns, as_of, in_hand: &[] }).await
+    }
+
+    /// Looks features up.
+    pub async fn look_up(&mut self, lookup: Lookup<'_>) -> Result<Answer, ClientError> {
+        let Lookup { features, columns, as_of, in_hand } = lookup;
+        let in_hand = in_hand.iter().map(|held| {
+            let columns = sent_columns(&held.events)?;
+            Ok(api::InHandEvents { view: held.view.clone(), columns })
+        });
         let request = GetFeaturesRequest {
             features: features.to_vec(),
-            entities: key_columns(keys)?,
+            entities: sent_columns(columns)?,
             as_of_micros: as_of.map(|time| time.0),
             row_digests: true,
+            in_hand: in_hand.collect::<Result<_, ColumnError>>()?,
         };
         let response = self.inner.get_features(request).await?.into_inner();
         let views = response.views.into_iter().map(view_rows).collect::<Result<Vec<_>, _>>()?;
-        let rows = keys.num_rows();
+        let rows = columns.num_rows();
         let fits = |view: &&ViewRows| view.rows.len() == rows && view.digests.len() == rows;
         if let Some(view) = views.iter().find(|view| !fits(view)) {
             return Err(ClientError::Shape {
@@ -177,9 +226,9 @@ impl Client {
     }
 }
 
-fn key_columns(keys: &RecordBatch) -> Result<Vec<api::Column>, ColumnError> {
-    let schema = keys.schema();
-    let columns = schema.fields().iter().zip(keys.columns()).map(|(field, array)| {
+fn sent_columns(batch: &RecordBatch) -> Result<Vec<api::Column>, ColumnError> {
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
         let ty = FieldType::ALL.into_iter().find(|ty| ty.to_arrow() == *array.data_type());
         let ty = ty.ok_or_else(|| ColumnError::Shape {
             column: field.name().clone(),
@@ -192,11 +241,13 @@ fn key_columns(keys: &RecordBatch) -> Result<Vec<api::Column>, ColumnError> {
 
 fn view_rows(answer: api::ViewAnswer) -> Result<ViewRows, ClientError> {
     let shape = |problem: &str| ClientError::Shape { view: answer.view.clone(), problem: problem.to_owned() };
-    let digest = answer
-        .component_digest
-        .as_slice()
-        .try_into()
-        .map_err(|_| shape("the component's digest is no SHA-256"))?;
+    let digest = component(&answer.component_digest).ok_or_else(|| shape(NO_DIGEST))?;
+    let reads = answer.reads.iter().map(|read| {
+        let digest = component(&read.component_digest).ok_or_else(|| shape(NO_DIGEST))?;
+        let position = read.position.as_ref().map(position);
+        Ok::<_, ClientError>(ViewRead { view: read.view.clone(), version: read.version, digest, position })
+    });
+    let reads = reads.collect::<Result<_, _>>()?;
     let mut problems: BTreeMap<usize, _> =
         answer.problems.iter().map(|problem| (problem.row as usize, problem)).collect();
     let mut messages = BTreeMap::new();
@@ -219,18 +270,26 @@ fn view_rows(answer: api::ViewAnswer) -> Result<ViewRows, ClientError> {
     }
     let digests =
         answer.row_digests.iter().map(|digest| digest.as_slice().try_into().ok().map(RowDigest)).collect();
-    let position = answer.position.as_ref().map(|position| {
-        let next = position.next_offsets.iter().map(|(&partition, &next)| (partition, next)).collect();
-        (LogId(position.log.as_str().into()), Positions(next))
-    });
     Ok(ViewRows {
         version: answer.version,
-        digest: ComponentDigest(digest),
-        position,
+        digest,
+        position: answer.position.as_ref().map(position),
+        reads,
         rows: Rows::new(batch(&answer.columns, outcomes.len())?, outcomes, messages),
         digests,
         view: answer.view,
     })
+}
+
+const NO_DIGEST: &str = "the component's digest is no SHA-256";
+
+fn component(digest: &[u8]) -> Option<ComponentDigest> {
+    digest.try_into().ok().map(ComponentDigest)
+}
+
+fn position(position: &api::Position) -> (LogId, Positions) {
+    let next = position.next_offsets.iter().map(|(&partition, &next)| (partition, next)).collect();
+    (LogId(position.log.as_str().into()), Positions(next))
 }
 
 fn batch(columns: &[api::Column], rows: usize) -> Result<RecordBatch, ClientError> {
@@ -244,11 +303,11 @@ fn batch(columns: &[api::Column], rows: usize) -> Result<RecordBatch, ClientErro
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
 }
 
-/// The key fields of a view as model fields; `None` where the server speaks of a type that this client lacks.
-pub fn key_fields(view: &api::View) -> Option<Vec<Field>> {
-    let fields = view.entity.iter().map(|field| {
+/// Fields of a view as model fields; `None` where the server speaks of a type that this client lacks.
+pub fn model_fields(fields: &[api::Field]) -> Option<Vec<Field>> {
+    let fields = fields.iter().map(|field| {
         let ty = field.r#type.parse().ok()?;
-        Some(Field { name: field.name.parse().ok()?, ty, nullable: false, doc: field.doc.clone() })
+        Some(Field { name: field.name.parse().ok()?, ty, nullable: field.nullable, doc: field.doc.clone() })
     });
     fields.collect()
 }

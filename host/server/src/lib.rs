@@ -4,7 +4,7 @@
 //! and answers. Each request works on one snapshot of the versions, taken when it begins, so that a release never
 //! splits an answer. Nothing here computes a feature.
 //!
-//! Reading order: [`api`] is the generated contract; [`server`] listens, and `connection` is what it accepts; [`service`] answers; `request` and
+//! Reading order: [`api`] is the generated contract; [`server`] listens, and `connection` is what it accepts; [`service`] answers; `request`, `in_hand` and
 //! `answer` convert at the edge; [`columns`] carries Arrow arrays in messages. [`client`] asks.
 
 mod answer;
@@ -12,6 +12,7 @@ pub mod api;
 pub mod client;
 pub mod columns;
 mod connection;
+mod in_hand;
 mod request;
 pub mod server;
 pub mod service;

@@ -1,14 +1,25 @@
-//! From a request to the views, features and entity keys that it asks for.
+//! From a request to the views, features and columns that it asks for.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
 use tonic::Status;
-use trifold_model::{CanonicalRows, EntityKey, Field, ViewName};
-use trifold_pipeline::{LiveVersion, LiveViews};
+use trifold_model::{FeatureView, Field, FieldType, ViewName, canonical_nans};
+use trifold_pipeline::{InHand, LiveVersion, LiveViews};
 
 use crate::api::{Column, GetFeaturesRequest};
 use crate::columns::{self, ColumnError};
+use crate::in_hand;
+
+/// What a request asks for.
+pub(crate) struct Asked {
+    /// The views, in the order in which the request first names them.
+    pub(crate) views: Vec<AskedView>,
+    /// The key and request fields of the views, by name.
+    pub(crate) columns: RecordBatch,
+    /// Events in hand, by view.
+    pub(crate) in_hand: BTreeMap<ViewName, InHand>,
+}
 
 /// One view of a request.
 pub(crate) struct AskedView {
@@ -16,29 +27,53 @@ pub(crate) struct AskedView {
     pub(crate) version: LiveVersion,
     /// The outputs asked for, as places in the view's schema, in the order of the request.
     pub(crate) outputs: Vec<usize>,
-    /// One key for each row.
-    pub(crate) keys: Vec<EntityKey>,
 }
 
 /// Checks a request against the versions in force.
-pub(crate) fn parse(
-    request: &GetFeaturesRequest,
-    live: &LiveViews,
-    rows_max: usize,
-) -> Result<Vec<AskedView>, Status> {
-    let mut asked = features(&request.features, live)?;
+pub(crate) fn parse(request: &GetFeaturesRequest, live: &LiveViews, rows_max: usize) -> Result<Asked, Status> {
+    let views = features(&request.features, live)?;
     let rows = row_count(&request.entities, rows_max)?;
-    let mut used = BTreeSet::new();
-    for view in &mut asked {
-        view.keys = keys(view, &request.entities, rows, &mut used)?;
+    let mut given = BTreeMap::new();
+    for asked in &views {
+        let view = asked.version.view();
+        for field in view.key_fields().chain(view.request_fields()) {
+            let array = match request.entities.iter().find(|column| field.name == *column.name.as_str()) {
+                Some(column) => field_column(column, field),
+                None if field.nullable => continue,
+                None => return Err(missing(view, field)),
+            };
+            let array = array.map_err(|error| Status::invalid_argument(error.to_string()))?;
+            given.insert(field.name.as_str(), array);
+        }
     }
-    match request.entities.iter().find(|column| !used.contains(&column.name)) {
-        Some(column) => Err(Status::invalid_argument(format!(
-            "entity column `{}` is a key field of no asked view; leave it out",
+    if let Some(column) = request.entities.iter().find(|column| !given.contains_key(column.name.as_str())) {
+        return Err(Status::invalid_argument(format!(
+            "column `{}` is no key field and no request field of an asked view; leave it out",
             column.name
-        ))),
-        None => Ok(asked),
+        )));
     }
+    // Those left out are null for every view that takes them.
+    let fields = views.iter().flat_map(|asked| asked.version.view().request_fields());
+    for field in fields {
+        given.entry(field.name.as_str()).or_insert_with(|| new_null_array(&field.ty.to_arrow(), rows));
+    }
+    let columns = given.into_iter().map(|(name, array)| (name, array, true));
+    let columns =
+        RecordBatch::try_from_iter_with_nullable(columns).map_err(|error| Status::internal(error.to_string()))?;
+    let in_hand = in_hand::parse(&request.in_hand, &views, live, &columns)?;
+    Ok(Asked { views, columns, in_hand })
+}
+
+fn missing(view: &FeatureView, field: &Field) -> Status {
+    let (what, fields): (_, Vec<_>) = match view.on_demand() {
+        Some(_) => ("request", view.request_fields().collect()),
+        None => ("entity", view.key_fields().collect()),
+    };
+    let fields = fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
+    Status::invalid_argument(format!(
+        "view {} needs the {what} columns {fields}; `{}` is missing",
+        view.name, field.name
+    ))
 }
 
 fn features(names: &[String], live: &LiveViews) -> Result<Vec<AskedView>, Status> {
@@ -52,7 +87,7 @@ fn features(names: &[String], live: &LiveViews) -> Result<Vec<AskedView>, Status
         let place = match asked.iter().position(|asked| asked.version.view().name == *view) {
             Some(place) => place,
             None => {
-                asked.push(AskedView { version: version.clone(), outputs: Vec::new(), keys: Vec::new() });
+                asked.push(AskedView { version: version.clone(), outputs: Vec::new() });
                 asked.len() - 1
             }
         };
@@ -65,7 +100,8 @@ fn features(names: &[String], live: &LiveViews) -> Result<Vec<AskedView>, Status
     Ok(asked)
 }
 
-fn version<'a>(view: &str, live: &'a LiveViews) -> Result<&'a LiveVersion, Status> {
+/// The version in force of a view.
+pub(crate) fn version<'a>(view: &str, live: &'a LiveViews) -> Result<&'a LiveVersion, Status> {
     let name: Option<ViewName> = view.parse().ok();
     name.and_then(|name| live.views.get(&name)).ok_or_else(|| {
         let known = live.views.keys().map(ViewName::as_str).collect::<Vec<_>>();
@@ -119,44 +155,24 @@ fn row_count(entities: &[Column], rows_max: usize) -> Result<usize, Status> {
     Ok(rows)
 }
 
-fn keys(
-    asked: &AskedView,
-    entities: &[Column],
-    rows: usize,
-    used: &mut BTreeSet<String>,
-) -> Result<Vec<EntityKey>, Status> {
-    let view = asked.version.view();
-    let mut arrays: Vec<ArrayRef> = Vec::new();
-    for field in view.key_fields() {
-        let column = entities.iter().find(|column| field.name == *column.name.as_str()).ok_or_else(|| {
-            let keys = view.entity.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(", ");
-            Status::invalid_argument(format!(
-                "view {} needs the entity columns {keys}; `{}` is missing",
-                view.name, field.name
-            ))
-        })?;
-        arrays.push(key_column(column, field).map_err(|error| Status::invalid_argument(error.to_string()))?);
-        used.insert(column.name.clone());
+/// A column as the values of a field.
+pub(crate) fn field_column(column: &Column, field: &Field) -> Result<ArrayRef, ColumnError> {
+    let array = typed_column(column, field.ty)?;
+    match (0..array.len()).find(|&row| array.is_null(row) && !field.nullable) {
+        Some(row) => Err(ColumnError::Shape {
+            column: column.name.clone(),
+            problem: format!("row {row} is null, and the field may not be"),
+        }),
+        None => Ok(array),
     }
-    let canonical = CanonicalRows::of_arrays(&arrays).map_err(|error| Status::internal(error.to_string()))?;
-    let mut scratch = Vec::new();
-    Ok((0..rows).map(|row| canonical.key(row, &mut scratch)).collect())
 }
 
-fn key_column(column: &Column, field: &Field) -> Result<ArrayRef, ColumnError> {
+/// A column of a type, its NaNs canonical.
+pub(crate) fn typed_column(column: &Column, expected: FieldType) -> Result<ArrayRef, ColumnError> {
     let name = || column.name.clone();
     match columns::field_type(column) {
         None => Err(ColumnError::NoValues { column: name() }),
-        Some(found) if found != field.ty => Err(ColumnError::Type { column: name(), found, expected: field.ty }),
-        Some(_) => {
-            let array = columns::from_message(column)?;
-            match (0..array.len()).find(|&row| array.is_null(row)) {
-                Some(row) => Err(ColumnError::Shape {
-                    column: name(),
-                    problem: format!("row {row} is null, and a key field may not be"),
-                }),
-                None => Ok(array),
-            }
-        }
+        Some(found) if found != expected => Err(ColumnError::Type { column: name(), found, expected }),
+        Some(_) => Ok(canonical_nans(columns::from_message(column)?)),
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tonic::{Request, Response, Status};
 use trifold_model::EventTime;
-use trifold_pipeline::{LiveViews, LookupError, ViewKeys, lookup};
+use trifold_pipeline::{LiveViews, LookupError, Question, lookup};
 use trifold_sandbox::Budget;
 use trifold_store::OnlineStore;
 
@@ -49,17 +49,15 @@ impl Online {
         let live = self.live.borrow().clone();
         let asked = request::parse(&request, &live, self.config.rows_max)?;
         let time = request.as_of_micros.map_or_else(self.clock, EventTime);
-        let (views, outputs): (Vec<_>, Vec<_>) = asked
-            .into_iter()
-            .map(|view| (ViewKeys { version: view.version, keys: view.keys }, view.outputs))
-            .unzip();
+        let views = asked.views.iter().map(|view| view.version.clone()).collect();
+        let question = Question { live: &live, views, columns: asked.columns, in_hand: asked.in_hand, time };
         let mut budget = Budget::fuel(self.config.request_fuel);
-        let answer = lookup(&*self.store, views, time, &mut budget).await.map_err(|error| status(&error))?;
+        let answer = lookup(&*self.store, question, &mut budget).await.map_err(|error| status(&error))?;
         let views = answer
             .views
             .iter()
-            .zip(&outputs)
-            .map(|(view, outputs)| answer::to_message(view, outputs, request.row_digests))
+            .zip(&asked.views)
+            .map(|(view, asked)| answer::to_message(view, &asked.outputs, request.row_digests))
             .collect::<Result<_, _>>()?;
         Ok(GetFeaturesResponse { as_of_micros: answer.as_of.iter().map(|time| time.0).collect(), views })
     }
@@ -69,9 +67,11 @@ fn status(error: &LookupError) -> Status {
     match error {
         LookupError::Store(_) => Status::unavailable(error.to_string()),
         LookupError::Record { .. } => Status::data_loss(error.to_string()),
-        LookupError::Arrow(_) | LookupError::Type(_) | LookupError::Fold(_) | LookupError::Kind { .. } => {
-            Status::internal(error.to_string())
-        }
+        LookupError::Arrow(_)
+        | LookupError::Type(_)
+        | LookupError::Fold(_)
+        | LookupError::Kind { .. }
+        | LookupError::Column { .. } => Status::internal(error.to_string()),
     }
 }
 

@@ -23,5 +23,5 @@ pub use embedded::EmbeddedStore;
 pub use error::{Damage, StoreError};
 pub use holder::Holder;
 pub use record::{
-    Commit, EntityQuery, Marker, Output, Page, Record, SlotChange, SlotPage, SlotSnapshot, Snapshot,
+    Commit, EntityQuery, Marker, Output, Page, Record, SlotChange, SlotPage, SlotSnapshot, Slots, Snapshot,
 };

@@ -63,6 +63,9 @@ pub struct Snapshot {
     pub records: Vec<Option<Record>>,
 }
 
+/// What is kept of one entity of a window view, in ascending order.
+pub type Slots = Vec<(Slot, Vec<u8>)>;
+
 /// What is read of one entity of a window view: all of its tiles, and the events of some times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntityQuery {
@@ -79,7 +82,7 @@ pub struct SlotSnapshot {
     pub marker: Option<Marker>,
     /// One entry for each query, in the order of the queries: the entity's slots in ascending order. Without any,
     /// the entity has none.
-    pub entities: Vec<Vec<(Slot, Vec<u8>)>>,
+    pub entities: Vec<Slots>,
 }
 
 /// Some of the entities of a window view in ascending order of their keys, and the marker read in the same transaction.
@@ -88,7 +91,7 @@ pub struct SlotPage {
     /// The state's marker, or `None` when nothing was ever committed for it.
     pub marker: Option<Marker>,
     /// The entities, each with all of its slots in ascending order.
-    pub entities: Vec<(EntityKey, Vec<(Slot, Vec<u8>)>)>,
+    pub entities: Vec<(EntityKey, Slots)>,
     /// Where the next page starts (`after`), or `None` when this is the last one.
     pub next: Option<EntityKey>,
 }

@@ -26,7 +26,9 @@ use trifold_model::{EntityKey, Slot, StateId};
 
 use crate::codec::{EVENTS, decode_marker, decode_record, decode_slot, encode_marker, encode_record, encode_slot};
 use crate::error::StoreError;
-use crate::record::{Commit, EntityQuery, Marker, Page, Record, SlotChange, SlotPage, SlotSnapshot, Snapshot};
+use crate::record::{
+    Commit, EntityQuery, Marker, Page, Record, SlotChange, SlotPage, SlotSnapshot, Slots, Snapshot,
+};
 
 /// The format that this version writes and reads.
 pub(crate) const FORMAT: u64 = 3;
@@ -304,7 +306,7 @@ fn stored_slots(
     table: &ReadOnlyTable<Bytes, Bytes>,
     state: StateId,
     query: &EntityQuery,
-) -> Result<Vec<(Slot, Vec<u8>)>, Failure> {
+) -> Result<Slots, Failure> {
     let entity = [&state.0, &*query.key.0].concat();
     let place = |slot: Slot| {
         let mut place = entity.clone();

@@ -93,7 +93,7 @@ pub(crate) async fn process_feed(
     };
     let folded = match view.kind {
         ViewKind::Window(_) => fold_windows(store, id, feed, events, clock).await,
-        ViewKind::Row | ViewKind::OnDemand => {
+        ViewKind::Row | ViewKind::OnDemand(_) => {
             fold_records(config, store, id, feed, events).await.map(|ingested| (ingested, None))
         }
     };

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use trifold_eventlog::{LogError, RawBatch, SourceConfig};
-use trifold_model::{EntityKey, LogId, Positions, ViewKind, ViewName};
+use trifold_model::{EntityKey, LogId, Positions, ViewName};
 use trifold_pipeline::{LiveVersion, LiveViews};
 use trifold_store::{Marker, OnlineStore};
 
@@ -111,7 +111,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
         if std::mem::take(&mut self.torn) {
             self.feeds.clear();
         }
-        let stored = live.views.values().filter(|version| version.view().kind != ViewKind::OnDemand);
+        let stored = live.views.values().filter(|version| version.view().on_demand().is_none());
         let wanted: BTreeMap<FeedId, &LiveVersion> =
             stored.map(|version| (FeedId::of(version), version)).collect();
         self.feeds.retain(|id, _| wanted.contains_key(id));

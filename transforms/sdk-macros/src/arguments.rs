@@ -13,6 +13,9 @@ use crate::units::{bytes, seconds};
 /// What every view may say.
 pub(crate) const ATTRIBUTES: &str = "name, ttl, lateness, max_early, state_version, fuel and memory";
 
+/// Those of them that are not about events.
+pub(crate) const STATELESS_ATTRIBUTES: &str = "name, fuel and memory";
+
 /// What a view says of itself.
 #[derive(Default)]
 pub(crate) struct Arguments {
@@ -62,6 +65,12 @@ impl Arguments {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// The first argument that is about events, if there is one.
+    pub(crate) fn of_events(&self) -> Option<&str> {
+        let of_events = ["ttl", "lateness", "max_early", "state_version"];
+        self.seen.iter().map(String::as_str).find(|name| of_events.contains(name))
     }
 
     /// The view's name: what it says, or that of an item in the case of names.

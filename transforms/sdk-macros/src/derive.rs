@@ -36,6 +36,33 @@ pub(crate) fn input(item: DeriveInput) -> Result<TokenStream> {
     })
 }
 
+pub(crate) fn request(item: DeriveInput) -> Result<TokenStream> {
+    let columns = columns(&item, Side::Request)?;
+    let record = record(&item, &columns)?;
+    let Borrow { a, own } = Borrow::of(&item)?;
+    let name = &item.ident;
+    let described = columns.iter().map(|Column { name, ty, doc, feature, .. }| {
+        let value = value(ty, quote!(InputValue<#a>));
+        let feature = match feature {
+            Some((view, output)) => quote!(::core::option::Option::Some((#view, #output))),
+            None => quote!(::core::option::Option::None),
+        };
+        quote! {
+            ::trifold_sdk::rt::RequestField {
+                name: #name, ty: #value::TYPE, nullable: #value::NULLABLE, feature: #feature, doc: #doc,
+            }
+        }
+    });
+    Ok(quote! {
+        #record
+
+        #[automatically_derived]
+        impl<#a> ::trifold_sdk::Request<#a> for #name #own {
+            const FIELDS: &'static [::trifold_sdk::rt::RequestField] = &[#(#described),*];
+        }
+    })
+}
+
 pub(crate) fn output(item: DeriveInput) -> Result<TokenStream> {
     let columns = columns(&item, Side::Output)?;
     if !item.generics.params.is_empty() {

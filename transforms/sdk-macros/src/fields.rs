@@ -4,7 +4,8 @@ use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Ident, Lifetime, Lit, Meta, Result, Type,
+    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Ident, Lifetime, Lit, LitStr, Meta, Result,
+    Type,
 };
 
 use crate::types::{Kind, Side, check_key, kind};
@@ -20,6 +21,8 @@ pub(crate) struct Column {
     pub(crate) kind: Kind,
     pub(crate) doc: String,
     pub(crate) is_entity: bool,
+    /// The view and the output that `#[reads(...)]` names.
+    pub(crate) feature: Option<(String, String)>,
 }
 
 /// The fields of a struct; every problem is reported, not the first alone.
@@ -56,7 +59,45 @@ fn column(field: &Field, side: Side) -> Result<Column> {
     if is_entity {
         check_key(&name, &field.ty, &kind)?;
     }
-    Ok(Column { name, ty: field.ty.clone(), kind, doc: doc(&field.attrs), is_entity, ident })
+    let feature = feature(field)?;
+    if feature.is_some() && kind != Kind::Nullable {
+        let message = "a lookup may find the other view without a value, so a feature is an Option";
+        return Err(Error::new_spanned(&field.ty, message));
+    }
+    Ok(Column { name, ty: field.ty.clone(), kind, doc: doc(&field.attrs), is_entity, feature, ident })
+}
+
+/// Where the values of a field come from, if that is another view.
+fn feature(field: &Field) -> Result<Option<(String, String)>> {
+    let find = |name: &str| field.attrs.iter().find(|attribute| attribute.path().is_ident(name));
+    let request = find("request");
+    if let Some(request) = request.filter(|request| !matches!(request.meta, Meta::Path(_))) {
+        return Err(Error::new(
+            request.span(),
+            "write `#[request]` alone: the field's name is that of the request's",
+        ));
+    }
+    let Some(feature) = find("reads") else { return Ok(None) };
+    if request.is_some() {
+        let message =
+            "a field comes from the request or from another view: write one of `#[request]` and `#[reads]`";
+        return Err(Error::new(feature.span(), message));
+    }
+    let text: LitStr = feature.parse_args().map_err(|_| {
+        Error::new(
+            feature.span(),
+            "write the view and its feature, as in `#[reads(\"airport_load.departures_1h\")]`",
+        )
+    })?;
+    let value = text.value();
+    let Some((view, output)) = value.split_once('.') else {
+        let message =
+            format!("`{value}` names no feature: write the view and its feature, as in `airport_load.mean_1h`");
+        return Err(Error::new(text.span(), message));
+    };
+    check_name(view, "view", text.span())?;
+    check_name(output, "field", text.span())?;
+    Ok(Some((view.to_owned(), output.to_owned())))
 }
 
 fn is_entity(field: &Field) -> Result<bool> {

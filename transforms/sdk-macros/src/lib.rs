@@ -24,6 +24,17 @@ pub fn input(item: TokenStream) -> TokenStream {
     expand(syn::parse(item).and_then(derive::input))
 }
 
+/// Makes a struct one row of an on-demand view's inputs: each field is a field of the request, as `#[request]` says
+/// and need not, or with `#[reads("view.feature")]` a feature of another view.
+///
+/// A feature is an `Option`: a lookup may find that view without a value. The key fields of each view that is read are
+/// fields of the request, of the same names and types. Documentation comments become the fields' documentation. The
+/// struct may borrow from the batch with one lifetime.
+#[proc_macro_derive(Request, attributes(request, reads))]
+pub fn request(item: TokenStream) -> TokenStream {
+    expand(syn::parse(item).and_then(derive::request))
+}
+
 /// Makes a struct one row of a view's features. Documentation comments become the features' documentation.
 #[proc_macro_derive(Output)]
 pub fn output(item: TokenStream) -> TokenStream {
@@ -53,8 +64,23 @@ pub fn prepared(item: TokenStream) -> TokenStream {
 /// | `memory = "64MiB"` | the most memory that one row may take | the host's default |
 #[proc_macro_attribute]
 pub fn row_view(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    view(arguments, item, view::Kind::Row)
+}
+
+/// Makes a function an on-demand view, and its crate the view's component. A crate holds one view.
+///
+/// The view is computed when it is asked for, from fields of the request and features of row and window views at the
+/// same time. The function takes a struct with [`derive@Request`] by value and returns the output struct or a `Result`
+/// of it with `RowError`; its documentation becomes the view's. The attributes `name`, `fuel` and `memory` are those of
+/// [`macro@row_view`]; the others are about events, which an on-demand view does not see.
+#[proc_macro_attribute]
+pub fn on_demand_view(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    view(arguments, item, view::Kind::OnDemand)
+}
+
+fn view(arguments: TokenStream, item: TokenStream, kind: view::Kind) -> TokenStream {
     expand(syn::parse(item).map(|function| {
-        view::row_view(arguments.into(), &function).unwrap_or_else(|error| {
+        view::view(arguments.into(), &function, kind).unwrap_or_else(|error| {
             // The function stays, so that its callers and tests add no errors of their own.
             let error = error.into_compile_error();
             quote!(#function #error)

@@ -9,6 +9,7 @@ use syn::{Error, GenericArgument, PathArguments, Result, Type};
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Side {
     Input,
+    Request,
     Output,
     Prepared,
 }
@@ -17,6 +18,7 @@ impl Side {
     pub(crate) fn derive(self) -> &'static str {
         match self {
             Side::Input => "Input",
+            Side::Request => "Request",
             Side::Output => "Output",
             Side::Prepared => "Prepared",
         }
@@ -24,7 +26,7 @@ impl Side {
 
     fn types(self) -> &'static str {
         match self {
-            Side::Input => {
+            Side::Input | Side::Request => {
                 "bool, i64, f64, f32, Timestamp, &'a str, &'a [u8], &'a [f32], &'a [f64], &'a [i64], Vec<&'a str>, \
                  an owned String or Vec of these, or an Option of one of them"
             }
@@ -42,7 +44,7 @@ impl Side {
     /// Whether fields may be references to such items.
     fn borrows(self, item: Option<&str>) -> bool {
         match self {
-            Side::Input => true,
+            Side::Input | Side::Request => true,
             Side::Output => false,
             Side::Prepared => matches!(item, Some("str" | "u8")),
         }

@@ -1,19 +1,57 @@
-//! The attribute macro of row views.
+//! The attribute macros of row views and on-demand views.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, ItemFn, Result, ReturnType, Type};
+use syn::{Error, FnArg, Ident, ItemFn, Result, ReturnType, Type};
 
-use crate::arguments::{ATTRIBUTES, Arguments, plain};
+use crate::arguments::{ATTRIBUTES, Arguments, STATELESS_ATTRIBUTES, plain};
 use crate::fields::{Problems, doc};
 
 const SIGNATURE: &str = "write `pub fn view(row: Row<'_>) -> Result<Features, RowError>`, or `-> Features` where no \
                          row is ever refused";
 
-pub(crate) fn row_view(arguments: TokenStream, function: &ItemFn) -> Result<TokenStream> {
+/// What a function becomes.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    Row,
+    OnDemand,
+}
+
+impl Kind {
+    fn arguments(self, tokens: TokenStream) -> Result<Arguments> {
+        let span = tokens.span();
+        let attributes = match self {
+            Kind::Row => ATTRIBUTES,
+            Kind::OnDemand => STATELESS_ATTRIBUTES,
+        };
+        let parsed = Arguments::parse(tokens, attributes, |_, _| Ok(false))?;
+        match parsed.of_events().filter(|_| self == Kind::OnDemand) {
+            None => Ok(parsed),
+            Some(name) => {
+                let message = format!(
+                    "`{name}` is about events, which an on-demand view does not see; the attributes are \
+                     {attributes}"
+                );
+                Err(Error::new(span, message))
+            }
+        }
+    }
+
+    /// The functions of the run-time that describe the view and compute its rows.
+    fn functions(self) -> (Ident, Ident) {
+        let (describe, apply) = match self {
+            Kind::Row => ("describe", "apply"),
+            Kind::OnDemand => ("describe_on_demand", "apply_on_demand"),
+        };
+        (Ident::new(describe, Span::call_site()), Ident::new(apply, Span::call_site()))
+    }
+}
+
+pub(crate) fn view(arguments: TokenStream, function: &ItemFn, kind: Kind) -> Result<TokenStream> {
     let mut problems = Problems::default();
-    let parsed = problems.collect(Arguments::parse(arguments, ATTRIBUTES, |_, _| Ok(false))).unwrap_or_default();
+    let parsed = problems.collect(kind.arguments(arguments)).unwrap_or_default();
+    let (describe, apply) = kind.functions();
     let types = problems.collect(signature(function));
     let ident = &function.sig.ident;
     let name = parsed.name(ident, &plain(ident), &mut problems);
@@ -30,13 +68,13 @@ pub(crate) fn row_view(arguments: TokenStream, function: &ItemFn) -> Result<Toke
         impl ::trifold_sdk::rt::Guest for TrifoldComponent {
             fn describe() -> ::std::string::String {
                 const VIEW: ::trifold_sdk::rt::View = #view;
-                ::trifold_sdk::rt::describe::<#row, #features>(&VIEW)
+                ::trifold_sdk::rt::#describe::<#row, #features>(&VIEW)
             }
 
             fn apply(
                 batch: ::trifold_sdk::rt::Batch,
             ) -> ::core::result::Result<::trifold_sdk::rt::Outcome, ::trifold_sdk::rt::Failure> {
-                ::trifold_sdk::rt::apply::<#row, #features>(&batch, #ident)
+                ::trifold_sdk::rt::#apply::<#row, #features>(&batch, #ident)
             }
         }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::aggregate::FoldOrder;
 use crate::run::Rows;
-use crate::value::{Input, InputField, Output, OutputField};
+use crate::value::{Input, InputField, Output, OutputField, Request, RequestField};
 use crate::window::WindowView;
 
 /// What the attribute of a view says.
@@ -55,6 +55,26 @@ pub fn describe<'a, I: Input<'a>, R: Rows>(view: &View) -> String {
     tail(json, view)
 }
 
+/// The description of an on-demand view whose function takes `I` and returns `R`.
+pub fn describe_on_demand<'a, I: Request<'a>, R: Rows>(view: &View) -> String {
+    let mut json = Json(String::from("{"));
+    opening::<R::Output>(&mut json, view, "on-demand");
+    json.key("inputs").list(I::FIELDS, |json, field| {
+        let RequestField { name, ty, nullable, feature, doc } = *field;
+        described(json, name, ty, nullable, doc, |json| match feature {
+            None => json.text("request"),
+            Some((view, output)) => {
+                json.raw("{");
+                json.key("view").text(view);
+                json.key("feature").text(output);
+                json.raw("}");
+            }
+        });
+    });
+    json.key("outputs").fields::<R::Output>();
+    tail(json, view)
+}
+
 /// The description of a window view.
 pub fn describe_window<V: WindowView>(view: &View, fold: &WindowFold) -> String {
     let mut json = head::<V::Event<'_>, V::Features>(view, "window");
@@ -75,10 +95,7 @@ pub fn describe_window<V: WindowView>(view: &View, fold: &WindowFold) -> String 
 
 fn head<'a, I: Input<'a>, O: Output>(view: &View, kind: &str) -> Json {
     let mut json = Json(String::from("{"));
-    json.key("contract").raw("1");
-    json.key("view").text(view.name);
-    json.key("kind").text(kind);
-    json.key("doc").text(if view.doc.is_empty() { O::DOC } else { view.doc });
+    opening::<O>(&mut json, view, kind);
     json.key("entity").list(I::FIELDS.iter().filter(|field| field.is_entity), |json, field| json.text(field.name));
     json.key("inputs").list(I::FIELDS, input);
     json.key("outputs").fields::<O>();
@@ -86,6 +103,14 @@ fn head<'a, I: Input<'a>, O: Output>(view: &View, kind: &str) -> Json {
     json.number("lateness-seconds", view.lateness_seconds);
     json.number("max-early-seconds", view.max_early_seconds);
     json
+}
+
+/// What every description begins with.
+fn opening<O: Output>(json: &mut Json, view: &View, kind: &str) {
+    json.key("contract").raw("1");
+    json.key("view").text(view.name);
+    json.key("kind").text(kind);
+    json.key("doc").text(if view.doc.is_empty() { O::DOC } else { view.doc });
 }
 
 fn tail(mut json: Json, view: &View) -> String {
@@ -102,12 +127,16 @@ fn tail(mut json: Json, view: &View) -> String {
 }
 
 fn input(json: &mut Json, field: &InputField) {
+    described(json, field.name, field.ty, field.nullable, field.doc, |json| json.text("event"));
+}
+
+fn described(json: &mut Json, name: &str, ty: &str, nullable: bool, doc: &str, source: impl FnOnce(&mut Json)) {
     json.raw("{");
-    json.key("name").text(field.name);
-    json.key("type").text(field.ty);
-    json.key("nullable").raw(boolean(field.nullable));
-    json.key("source").text("event");
-    json.key("doc").text(field.doc);
+    json.key("name").text(name);
+    json.key("type").text(ty);
+    json.key("nullable").raw(boolean(nullable));
+    source(json.key("source"));
+    json.key("doc").text(doc);
     json.raw("}");
 }
 

@@ -80,6 +80,37 @@
 //! [`aggregate`] lists the aggregators, and a [`WindowView`] has a state of its own. Raise `state_version` when a field
 //! gets another aggregator: states that are stored do not say what wrote them.
 //!
+//! An on-demand view is computed when it is asked for, from the request and from features of row and window views:
+//!
+//! ```
+//! use trifold_sdk::prelude::*;
+//!
+//! /// A flight that is about to leave.
+//! #[derive(Request)]
+//! pub struct Flight<'a> {
+//!     /// Where it leaves from, which is what the load is about.
+//!     pub origin: &'a str,
+//!     /// Minutes behind schedule.
+//!     pub delay: f64,
+//!     /// Minutes that flights of the last hour were behind schedule.
+//!     #[reads("airport_load.delay_mean_1h")]
+//!     pub usual: Option<f64>,
+//! }
+//!
+//! /// How a flight compares.
+//! #[derive(Output)]
+//! pub struct Context {
+//!     /// Minutes beyond what was usual.
+//!     pub excess: Option<f64>,
+//! }
+//!
+//! /// A flight's delay against its airport's last hour.
+//! #[on_demand_view]
+//! pub fn departure_context(flight: Flight<'_>) -> Context {
+//!     Context { excess: flight.usual.map(|usual| flight.delay - usual) }
+//! }
+//! ```
+//!
 //! The function of a row view is an ordinary one: test it with plain `cargo test`. It must be a pure function of its row: no
 //! statics that change, and no `std::collections::HashMap`, whose order depends on how many maps came before;
 //! use [`FixedMap`], [`FixedSet`] or the B-trees of the prelude.
@@ -104,8 +135,8 @@ mod window;
 pub use error::RowError;
 pub use hash::{FixedHasher, FixedMap, FixedSet, hash64};
 pub use time::Timestamp;
-pub use trifold_sdk_macros::{Input, Output, Prepared, row_view, window_view};
-pub use value::{Input, Output};
+pub use trifold_sdk_macros::{Input, Output, Prepared, Request, on_demand_view, row_view, window_view};
+pub use value::{Input, Output, Request};
 pub use window::{Key, State, WindowView, fold};
 
 /// The allocator of the target's standard library, in a version that begins with the heap that the linker laid out
@@ -124,8 +155,8 @@ pub mod prelude {
         Sum, SumInt, TopFrequent, TopK, Variance,
     };
     pub use crate::{
-        FixedMap, FixedSet, Input, Output, Prepared, RowError, State, Timestamp, WindowView, hash64, log,
-        row_view, window_view,
+        FixedMap, FixedSet, Input, Output, Prepared, Request, RowError, State, Timestamp, WindowView, hash64, log,
+        on_demand_view, row_view, window_view,
     };
 }
 
@@ -143,12 +174,12 @@ pub mod rt {
     pub use crate::aggregate::{Aggregate, IntoItem};
     pub use crate::bindings::trifold::feature::types::{Batch, Failure, Outcome, Rejection};
     pub use crate::bindings::{Guest, export_row_transform};
-    pub use crate::describe::{View, Window, WindowFold, describe, describe_window};
-    pub use crate::run::{Rows, apply};
+    pub use crate::describe::{View, Window, WindowFold, describe, describe_on_demand, describe_window};
+    pub use crate::run::{Rows, apply, apply_on_demand};
     pub use crate::slab::{Places, Reader, SlabError, Tail, join};
     pub use crate::value::{
         ColumnType, InputField, InputValue, InputValues, OutputColumn, OutputField, OutputValue, OutputValues,
-        Record,
+        Record, RequestField,
     };
     pub use crate::window::*;
 }

@@ -3,7 +3,7 @@
 use crate::bindings::trifold::feature::types::{Batch, Failure, Outcome, Rejection};
 use crate::error::RowError;
 use crate::slab::{Places, Reader, SlabError, join};
-use crate::value::{Input, Output, Record};
+use crate::value::{Input, Output, Record, Request};
 
 /// What a view's function returns: its output struct, or a `Result` of it.
 #[diagnostic::on_unimplemented(
@@ -36,6 +36,18 @@ impl<O: Output, E: Into<RowError>> Rows for Result<O, E> {
 
 /// Computes every row of a batch.
 pub fn apply<'a, I: Input<'a>, R: Rows>(batch: &'a Batch, function: impl Fn(I) -> R) -> Result<Outcome, Failure> {
+    rows(batch, function)
+}
+
+/// Computes every row of a batch of an on-demand view.
+pub fn apply_on_demand<'a, I: Request<'a>, R: Rows>(
+    batch: &'a Batch,
+    function: impl Fn(I) -> R,
+) -> Result<Outcome, Failure> {
+    rows(batch, function)
+}
+
+fn rows<'a, I: Record<'a>, R: Rows>(batch: &'a Batch, function: impl Fn(I) -> R) -> Result<Outcome, Failure> {
     report_panics();
     let inputs = read::<I>(batch)?;
     let rows = (0..batch.rows as usize).map(|row| function(I::row(&inputs, row)).into_row());

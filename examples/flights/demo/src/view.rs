@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use trifold_model::{EntityKey, EventTime, Field};
-use trifold_server::client::{Client, key_fields};
+use trifold_server::client::{Client, model_fields};
 
 use crate::digests::{self, Compared, Digests, OFFSET, SPINE_ROW};
 use crate::entities;
@@ -42,7 +42,7 @@ impl View {
     ) -> Result<View, DemoError> {
         let name = streamed.view.clone();
         let known = client.views().await?;
-        let fields = known.iter().find(|view| view.name == name).and_then(key_fields);
+        let fields = known.iter().find(|view| view.name == name).and_then(|view| model_fields(&view.entity));
         let fields =
             fields.ok_or_else(|| DemoError::Unexpected(format!("the server does not know view {name}")))?;
         let entities = entities::of_log(&stage.events, &fields)?;

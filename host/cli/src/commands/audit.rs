@@ -4,7 +4,7 @@ mod online;
 mod report;
 mod rows;
 
-use trifold_model::{FeatureView, LogId};
+use trifold_model::{FeatureView, LogId, OnDemandSpec, ViewName};
 
 use crate::args::Audit;
 use crate::exit::{Exit, Failure, Outcome};
@@ -19,7 +19,21 @@ pub fn run(world: &World, args: Audit) -> Outcome {
             "`--rows` and `--online` are two audits: run them one after the other",
         ));
     }
-    let report = if args.online { online::audit(world, &args)? } else { rows::audit(world, &args)? };
+    let version = world.block_on(world.version(&args.view))?;
+    if let Some(reads) = version.view().on_demand().map(OnDemandSpec::views) {
+        let reads: Vec<_> = reads.into_iter().map(ViewName::as_str).collect();
+        let message = format!(
+            "view {} is an on-demand view: its values belong to requests, of which there is no record to replay; audit \
+             what it reads: {}",
+            version.view().name,
+            reads.join(", ")
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let report = match args.online {
+        true => online::audit(world, &args, version)?,
+        false => rows::audit(world, &args, version)?,
+    };
     output::print(world.format, &report, report::text)?;
     match report.refusal() {
         None => Ok(()),

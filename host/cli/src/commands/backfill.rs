@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use trifold_backfill::{
-    Backfill as Run, BackfillError, Job, Output, Phase, Progress, Report, Resources, Spine, Watch,
+    Backfill as Run, BackfillError, Job, OnDemandBackfill, Output, Phase, Progress, Report, Resources, Spine,
+    Watch,
 };
 use trifold_eventlog::RowFormat;
 use trifold_model::{Cut, Positions};
@@ -25,6 +26,9 @@ use crate::{output, progress};
 pub fn run(world: &World, args: Backfill) -> Outcome {
     let version = world.block_on(world.version(&args.version))?;
     let ask = ask(&args, world.source(&args.log.source).arrival.is_some())?;
+    if version.view().on_demand().is_some() {
+        return requests(world, version, args, &ask);
+    }
     let job = job(world, version, &args.log, ask, args.before)?;
     let format = if args.rows_format == "jsonl" { RowFormat::JsonLines } else { RowFormat::Parquet };
     let backfill = Run {
@@ -44,6 +48,44 @@ pub fn run(world: &World, args: Backfill) -> Outcome {
         let view = job.version.view().name.as_str();
         return Err(nothing_read(view, report.events_read, &written.dir.join("_aside")));
     }
+    match &report.counts.unavailable {
+        Some(reason) => Err(unavailable(report.counts.unavailable_count(), reason)),
+        None => Ok(()),
+    }
+}
+
+/// Computes an on-demand view at the requests of a spine.
+fn requests(world: &World, version: LiveVersion, args: Backfill, ask: &Ask) -> Outcome {
+    let view = version.view().clone();
+    let Some(path) = args.spine else {
+        let fields: Vec<_> = view.request_fields().map(|field| field.name.as_str()).collect();
+        let message = format!(
+            "view {} is an on-demand view, whose values belong to requests: name a file of them with `--spine`, with \
+             the columns {} and {}",
+            view.name,
+            fields.join(", "),
+            args.as_of_column
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    let reads = world.block_on(world.reads(&view))?.into_iter();
+    let reads = reads.map(|version| job(world, version, &args.log, ask.clone(), args.before));
+    let format = if args.rows_format == "jsonl" { RowFormat::JsonLines } else { RowFormat::Parquet };
+    let backfill = OnDemandBackfill {
+        version,
+        reads: reads.collect::<Outcome<_>>()?,
+        spine: Spine { path, as_of: args.as_of_column },
+        output: Output { dir: args.out, format, digest: args.digest, overwrite: args.overwrite },
+        resources: Resources { shards: args.shards, ..resources(world, args.memory_mib, args.threads) },
+        watch: watch(world),
+    };
+    let report = backfill.run().map_err(backfill_failure)?;
+    let OnDemandBackfill { reads, watch, .. } = backfill;
+    // The last bar goes with it, and would else stand in the line of what is printed.
+    drop(watch);
+    let read = reads.iter().map(|job| format!("{}@{}", job.version.view().name, job.version.version)).collect();
+    output::print(world.format, &Summary { reads: read, ..summary(&report) }, text)?;
+    warn_of_unfinished_line(&args.log.events);
     match &report.counts.unavailable {
         Some(reason) => Err(unavailable(report.counts.unavailable_count(), reason)),
         None => Ok(()),
@@ -145,9 +187,10 @@ impl Progress for Bars {
 pub fn backfill_failure(error: BackfillError) -> Failure {
     let exit = match error {
         BackfillError::Log(error) => return log_failure(error),
-        BackfillError::Usage(_) | BackfillError::OtherBackfill { .. } | BackfillError::ForeignDirectory { .. } => {
-            Exit::Usage
-        }
+        BackfillError::Usage(_)
+        | BackfillError::Read(_)
+        | BackfillError::OtherBackfill { .. }
+        | BackfillError::ForeignDirectory { .. } => Exit::Usage,
         BackfillError::NoSpine { .. } => Exit::NotFound,
         BackfillError::Timeline(TimelineError::NoArrival { .. }) => Exit::Usage,
         BackfillError::Busy { .. } | BackfillError::Cancelled { .. } => Exit::Unavailable,
@@ -161,6 +204,9 @@ pub fn backfill_failure(error: BackfillError) -> Failure {
 #[serde(rename_all = "kebab-case")]
 struct Summary {
     plan: &'static str,
+    /// The versions of the views that an on-demand view read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reads: Vec<String>,
     events: u64,
     rows: u64,
     statuses: BTreeMap<String, u64>,
@@ -175,6 +221,7 @@ struct Summary {
 fn summary(report: &Report) -> Summary {
     Summary {
         plan: report.plan.name(),
+        reads: Vec::new(),
         events: report.events_read,
         rows: report.counts.rows,
         statuses: report.counts.statuses.clone(),
@@ -188,6 +235,9 @@ fn summary(report: &Report) -> Summary {
 
 fn text(summary: &Summary) -> String {
     let mut text = format!("{} rows from {} events ({})\n", summary.rows, summary.events, summary.plan);
+    if !summary.reads.is_empty() {
+        text.push_str(&format!("  read: {}\n", summary.reads.join(", ")));
+    }
     let counts = summary.statuses.iter().map(|(status, count)| vec![format!("  {status}"), count.to_string()]);
     let aside = summary.aside.iter().map(|(reason, count)| vec![format!("  aside: {reason}"), count.to_string()]);
     text.push_str(&output::table(&counts.chain(aside).collect::<Vec<_>>()));

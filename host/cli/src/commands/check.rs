@@ -73,6 +73,7 @@ struct CheckReport {
 pub fn run(world: &World, args: Check) -> Outcome {
     let wasm = read_file(&args.component)?;
     let transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
+    world.block_on(world.reads(transform.view()))?;
     let checked = gate(world, &transform, &args.samples, &args.source)?;
     output::print(world.format, &checked, text)?;
     if checked.passed { Ok(()) } else { Err(refusal(&checked)) }
@@ -100,6 +101,14 @@ fn try_sample(
     source: &Source,
 ) -> Outcome<SampleReport> {
     let (view, source) = (transform.view(), world.source(source));
+    if view.on_demand().is_some() {
+        let message = format!(
+            "view {} is an on-demand view, whose inputs stand in no events: leave `--sample` out, generated rows are \
+             tried in any case",
+            view.name
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let columns = Some(source.columns([view]));
     let mut log = FileLog::open(path, LogOptions { columns, ..LogOptions::default() }).map_err(log_failure)?;
     let raw = log

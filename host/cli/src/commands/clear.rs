@@ -4,7 +4,7 @@ use serde::Serialize;
 use trifold_store::OnlineStore;
 
 use crate::args::Clear;
-use crate::exit::{Exit, OrExit, Outcome};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::output;
 use crate::world::World;
 
@@ -20,6 +20,10 @@ struct Cleared {
 /// Removes the state of a view. Emitted rows stay until the replay replaces them.
 pub fn run(world: &World, args: Clear) -> Outcome {
     let version = world.block_on(world.version(&args.version))?;
+    if version.view().on_demand().is_some() {
+        let message = format!("view {} is an on-demand view, which has no state", version.view().name);
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let store = world.store("clear")?;
     // A damaged marker is something to clear, and clearing is what helps.
     let known = !matches!(world.block_on(store.marker(version.state_id())), Ok(None));

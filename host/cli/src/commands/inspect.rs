@@ -46,13 +46,7 @@ fn text(inspected: &Inspected) -> String {
     if !view.doc.is_empty() {
         text.push_str(&format!("{}\n", view.doc));
     }
-    let keys: Vec<_> = view.entity.iter().map(ToString::to_string).collect();
-    let span = |span: Option<Span>| span.map_or_else(|| "unlimited".to_owned(), |span| span.to_string());
     let facts = [
-        ("entity", keys.join(", ")),
-        ("time to live", span(view.ttl)),
-        ("lateness", span(view.lateness)),
-        ("max early", span(view.max_early)),
         (
             "limits of a row",
             format!(
@@ -60,22 +54,45 @@ fn text(inspected: &Inspected) -> String {
                 view.limits.fuel, inspected.fuel_counted_by, view.limits.memory_bytes
             ),
         ),
-        ("state", format!("{} (version {})", inspected.state_id, view.state_version)),
         ("component", format!("{} bytes, sha256 {}", inspected.bytes, inspected.digest)),
     ];
-    let facts: Vec<_> = facts.into_iter().map(|(name, value)| vec![format!("  {name}"), value]).collect();
+    let facts: Vec<_> =
+        of_events(view).into_iter().chain(facts).map(|(name, value)| vec![format!("  {name}"), value]).collect();
     text.push_str(&output::table(&facts));
-    text.push_str(&format!("\ninputs\n{}", fields(&view.inputs)));
-    text.push_str(&format!("\noutputs\n{}", fields(&view.outputs)));
+    let source = |field: &Field| {
+        let on_demand = view.on_demand()?;
+        Some(on_demand.feature(&field.name).map_or_else(|| "request".to_owned(), ToString::to_string))
+    };
+    text.push_str(&format!("\ninputs\n{}", fields(&view.inputs, source)));
+    text.push_str(&format!("\noutputs\n{}", fields(&view.outputs, |_| None)));
     text
 }
 
-fn fields(fields: &[Field]) -> String {
+/// What only views over events have.
+fn of_events(view: &FeatureView) -> Vec<(&'static str, String)> {
+    if view.on_demand().is_some() {
+        return Vec::new();
+    }
+    let keys: Vec<_> = view.entity.iter().map(ToString::to_string).collect();
+    let span = |span: Option<Span>| span.map_or_else(|| "unlimited".to_owned(), |span| span.to_string());
+    vec![
+        ("entity", keys.join(", ")),
+        ("time to live", span(view.ttl)),
+        ("lateness", span(view.lateness)),
+        ("max early", span(view.max_early)),
+        ("state", format!("{} (version {})", view.state_id(), view.state_version)),
+    ]
+}
+
+fn fields(fields: &[Field], source: impl Fn(&Field) -> Option<String>) -> String {
     let rows: Vec<_> = fields
         .iter()
         .map(|field| {
             let null = if field.nullable { "?" } else { "" };
-            vec![format!("  {}", field.name), format!("{}{null}", field.ty), field.doc.replace('\n', " ")]
+            let mut row = vec![format!("  {}", field.name), format!("{}{null}", field.ty)];
+            row.extend(source(field));
+            row.push(field.doc.replace('\n', " "));
+            row
         })
         .collect();
     output::table(&rows)

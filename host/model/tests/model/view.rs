@@ -1,6 +1,7 @@
 use trifold_model::view::FIELDS_MAX;
 use trifold_model::{
-    FeatureView, FieldType, FoldOrder, ItemType, RowLimits, Span, ViewKind, ViewSpec, Window, WindowSpec,
+    FeatureRef, FeatureView, FieldType, FoldOrder, ItemType, OnDemandSpec, RowLimits, Span, ViewKind, ViewSpec,
+    Window, WindowSpec,
 };
 
 use crate::random::field;
@@ -133,12 +134,33 @@ fn windows_have_a_length_and_a_hop_that_divides_it() {
 }
 
 #[test]
-fn an_on_demand_view_needs_no_entity() {
-    let change = |spec: &mut ViewSpec| {
-        spec.kind = ViewKind::OnDemand;
-        spec.entity.clear();
-        // Its inputs come from the request, where the name means nothing special.
-        spec.inputs[2].ty = FieldType::Int64;
+fn an_on_demand_view_has_a_request_and_features_instead_of_events() {
+    let change = |features: &[(&str, &str)]| {
+        let parsed = |(input, view): &(&str, &str)| {
+            let feature = FeatureRef { view: view.parse().unwrap(), feature: "count_1h".parse().unwrap() };
+            (input.parse().unwrap(), feature)
+        };
+        let features = features.iter().map(parsed).collect();
+        move |spec: &mut ViewSpec| {
+            spec.kind = ViewKind::OnDemand(OnDemandSpec { features });
+            spec.entity.clear();
+            (spec.lateness, spec.max_early) = (None, None);
+            // It comes from the request, where the name means nothing special.
+            spec.inputs[2].ty = FieldType::Int64;
+        }
     };
-    check(change, &[]);
+    check(change(&[]), &[]);
+    check(change(&[("dep_delay", "load")]), &[]);
+    check(
+        change(&[("carrier", "load"), ("dep_delay", "flight_profile"), ("other", "load")]),
+        &[
+            "input carrier is the feature load.count_1h, which a lookup may be without, so it must be nullable",
+            "input dep_delay is the feature flight_profile.count_1h of the view itself",
+            "the feature load.count_1h is that of other, which is not an input",
+        ],
+    );
+    let with_events = |spec: &mut ViewSpec| spec.kind = ViewKind::OnDemand(OnDemandSpec::default());
+    let problems = ["entity fields", "an allowed lateness", "a limit of earliness"];
+    let problems = problems.map(|what| format!("it has {what}, but an on-demand view sees no events"));
+    check(with_events, &problems.each_ref().map(String::as_str));
 }

@@ -20,7 +20,7 @@ use crate::rows::{Outcome, Rows};
 pub struct ReadRows {
     /// The offset of the event, or the number of the spine's row, that each row answers.
     pub numbers: Vec<u64>,
-    /// The entity of each row.
+    /// The entity of each row; without fields for an on-demand view.
     pub keys: Vec<EntityKey>,
     /// The events that asked; `None` for the rows of a spine.
     pub events: Option<ReadEvents>,
@@ -102,15 +102,13 @@ impl<'a> Table<'a> {
     }
 
     fn keys(&self) -> Result<Vec<EntityKey>, RowTableError> {
-        let mut named = Vec::new();
-        for field in self.view.key_fields() {
-            let name = format!("{}{}", column::KEY_PREFIX, field.name);
-            named.push((name.clone(), self.field(&name, field.ty)?.clone()));
-        }
-        let batch = RecordBatch::try_from_iter(named)?;
-        let keys = CanonicalRows::new(&batch)?;
+        let key = |field: &trifold_model::Field| {
+            Ok(self.field(&format!("{}{}", column::KEY_PREFIX, field.name), field.ty)?.clone())
+        };
+        let arrays = self.view.key_fields().map(key).collect::<Result<Vec<_>, RowTableError>>()?;
+        let keys = CanonicalRows::of_arrays(&arrays)?;
         let mut scratch = Vec::new();
-        Ok((0..batch.num_rows()).map(|row| keys.key(row, &mut scratch)).collect())
+        Ok((0..self.batch.num_rows()).map(|row| keys.key(row, &mut scratch)).collect())
     }
 
     fn outputs(&self) -> Result<RecordBatch, RowTableError> {

@@ -6,9 +6,9 @@ use std::ops::Range;
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 use trifold_eventlog::{Aside, AsideReason, Events, row_json};
-use trifold_model::{ArrivalTime, CanonicalRows, EntityKey, EventTime, Slot};
+use trifold_model::{ArrivalTime, CanonicalRows, EntityKey, EventTime};
 use trifold_sandbox::Budget;
-use trifold_store::{EntityQuery, SlotChange};
+use trifold_store::{EntityQuery, SlotChange, Slots};
 use trifold_windows::{Entity, Event, Layout, Plan, Question, Seen};
 
 use crate::ingest::{Changes, IngestError, Ingested};
@@ -65,7 +65,7 @@ impl WindowIngest {
     /// computes the row that each event emits. `clock` is the earliest arrival that an event to come can have.
     pub fn fold(
         self,
-        slots: &[Vec<(Slot, Vec<u8>)>],
+        slots: &[Slots],
         clock: Option<ArrivalTime>,
         budget: &mut Budget,
     ) -> Result<Ingested, IngestError> {
@@ -109,8 +109,8 @@ impl WindowIngest {
         Ok(Ingested { changes: Changes::Slots(changes), rows, as_of, events, aside, duplicate_count })
     }
 
-    fn decode(&self, slots: &[Vec<(Slot, Vec<u8>)>]) -> Result<Vec<Entity>, IngestError> {
-        let decode = |(entity, slots): (&EntityKey, &Vec<(Slot, Vec<u8>)>)| {
+    fn decode(&self, slots: &[Slots]) -> Result<Vec<Entity>, IngestError> {
+        let decode = |(entity, slots): (&EntityKey, &Slots)| {
             let slots = slots.iter().map(|(slot, bytes)| (*slot, bytes.as_slice()));
             Entity::decode(&self.layout, slots).map_err(|source| IngestError::Tiles {
                 view: self.version.view().name.to_string(),
@@ -134,7 +134,7 @@ impl WindowIngest {
 }
 
 /// The same times in as few ranges as possible.
-fn joined(mut ranges: Vec<Range<EventTime>>) -> Vec<Range<EventTime>> {
+pub(crate) fn joined(mut ranges: Vec<Range<EventTime>>) -> Vec<Range<EventTime>> {
     ranges.sort_by_key(|range| range.start);
     let mut joined: Vec<Range<EventTime>> = Vec::new();
     for range in ranges {

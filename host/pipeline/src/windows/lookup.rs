@@ -6,10 +6,14 @@ use trifold_sandbox::Budget;
 use trifold_store::{EntityQuery, Marker, OnlineStore};
 use trifold_windows::{Entity, Layout, Plan, Question};
 
-use crate::lookup::{LookupError, ViewKeys, distinct};
-use crate::rows::{Outcome, Rows};
+use crate::in_hand::Admitted;
+use crate::lookup::{LookupError, ViewKeys};
+use crate::records::distinct;
+use crate::rows::Rows;
 use crate::version::LiveVersion;
+use crate::windows::contents;
 use crate::windows::fold::ComponentFold;
+use crate::windows::ingest::joined;
 
 /// The entities of a lookup, each read once, however often it is asked for.
 pub(crate) struct WindowRead {
@@ -19,18 +23,26 @@ pub(crate) struct WindowRead {
     keys: Vec<EntityKey>,
     entities: Vec<Result<Entity, String>>,
     layout: Layout,
+    /// Events that are in no log yet.
+    in_hand: Option<Admitted>,
 }
 
 impl WindowRead {
     /// Reads the tiles of all keys in one transaction.
-    pub(crate) async fn read(store: &dyn OnlineStore, view: &ViewKeys) -> Result<Self, LookupError> {
+    pub(crate) async fn read(store: &dyn OnlineStore, view: ViewKeys) -> Result<Self, LookupError> {
         let (entity, keys) = distinct(&view.keys);
         let version = &view.version;
         let spec =
             version.view().windows().ok_or_else(|| LookupError::Kind { view: version.view().name.to_string() })?;
         let layout = Layout::new(spec, version.view().lateness_limit());
+        let mut events = vec![Vec::new(); keys.len()];
+        for (row, &entity) in entity.iter().enumerate() {
+            let time = view.in_hand.as_ref().and_then(|held| held.time(row));
+            events[entity].extend(time.and_then(|time| layout.needed_events(time)));
+        }
+        let queries = keys.iter().zip(events);
         let queries: Vec<_> =
-            keys.iter().map(|key| EntityQuery { key: key.clone(), events: Vec::new() }).collect();
+            queries.map(|(key, events)| EntityQuery { key: key.clone(), events: joined(events) }).collect();
         let snapshot = store.read_slots(version.state_id(), &queries).await?;
         let decode = |slots: &Vec<(_, Vec<u8>)>| {
             let slots = slots.iter().map(|(slot, bytes)| (*slot, bytes.as_slice()));
@@ -39,53 +51,70 @@ impl WindowRead {
             })
         };
         let entities = snapshot.entities.iter().map(decode).collect();
-        Ok(WindowRead { entity, marker: snapshot.marker, keys, entities, layout })
+        Ok(WindowRead { entity, marker: snapshot.marker, keys, entities, layout, in_hand: view.in_hand })
     }
 
     /// The latest event time of the entity of a row.
     pub(crate) fn latest(&self, row: usize) -> Option<EventTime> {
-        self.entities[self.entity[row]].as_ref().ok().and_then(Entity::latest)
+        let stored = self.entities[self.entity[row]].as_ref().ok().and_then(Entity::latest);
+        stored.max(self.in_hand.as_ref().and_then(|held| held.time(row)))
     }
 
     /// The value of each row at its as-of time.
     pub(crate) fn values(
         mut self,
         version: &LiveVersion,
-        marker: &Marker,
+        marker: Option<&Marker>,
         as_of: &[EventTime],
         budget: &mut Budget,
     ) -> Result<Rows, LookupError> {
-        let floor = marker.arrivals.values().min().and_then(|clock| self.layout.floor(Some(ArrivalTime(*clock))));
+        let clock = marker.and_then(|marker| marker.arrivals.values().min());
+        let floor = self.layout.floor(clock.map(|clock| ArrivalTime(*clock)));
         let mut plan = Plan::new(&self.layout);
         let mut nobody = Entity::new(&self.layout);
-        for (&entity, &at) in self.entity.iter().zip(as_of) {
-            let place = self.entities[entity].as_mut().unwrap_or(&mut nobody);
-            plan.ask(place, Question { key: entity as u32, at });
+        let contents = self.in_hand.as_ref().map(|held| contents(&held.events.inputs)).transpose()?;
+        for (row, (&entity, &at)) in self.entity.iter().zip(as_of).enumerate() {
+            let known = self.entities[entity].as_mut().unwrap_or(&mut nobody);
+            let question = Question { key: entity as u32, at };
+            match self.in_hand.as_ref().zip(contents.as_ref()).and_then(|(held, all)| held.event(row, all)) {
+                None => plan.ask(known, question),
+                Some(event) => {
+                    // It counts for this row alone.
+                    let mut with = known.clone();
+                    plan.add(&mut with, event);
+                    plan.ask(&mut with, question);
+                }
+            }
         }
         let fields: Vec<_> = version.view().key_fields().cloned().collect();
         let damaged = |source| LookupError::Record { view: version.view().name.to_string(), source };
         let keys = decode_keys(&fields, &self.keys).map_err(damaged)?;
-        let prepared = RecordBatch::new_empty(version.transform.prepared().clone());
-        let mut fold = ComponentFold::new(version, &prepared, &keys, budget).map_err(LookupError::Type)?;
+        let nothing = RecordBatch::new_empty(version.transform.prepared().clone());
+        let prepared = self.in_hand.as_ref().map_or(&nothing, |held| &held.prepared);
+        let mut fold = ComponentFold::new(version, prepared, &keys, budget).map_err(LookupError::Type)?;
         let settled = plan.carry_out(&mut fold)?;
-        let mut rows = fold.rows(&settled)?;
+        let rows = fold.rows(&settled)?;
+        let mut without = self.in_hand.map(Admitted::into_refused).unwrap_or_default();
         for (row, &entity) in self.entity.iter().enumerate() {
             match (&self.entities[entity], floor) {
-                (Err(reason), _) => rows.outcomes[row] = Outcome::Unavailable(reason.clone()),
+                (Err(reason), _) => drop(without.insert(row, reason.clone())),
                 // What is left of the entity, if it ever was, is what values from then on need.
                 (Ok(entity), Some(floor))
                     if as_of[row] < floor && entity.latest().is_none_or(|latest| latest < floor) =>
                 {
-                    let reason = format!(
-                        "unknown at that time: the state reaches back to {} us since 1970, as far as events may still arrive; \
-                         ask for a later time, or backfill",
-                        floor.0
-                    );
-                    rows.outcomes[row] = Outcome::Unavailable(reason);
+                    without.insert(row, unknown(floor));
                 }
                 _ => {}
             }
         }
-        Ok(rows)
+        Ok(rows.without(without)?)
     }
+}
+
+fn unknown(floor: EventTime) -> String {
+    format!(
+        "unknown at that time: the state reaches back to {} us since 1970, as far as events may still arrive; ask for a later \
+         time, or backfill",
+        floor.0
+    )
 }

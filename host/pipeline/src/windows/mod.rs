@@ -12,5 +12,5 @@ pub use ingest::WindowIngest;
 pub(crate) use lookup::WindowRead;
 pub(crate) use point_in_time::WindowWalk;
 pub use prepare::NotPrepared;
-pub(crate) use prepare::{Prepared, contents, prepare};
+pub(crate) use prepare::{Prepared, contents, prepare, refusal};
 pub use sweep::sweep;

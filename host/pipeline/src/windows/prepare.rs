@@ -74,7 +74,8 @@ where
     Ok(Prepared { events, columns })
 }
 
-fn refusal(code: ErrorCode, message: &str) -> String {
+/// What is said of an event that a transform refuses.
+pub(crate) fn refusal(code: ErrorCode, message: &str) -> String {
     if message.is_empty() {
         format!("refused with code {code}")
     } else {

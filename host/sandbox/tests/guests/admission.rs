@@ -151,9 +151,15 @@ fn a_window_component_must_have_the_types_of_its_world() {
 }
 
 #[test]
-fn on_demand_views_are_refused_for_now() {
+fn an_on_demand_view_is_a_component_of_the_row_world() {
+    let on_demand = |view: &mut Value| {
+        view["kind"] = json!("on-demand");
+        view["inputs"][0]["source"] = json!("request");
+    };
+    let transform = admit(&describing(on_demand));
+    assert_eq!(transform.view().request_fields().count(), 1);
     let error = refused(&describing(|view| view["kind"] = json!("on-demand")).build().unwrap());
-    check(&error, &["cannot run view liar, whose kind is on-demand", "on-demand views"]);
+    check(&error, &["input k has the source \"event\""]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, BinaryArray, BooleanArray, RecordBatch, TimestampMic
 use trifold_model::types::UTC;
 use trifold_model::{RowDigest, RowStatus};
 use trifold_pipeline::Outcome;
-use trifold_server::client::{Client, key_fields};
+use trifold_server::client::{Client, model_fields};
 
 use crate::rig::{Online, echo, open, put, records, version, views};
 
@@ -33,7 +33,7 @@ async fn an_entity_is_named_by_a_bool_bytes_and_a_moment() {
     put(&*store, &version, records(&version, &inputs, &[0; 3])).await;
     let server = Online::start(store, views(&[version])).await;
     let listed = Client::connect(&server.url).await.unwrap().views().await.unwrap();
-    let fields = key_fields(&listed[0]).unwrap();
+    let fields = model_fields(&listed[0].entity).unwrap();
     assert_eq!(fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>(), names);
     // The order of the columns is the caller's.
     let asked = RecordBatch::try_from_iter(columns(&[KNOWN, UNKNOWN].concat())).unwrap();

@@ -18,7 +18,7 @@ fn texts(name: &str, values: &[&str]) -> Column {
 
 fn request(features: &[&str], entities: Vec<Column>) -> GetFeaturesRequest {
     let features = features.iter().map(|&feature| feature.to_owned()).collect();
-    GetFeaturesRequest { features, entities, as_of_micros: None, row_digests: false }
+    GetFeaturesRequest { features, entities, as_of_micros: None, row_digests: false, in_hand: Vec::new() }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use arrow_array::{
 use trifold_eventlog::Events;
 use trifold_model::types::UTC;
 use trifold_model::{EventTime, LogId, Positions};
-use trifold_pipeline::{Ingest, LiveVersion};
+use trifold_pipeline::{Changes, Ingest, LiveVersion};
 use trifold_sandbox::Budget;
 use trifold_server::api::column::Values;
 use trifold_server::api::{Column, GetFeaturesRequest, Int64s, Texts};
@@ -41,7 +41,8 @@ pub(crate) async fn fill(
     };
     let ingest = Ingest::new(version.view(), events)?;
     let records = vec![None; ingest.entities().len()];
-    let puts = ingest.fold(&records, version, keep_outputs, &mut Budget::unlimited())?.puts;
+    let ingested = ingest.fold(&records, version, keep_outputs, &mut Budget::unlimited())?;
+    let Changes::Records(puts) = ingested.changes else { anyhow::bail!("the view keeps no records") };
     let marker = Marker {
         incarnation: 1,
         log: LogId("bench".into()),
@@ -110,5 +111,6 @@ pub(crate) fn request(entity: u64) -> GetFeaturesRequest {
         ],
         as_of_micros: None,
         row_digests: false,
+        in_hand: Vec::new(),
     }
 }

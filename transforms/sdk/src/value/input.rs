@@ -47,6 +47,32 @@ pub struct InputField {
     pub doc: &'static str,
 }
 
+/// A struct that holds one row of an on-demand view's inputs; derive it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a request struct",
+    label = "the view's function takes this",
+    note = "write `#[derive(Request)]` on the struct, and take it by value"
+)]
+pub trait Request<'a>: Record<'a> {
+    /// The fields in declared order.
+    const FIELDS: &'static [RequestField];
+}
+
+/// What `describe` says of an input of an on-demand view.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestField {
+    /// The name.
+    pub name: &'static str,
+    /// The type's name.
+    pub ty: &'static str,
+    /// Whether it may be absent.
+    pub nullable: bool,
+    /// The view and its output, where it is no field of the request.
+    pub feature: Option<(&'static str, &'static str)>,
+    /// The documentation.
+    pub doc: &'static str,
+}
+
 /// A type that an input field can have.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the type of an input field",

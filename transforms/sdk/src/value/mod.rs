@@ -8,7 +8,7 @@ mod output;
 mod several;
 
 pub(crate) use input::Lists as InputLists;
-pub use input::{Input, InputField, InputValue, Record};
+pub use input::{Input, InputField, InputValue, Record, Request, RequestField};
 pub use output::{
     Bitmap, Fixed, Lists, Nullable, Output, OutputColumn, OutputField, OutputValue, Text, TextLists,
 };

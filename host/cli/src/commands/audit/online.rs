@@ -26,8 +26,7 @@ const REQUEST_ROWS: usize = 1000;
 const SCAN_ROWS: usize = 8192;
 
 /// Looks every entity of the log up and replays the answers.
-pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
-    let version = world.block_on(world.version(&args.view))?;
+pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcome<Report> {
     let view = version.view().clone();
     let (log, keys) = entities(world, args, &view)?;
     let groups = world.block_on(look_up(world, args, &view, &log, &keys))?;

@@ -25,8 +25,7 @@ use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::world::{World, registry_failure};
 
 /// Replays every emitted row with the component that it names.
-pub(super) fn audit(world: &World, args: &Audit) -> Outcome<Report> {
-    let version = world.block_on(world.version(&args.view))?;
+pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcome<Report> {
     let own_dir = feed_dir(&world.data("rows"), &FeedId::of(&version));
     let dir = args.rows.as_ref().unwrap_or(&own_dir);
     let files = StepFiles::list(dir)?;

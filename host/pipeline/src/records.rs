@@ -1,0 +1,190 @@
+//! Reading the records of a row view, and the values of the events in them.
+
+use std::collections::BTreeMap;
+
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
+use trifold_model::{EntityKey, EventTime, StateId, decode_rows_as};
+use trifold_sandbox::Budget;
+use trifold_store::{Marker, OnlineStore, Record, Snapshot, StoreError};
+
+use crate::in_hand::Admitted;
+use crate::lookup::{LookupError, ViewKeys};
+use crate::rows::Rows;
+use crate::values::{Latest, values};
+use crate::version::LiveVersion;
+
+/// The records of the entities of a lookup, each read once, however often it is asked for.
+pub(crate) struct RecordRead {
+    /// The entity of each row, as an index into the records.
+    entity: Vec<usize>,
+    snapshot: Snapshot,
+    /// The entities whose records are damaged, with the reason.
+    damaged: BTreeMap<usize, String>,
+    /// Events that are in no log yet.
+    in_hand: Option<Admitted>,
+}
+
+impl RecordRead {
+    /// Reads the records of all keys; where one is damaged, key by key, so that it takes no neighbour with it.
+    pub(crate) async fn read(store: &dyn OnlineStore, view: ViewKeys) -> Result<Self, LookupError> {
+        let (entity, entities) = distinct(&view.keys);
+        let state = view.version.state_id();
+        let (snapshot, damaged) = match store.read(state, &entities).await {
+            Ok(snapshot) => (snapshot, BTreeMap::new()),
+            Err(error) if error.is_damage() => one_by_one(store, state, &entities, error).await?,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(RecordRead { entity, snapshot, damaged, in_hand: view.in_hand })
+    }
+
+    /// The latest event time of the entity of a row.
+    pub(crate) fn latest(&self, row: usize) -> Option<EventTime> {
+        let stored = self.snapshot.records[self.entity[row]].as_ref().map(|record| record.event_time);
+        stored.max(self.in_hand.as_ref().and_then(|held| held.time(row)))
+    }
+
+    pub(crate) fn take_marker(&mut self) -> Option<Marker> {
+        self.snapshot.marker.take()
+    }
+
+    /// The value of each row at its as-of time.
+    pub(crate) fn values(
+        mut self,
+        version: &LiveVersion,
+        as_of: &[EventTime],
+        budget: &mut Budget,
+    ) -> Result<Rows, LookupError> {
+        let latest = latest(version, &mut self)?;
+        let rows = values(version, &latest, as_of, budget)?;
+        let damaged = self.entity.iter().enumerate();
+        let damaged = damaged.filter_map(|(row, entity)| Some((row, self.damaged.get(entity)?.clone())));
+        let mut without = self.in_hand.map(Admitted::into_refused).unwrap_or_default();
+        without.extend(damaged);
+        Ok(rows.without(without)?)
+    }
+}
+
+/// Each key once, and for each row its place among them.
+pub(crate) fn distinct(keys: &[EntityKey]) -> (Vec<usize>, Vec<EntityKey>) {
+    let mut places = BTreeMap::new();
+    let mut entities = Vec::with_capacity(keys.len());
+    let place = |key| {
+        *places.entry(key).or_insert_with(|| {
+            entities.push(EntityKey::clone(key));
+            entities.len() - 1
+        })
+    };
+    (keys.iter().map(place).collect(), entities)
+}
+
+async fn one_by_one(
+    store: &dyn OnlineStore,
+    state: StateId,
+    entities: &[EntityKey],
+    error: StoreError,
+) -> Result<(Snapshot, BTreeMap<usize, String>), LookupError> {
+    let mut read = Snapshot { marker: store.marker(state).await?, records: Vec::new() };
+    let mut damaged = BTreeMap::new();
+    for (place, key) in entities.iter().enumerate() {
+        let record = match store.read(state, std::slice::from_ref(key)).await {
+            // The records must belong to one moment; if the state moved on meanwhile, asking again may help.
+            Ok(snapshot) if snapshot.marker != read.marker => return Err(error.into()),
+            Ok(snapshot) => snapshot.records.into_iter().next().flatten(),
+            Err(error) if error.is_damage() => {
+                damaged.insert(place, error.to_string());
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        read.records.push(record);
+    }
+    Ok((read, damaged))
+}
+
+/// The events of the records. A value that was kept stands for its inputs, unless another computation made it or it
+/// does not decode. Inputs that do not decode join the damaged records.
+fn latest(version: &LiveVersion, read: &mut RecordRead) -> Result<Latest, LookupError> {
+    let known = known(version, &mut read.snapshot.records);
+    let inputs = inputs(version, read)?;
+    let records = &read.snapshot.records;
+    let (mut times, mut places) = (Vec::new(), vec![None; records.len()]);
+    for kept in [true, false] {
+        for (place, record) in places.iter_mut().zip(records) {
+            if let Some(record) = record.as_ref().filter(|record| record.output.is_some() == kept) {
+                *place = Some(times.len() as u32);
+                times.push(record.event_time);
+            }
+        }
+    }
+    let stored_count = times.len() as u32;
+    let inputs = match (inputs, &read.in_hand) {
+        (inputs, None) => inputs,
+        (None, Some(held)) => Some(held.events.inputs.clone()),
+        (Some(inputs), Some(held)) => {
+            Some(concat_batches(version.view().input_schema(), [&inputs, &held.events.inputs])?)
+        }
+    };
+    times.extend(read.in_hand.iter().flat_map(|held| &held.events.times));
+    let choice = read.entity.iter().enumerate().map(|(row, &entity)| {
+        let stored = records[entity].as_ref().map(|record| (record.event_time, record.event_id.as_str()));
+        match read.in_hand.as_ref().and_then(|held| held.later_than(row, stored)) {
+            Some(event) => Some(stored_count + event),
+            None => places[entity],
+        }
+    });
+    let choice = choice.collect();
+    Ok(Latest { known, inputs, times, choice })
+}
+
+/// The values that were kept; afterwards no record has an output that is not among them.
+fn known(version: &LiveVersion, records: &mut [Option<Record>]) -> Option<RecordBatch> {
+    let computation = version.transform.computation();
+    for record in records.iter_mut().flatten() {
+        record.output.take_if(|output| output.computation != computation);
+    }
+    let decode = |records: &[Option<Record>]| {
+        let rows = records.iter().flatten().filter_map(|record| record.output.as_ref());
+        let rows = rows.map(|output| output.fields.as_slice());
+        decode_rows_as(&version.view().outputs, version.transform.outputs().clone(), rows)
+    };
+    records.iter().flatten().any(|record| record.output.is_some()).then_some(())?;
+    if let Ok(values) = decode(records) {
+        return Some(values);
+    }
+    for place in 0..records.len() {
+        if decode(&records[place..=place]).is_err()
+            && let Some(record) = &mut records[place]
+        {
+            record.output = None;
+        }
+    }
+    decode(records).ok()
+}
+
+/// The inputs of the records without a known value.
+fn inputs(version: &LiveVersion, read: &mut RecordRead) -> Result<Option<RecordBatch>, LookupError> {
+    let view = version.view();
+    let wanted = |record: &&Record| record.output.is_none();
+    let decode = |records: &[Option<Record>]| {
+        let rows = records.iter().flatten().filter(wanted).map(|record| record.fields.as_slice());
+        decode_rows_as(&view.inputs, view.input_schema().clone(), rows)
+    };
+    let records = &mut read.snapshot.records;
+    if !records.iter().flatten().any(|record| wanted(&record)) {
+        return Ok(None);
+    }
+    if let Ok(inputs) = decode(records) {
+        return Ok(Some(inputs));
+    }
+    for (entity, record) in records.iter_mut().enumerate() {
+        if let Err(error) = decode(std::slice::from_ref(record)) {
+            *record = None;
+            let reason =
+                format!("its record is damaged: {error}; clear the state with `trifold clear` and replay");
+            read.damaged.insert(entity, reason);
+        }
+    }
+    let damaged = |source| LookupError::Record { view: view.name.to_string(), source };
+    decode(records).map(Some).map_err(damaged)
+}
