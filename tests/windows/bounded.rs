@@ -37,15 +37,15 @@ fn a_long_stream_keeps_only_what_events_to_come_may_need() {
     runtime().block_on(async {
         let log = FileLog::open(&dir.path().join("log"), LogOptions::default()).unwrap();
         let source = SourceConfig { arrival: Some("arrived".to_owned()), ..SourceConfig::default() };
-        let config = WorkerConfig { source, rows_max: 100, ..WorkerConfig::new(1) };
+        let config = WorkerConfig { source, rows_max: 20, ..WorkerConfig::new(1) };
         let mut worker = Worker::new(log, Arc::new(store.clone()), NoSink, config);
         worker.restore(&live).await.unwrap();
         while let Some(polled) = worker.poll(None).unwrap() {
             let step = worker.process(polled).await.unwrap();
             worker.commit(step).await.unwrap();
             let kept = store.scan_slots(version.state_id(), None, usize::MAX).await.unwrap().entities.len();
-            // 21 s of the longest window, 7 of its hop and 15 of lateness; a step brings 100 more; and five times that.
-            assert!(kept <= 5 * (21 + 7 + 15 + 100), "{kept} entities are kept");
+            // 21 s of the longest window, 7 of its hop and 15 of lateness, the 20 of a step; and twice that.
+            assert!(kept <= 2 * (21 + 7 + 15 + 20), "{kept} entities are kept");
         }
     });
     let ask = |key: i64, at: i64| {

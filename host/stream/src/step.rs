@@ -161,9 +161,11 @@ async fn fold_records(
     Ok(ingest.fold(&snapshot.records, &feed.version, config.keep_outputs, &mut Budget::unlimited())?)
 }
 
-/// For each event of a step, a quarter of an entity is looked at, whether it can be forgotten: a state then holds five
-/// times the entities that it needs at most.
-const SWEPT_PER_EVENT: usize = 4;
+/// For each entity that is new in a step, two are looked at, whether they can be forgotten: before a state has doubled,
+/// all of it was looked at, so that it holds some twice the entities that it needs at most.
+const SWEPT_PER_NEW: usize = 2;
+/// One more for so many events, so that entities go away where no new ones come.
+const EVENTS_PER_SWEPT: usize = 4;
 
 async fn fold_windows(
     store: &dyn OnlineStore,
@@ -184,7 +186,9 @@ async fn fold_windows(
     if clock.is_none() || feed.version.view().lateness_limit().is_none() {
         return Ok((ingested, None));
     }
-    let page = store.scan_slots(id.state, feed.swept.clone(), event_count.div_ceil(SWEPT_PER_EVENT)).await?;
+    let new = snapshot.entities.iter().filter(|slots| slots.is_empty()).count();
+    let swept = new * SWEPT_PER_NEW + event_count.div_ceil(EVENTS_PER_SWEPT);
+    let page = store.scan_slots(id.state, feed.swept.clone(), swept).await?;
     if let Changes::Slots(changes) = &mut ingested.changes {
         let swept = sweep(&feed.version, &page, changes, clock)?;
         changes.extend(swept);
