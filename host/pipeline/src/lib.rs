@@ -3,9 +3,10 @@
 //!
 //! Reading order: [`version`] is what runs; [`rows`] is what comes out; [`values`] turns the latest inputs of
 //! entities into rows. [`admission`] decides which events count; [`ingest`] folds a batch of them into records;
-//! [`lookup`] reads `records`, and folds in what is [`in_hand`]; [`timeline`] and [`point_in_time`] answer points in time over recorded events; [`row_table`] puts rows
-//! into the columns of files. [`windows`] does the same for window views. [`catalog`] follows the releases, [`takeover`] says when one may answer, [`gate`] guards the registry and [`samples`]
-//! makes rows for it. [`on_demand`] is what is computed from all of them when a request is made.
+//! [`lookup`] reads `records`, and folds in what is [`in_hand`]; [`timeline`] and [`point_in_time`] answer points in
+//! time over recorded events; [`row_table`] puts rows into the columns of files. [`windows`] does the same for window
+//! views, and [`on_demand`] computes from all of them when a request is made. [`catalog`] follows the releases,
+//! [`takeover`] says when one may answer, [`gate`] guards the registry and [`samples`] makes rows for it.
 
 pub mod admission;
 pub mod catalog;
