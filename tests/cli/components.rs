@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use trifold_cli::exit::Exit;
 use trifold_tests::command::Ran;
+use trifold_tests::guests;
 use trifold_wat_guest::{Guest, component, field, lone_component, row_view};
 
 use crate::site::empty;
@@ -151,4 +152,15 @@ fn a_describe_that_never_ends_and_one_that_traps() {
     let parts = ["calling describe failed", "fuel limit of 20000000 units reached"];
     check(&with("(loop $forever (br $forever))"), Exit::Data, &parts);
     check(&with("(unreachable)"), Exit::Data, &["calling describe failed", "unreachable"]);
+}
+
+#[test]
+fn a_window_view_shows_what_it_folds() {
+    let trifold = empty();
+    let path = trifold.path("window-fold.wasm");
+    fs::write(&path, &guests::component("window-fold", &[]).component).unwrap();
+    let text = trifold.run(["inspect".as_ref(), path.as_os_str()]).succeeded().stdout;
+    for part in ["window view window_fold", "1m in hops of 5s, 1h in hops of 1m", "event-time", "count once"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }

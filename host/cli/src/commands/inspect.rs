@@ -75,13 +75,22 @@ fn of_events(view: &FeatureView) -> Vec<(&'static str, String)> {
     }
     let keys: Vec<_> = view.entity.iter().map(ToString::to_string).collect();
     let span = |span: Option<Span>| span.map_or_else(|| "unlimited".to_owned(), |span| span.to_string());
-    vec![
+    let mut facts = vec![
         ("entity", keys.join(", ")),
         ("time to live", span(view.ttl)),
         ("lateness", span(view.lateness)),
         ("max early", span(view.max_early)),
         ("state", format!("{} (version {})", view.state_id(), view.state_version)),
-    ]
+    ];
+    if let Some(spec) = view.windows() {
+        let windows: Vec<_> =
+            spec.windows.iter().map(|window| format!("{} in hops of {}", window.length, window.hop)).collect();
+        let copies = if spec.deduplicate { "count once" } else { "count each time" };
+        facts.push(("windows", windows.join(", ")));
+        facts.push(("fold order", spec.order.name().to_owned()));
+        facts.push(("copies of events", copies.to_owned()));
+    }
+    facts
 }
 
 fn fields(fields: &[Field], source: impl Fn(&Field) -> Option<String>) -> String {
