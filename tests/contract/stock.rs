@@ -18,6 +18,6 @@ fn the_views_that_come_along_use_every_kind_of_type() {
     }
     assert!(inputs.iter().any(|field| field.nullable) && outputs.iter().any(|field| field.nullable));
     let keys: Vec<Vec<_>> =
-        views.iter().map(|view| view.key_fields().map(|key| key.name.as_str()).collect()).collect();
+        views.iter().map(|view| view.key_fields().iter().map(|key| key.name.as_str()).collect()).collect();
     assert!(keys.contains(&vec!["carrier", "flight"]) && keys.contains(&vec!["tailnum"]), "{keys:?}");
 }

@@ -121,6 +121,5 @@ impl Drop for Online {
 
 /// Entity keys as the columns of a request.
 pub fn key_columns(view: &FeatureView, keys: &[EntityKey]) -> RecordBatch {
-    let fields: Vec<_> = view.key_fields().cloned().collect();
-    decode_keys(&fields, keys).unwrap()
+    decode_keys(view.key_fields(), keys).unwrap()
 }

@@ -24,7 +24,7 @@ use crate::meter::Meter;
 use crate::output::{FileSinks, OutputDir};
 use crate::recording::Recording;
 use crate::replay::{self, Replaying};
-use crate::report::{Counts, Plan, Report};
+use crate::report::{Plan, Report};
 use crate::shard::Sink;
 use crate::spine::{Questioner, SpineFile, SpineRows};
 use crate::threads::{first_error, join, spawn};
@@ -34,7 +34,7 @@ const BATCH_ROWS: usize = 4096;
 
 pub(crate) fn run(backfill: &OnDemandBackfill) -> Result<Report, BackfillError> {
     let run = Run::prepare(backfill)?;
-    run.compute().map_err(|error| run.with_progress(error))?;
+    run.compute().map_err(|error| run.output.with_progress(error, run.part_count()))?;
     let report = run.report()?;
     run.output.tidy()?;
     Ok(report)
@@ -84,21 +84,12 @@ impl<'a> Run<'a> {
         let reads = taken.into_iter().filter_map(read).collect();
         let event_rows = recordings.iter().map(|recording| recording.rows).sum();
         let mut run = Run { backfill, spine, reads, event_rows, table, output, resumed_count: 0 };
-        run.resumed_count = run.part_count() - run.unfinished()?.len() as u32;
+        run.resumed_count = run.part_count() - run.output.unfinished(run.part_count())?.len() as u32;
         Ok(run)
     }
 
     fn report(&self) -> Result<Report, BackfillError> {
-        let mut counts = Counts::default();
-        let mut files = Vec::new();
-        for part in 0..self.part_count() {
-            let (file, done) = self
-                .output
-                .written(part)?
-                .ok_or_else(|| BackfillError::Internal(format!("file {part} is not finished at the end")))?;
-            counts.add(&done.counts);
-            files.push(file);
-        }
+        let (counts, files) = self.output.finished(self.part_count())?;
         Ok(Report {
             plan: Plan::Joined,
             events_read: self.event_rows,
@@ -120,19 +111,9 @@ impl<'a> Run<'a> {
         first(part)..first(part + 1)
     }
 
-    fn unfinished(&self) -> Result<Vec<u32>, BackfillError> {
-        let mut unfinished = Vec::new();
-        for part in 0..self.part_count() {
-            if self.output.written(part)?.is_none_or(|(_, done)| !done.is_final()) {
-                unfinished.push(part);
-            }
-        }
-        Ok(unfinished)
-    }
-
     /// Computes the files that are not finished, as many in each pass over the events as the rows allow.
     fn compute(&self) -> Result<(), BackfillError> {
-        let unfinished = self.unfinished()?;
+        let unfinished = self.output.unfinished(self.part_count())?;
         let rows = unfinished.iter().map(|&part| self.rows(part)).map(|rows| rows.end - rows.start).sum();
         let meter = Meter::new(&self.backfill.watch, Phase::Compute, rows);
         let all = u128::from((self.event_rows + self.spine.rows()).max(1));
@@ -227,17 +208,6 @@ impl<'a> Run<'a> {
         let taken: Vec<_> = self.reads.iter().map(|read| &read.taken).zip(&read).collect();
         let rows = on_demand::values(version, &request, &taken, &requests.as_of, &mut Budget::unlimited());
         Ok(rows.map_err(RowTableError::from)?)
-    }
-
-    /// An error that says how far the backfill got, where that is what it is about.
-    fn with_progress(&self, error: BackfillError) -> BackfillError {
-        match (error, self.unfinished()) {
-            (BackfillError::Cancelled { .. }, Ok(unfinished)) => {
-                let total = self.part_count();
-                BackfillError::Cancelled { finished: total - unfinished.len() as u32, total }
-            }
-            (error, _) => error,
-        }
     }
 }
 

@@ -124,6 +124,41 @@ impl OutputDir {
         self.dir.join(DONE).join(format!("part-{part:05}.json"))
     }
 
+    /// The parts, of so many, that are not finished.
+    pub(crate) fn unfinished(&self, parts: u32) -> Result<Vec<u32>, BackfillError> {
+        let mut unfinished = Vec::new();
+        for part in 0..parts {
+            if self.written(part)?.is_none_or(|(_, done)| !done.is_final()) {
+                unfinished.push(part);
+            }
+        }
+        Ok(unfinished)
+    }
+
+    /// What so many parts, all of them finished, came to.
+    pub(crate) fn finished(&self, parts: u32) -> Result<(Counts, Vec<RowFile>), BackfillError> {
+        let mut counts = Counts::default();
+        let mut files = Vec::new();
+        for part in 0..parts {
+            let (file, done) = self
+                .written(part)?
+                .ok_or_else(|| BackfillError::Internal(format!("file {part} is not finished at the end")))?;
+            counts.add(&done.counts);
+            files.push(file);
+        }
+        Ok((counts, files))
+    }
+
+    /// An error that says how far a backfill of so many parts got, where that is what it is about.
+    pub(crate) fn with_progress(&self, error: BackfillError, parts: u32) -> BackfillError {
+        match (error, self.unfinished(parts)) {
+            (BackfillError::Cancelled { .. }, Ok(unfinished)) => {
+                BackfillError::Cancelled { finished: parts - unfinished.len() as u32, total: parts }
+            }
+            (error, _) => error,
+        }
+    }
+
     /// The written file of a part, if its record is there and it is as it was left.
     pub(crate) fn written(&self, part: u32) -> Result<Option<(RowFile, Done)>, BackfillError> {
         let Some(done) = read_json::<Done>(&self.record(part))? else { return Ok(None) };

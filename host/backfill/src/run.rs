@@ -15,7 +15,7 @@ use crate::manifest;
 use crate::meter::Meter;
 use crate::output::{FileSinks, OutputDir};
 use crate::recording::Recording;
-use crate::report::{Counts, Plan, Report};
+use crate::report::{Plan, Report};
 use crate::shard::Sinks;
 use crate::sizes::Sizes;
 use crate::sorted::Pass;
@@ -72,7 +72,7 @@ struct Run<'a> {
 
 pub(crate) fn run(backfill: &Backfill) -> Result<Report, BackfillError> {
     let run = Run::prepare(backfill)?;
-    run.compute().map_err(|error| run.with_progress(error))?;
+    run.compute().map_err(|error| run.output.with_progress(error, run.part_count()))?;
     let report = run.report()?;
     run.output.tidy()?;
     Ok(report)
@@ -103,21 +103,12 @@ impl<'a> Run<'a> {
         let timeline =
             Timeline::new(&job.version, job.ask.clone(), job.before, &apart(carried.unwrap_or_default()));
         let mut run = Run { backfill, recording, spine, timeline, table, parts, output, resumed_count: 0 };
-        run.resumed_count = run.part_count() - run.unfinished()?.len() as u32;
+        run.resumed_count = run.part_count() - run.output.unfinished(run.part_count())?.len() as u32;
         Ok(run)
     }
 
     fn report(&self) -> Result<Report, BackfillError> {
-        let mut counts = Counts::default();
-        let mut files = Vec::new();
-        for part in 0..self.part_count() {
-            let (file, done) = self
-                .output
-                .written(part)?
-                .ok_or_else(|| BackfillError::Internal(format!("file {part} is not finished at the end")))?;
-            counts.add(&done.counts);
-            files.push(file);
-        }
+        let (counts, files) = self.output.finished(self.part_count())?;
         Ok(Report {
             plan: if self.parts.is_some() { Plan::Streamed } else { Plan::Sorted },
             events_read: self.recording.rows,
@@ -136,18 +127,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn unfinished(&self) -> Result<Vec<u32>, BackfillError> {
-        let mut unfinished = Vec::new();
-        for part in 0..self.part_count() {
-            if self.output.written(part)?.is_none_or(|(_, done)| !done.is_final()) {
-                unfinished.push(part);
-            }
-        }
-        Ok(unfinished)
-    }
-
     fn compute(&self) -> Result<(), BackfillError> {
-        let unfinished = self.unfinished()?;
+        let unfinished = self.output.unfinished(self.part_count())?;
         let sinks = FileSinks { output: &self.output, table: &self.table, version: &self.backfill.job.version };
         match &self.parts {
             Some(parts) => self.stream(parts, &unfinished, &sinks),
@@ -220,16 +201,5 @@ impl<'a> Run<'a> {
         let resources = &self.backfill.resources;
         let fit = u128::from(resources.pass_rows_max) * u128::from(shards) / u128::from(self.rows().max(1));
         usize::try_from(fit).unwrap_or(usize::MAX).max(resources.threads).max(1)
-    }
-
-    /// An error that says how far the backfill got, where that is what it is about.
-    fn with_progress(&self, error: BackfillError) -> BackfillError {
-        match (error, self.unfinished()) {
-            (BackfillError::Cancelled { .. }, Ok(unfinished)) => {
-                let total = self.part_count();
-                BackfillError::Cancelled { finished: total - unfinished.len() as u32, total }
-            }
-            (error, _) => error,
-        }
     }
 }

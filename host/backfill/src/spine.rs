@@ -84,7 +84,7 @@ impl SpineFile {
         let units = log?.units()?;
         let mut file = SpineFile {
             spine: spine.clone(),
-            fields: view.key_fields().chain(view.request_fields()).cloned().collect(),
+            fields: view.key_fields().iter().chain(view.request_fields()).cloned().collect(),
             rows: 0..units.iter().map(|unit| unit.rows).sum(),
             units: units.into(),
             carried: Carried::default(),
@@ -97,7 +97,7 @@ impl SpineFile {
     pub(crate) fn about(&self, view: &FeatureView, rows: Range<u64>) -> SpineFile {
         SpineFile {
             spine: self.spine.clone(),
-            fields: view.key_fields().cloned().collect(),
+            fields: view.key_fields().to_vec(),
             units: self.units.clone(),
             rows,
             carried: Carried::default(),

@@ -136,6 +136,7 @@ struct Inner {
     output_schema: SchemaRef,
     prepared_schema: Option<SchemaRef>,
     key_columns: Vec<usize>,
+    key_fields: Vec<Field>,
 }
 
 impl FeatureView {
@@ -145,8 +146,9 @@ impl FeatureView {
         if !problems.is_empty() {
             return Err(ViewError { view: spec.name, problems });
         }
-        let key_columns =
+        let key_columns: Vec<usize> =
             spec.entity.iter().filter_map(|key| spec.inputs.iter().position(|input| input.name == *key)).collect();
+        let key_fields = key_columns.iter().map(|&column| spec.inputs[column].clone()).collect();
         Ok(FeatureView(Arc::new(Inner {
             state_id: StateId::of(&spec),
             input_schema: arrow_schema(&spec.inputs),
@@ -156,6 +158,7 @@ impl FeatureView {
                 ViewKind::Row | ViewKind::OnDemand(_) => None,
             },
             key_columns,
+            key_fields,
             spec,
         })))
     }
@@ -218,8 +221,8 @@ impl FeatureView {
     }
 
     /// The entity's key fields, in declared order.
-    pub fn key_fields(&self) -> impl Iterator<Item = &Field> {
-        self.0.key_columns.iter().map(|&column| &self.0.spec.inputs[column])
+    pub fn key_fields(&self) -> &[Field] {
+        &self.0.key_fields
     }
 }
 

@@ -215,7 +215,7 @@ fn keys(version: &LiveVersion, columns: &RecordBatch) -> Result<Vec<EntityKey>, 
             column: field.name.to_string(),
         })
     };
-    let arrays = version.view().key_fields().map(column).collect::<Result<Vec<_>, _>>()?;
+    let arrays = version.view().key_fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
     let canonical = CanonicalRows::of_arrays(&arrays)?;
     let mut scratch = Vec::new();
     Ok((0..columns.num_rows()).map(|row| canonical.key(row, &mut scratch)).collect())

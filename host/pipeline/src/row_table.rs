@@ -264,8 +264,7 @@ impl RowTable {
                 return Ok(inputs);
             }
         }
-        let fields: Vec<_> = self.view.key_fields().cloned().collect();
-        Ok(decode_rows(&fields, answered.keys().iter().flatten())?.columns().to_vec())
+        Ok(decode_rows(self.view.key_fields(), answered.keys().iter().flatten())?.columns().to_vec())
     }
 
     /// Rows of the table. `keys` are the key fields in declared order, or the request fields of an on-demand view.
@@ -322,7 +321,9 @@ impl ArrivalPolicy {
 }
 
 fn key_fields(view: &FeatureView) -> impl Iterator<Item = Field> {
-    view.key_fields().map(|field| required(format!("{}{}", column::KEY_PREFIX, field.name), field.ty.to_arrow()))
+    view.key_fields()
+        .iter()
+        .map(|field| required(format!("{}{}", column::KEY_PREFIX, field.name), field.ty.to_arrow()))
 }
 
 fn request_fields(view: &FeatureView) -> impl Iterator<Item = Field> {

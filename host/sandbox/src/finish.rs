@@ -40,8 +40,7 @@ impl RowCall for Finish<'_> {
     }
 
     fn check(&self, transform: &Transform) -> Result<(), String> {
-        let keys: Vec<Field> = transform.view().key_fields().cloned().collect();
-        check_inputs(&keys, self.0.keys).map_err(|error| error.to_string())
+        check_inputs(transform.view().key_fields(), self.0.keys).map_err(|error| error.to_string())
     }
 
     fn outputs<'t>(&self, transform: &'t Transform) -> (&'t [Field], &'t SchemaRef) {
@@ -53,7 +52,6 @@ impl RowCall for Finish<'_> {
     }
 
     fn call(&self, transform: &Transform, instance: &mut Instance, rows: Range<usize>) -> Result<Outcome, Stop> {
-        let fields: Vec<Field> = transform.view().key_fields().cloned().collect();
         let part = self.0.part(transform, &rows).map_err(|error| {
             Stop::unavailable(Cause::Engine, format!("the tiles do not fit into one call: {error}"))
         })?;
@@ -64,7 +62,13 @@ impl RowCall for Finish<'_> {
         let keys = self.0.keys.slice(rows.start, rows.len());
         let as_of: Vec<i64> = self.0.as_of[rows].iter().map(|time| time.0).collect();
         let tiles = Input::new(&transform.states().fields, &tiles);
-        instance.finish((tiles, &part.picks, &part.windows, Input::new(&fields, &keys), &as_of))
+        instance.finish((
+            tiles,
+            &part.picks,
+            &part.windows,
+            Input::new(transform.view().key_fields(), &keys),
+            &as_of,
+        ))
     }
 }
 

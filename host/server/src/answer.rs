@@ -97,7 +97,7 @@ pub(crate) fn view(version: &LiveVersion) -> api::View {
         version: version.version,
         component_digest: version.digest().0.to_vec(),
         doc: view.doc.clone(),
-        entity: view.key_fields().map(field).collect(),
+        entity: view.key_fields().iter().map(field).collect(),
         features: view.outputs.iter().map(field).collect(),
         kind: view.kind.name().to_owned(),
         request: view.request_fields().map(field).collect(),

@@ -115,7 +115,7 @@ impl Given<'_> {
     }
 
     fn is_key(&self, name: &str) -> bool {
-        self.view.key_fields().any(|key| key.name == *name)
+        self.view.key_fields().iter().any(|key| key.name == *name)
     }
 
     fn column(&self, name: &str, ty: FieldType) -> Result<Option<ArrayRef>, Status> {

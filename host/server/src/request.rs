@@ -36,7 +36,7 @@ pub(crate) fn parse(request: &GetFeaturesRequest, live: &LiveViews, rows_max: us
     let mut given = BTreeMap::new();
     for asked in &views {
         let view = asked.version.view();
-        for field in view.key_fields().chain(view.request_fields()) {
+        for field in view.key_fields().iter().chain(view.request_fields()) {
             let array = match request.entities.iter().find(|column| field.name == *column.name.as_str()) {
                 Some(column) => field_column(column, field),
                 None if field.nullable => continue,
@@ -67,7 +67,7 @@ pub(crate) fn parse(request: &GetFeaturesRequest, live: &LiveViews, rows_max: us
 fn missing(view: &FeatureView, field: &Field) -> Status {
     let (what, fields): (_, Vec<_>) = match view.on_demand() {
         Some(_) => ("request", view.request_fields().collect()),
-        None => ("entity", view.key_fields().collect()),
+        None => ("entity", view.key_fields().iter().collect()),
     };
     let fields = fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
     Status::invalid_argument(format!(

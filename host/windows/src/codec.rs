@@ -77,11 +77,11 @@ pub(crate) fn decode_tile(bytes: &[u8]) -> Result<State, Damage> {
 }
 
 pub(crate) fn encode_granule(granule: &Granule) -> Vec<u8> {
-    let events = match granule {
-        Granule::Events(events) => events,
+    let (events, bytes) = match granule {
+        Granule::Events { events, bytes } => (events, bytes),
         Granule::Failed(failure) => return encode_failure(failure),
     };
-    let mut out = Vec::with_capacity(1 + events.iter().map(event_bytes).sum::<usize>());
+    let mut out = Vec::with_capacity(1 + bytes);
     out.push(KNOWN);
     for event in events {
         out.extend_from_slice(&event.time.0.to_le_bytes());
@@ -101,10 +101,15 @@ pub(crate) fn encode_granule(granule: &Granule) -> Vec<u8> {
 /// The bytes that an event takes.
 pub(crate) fn event_bytes(event: &KeptEvent) -> usize {
     let row = match &event.row {
-        Some(KeptRow::Bytes(row)) => 4 + row.len(),
+        Some(KeptRow::Bytes(row)) => row_bytes(row),
         Some(KeptRow::Batch(_)) | None => 0,
     };
     8 + 4 + event.id.len() + 16 + 1 + row
+}
+
+/// The bytes that a prepared event takes of them.
+pub(crate) fn row_bytes(row: &[u8]) -> usize {
+    4 + row.len()
 }
 
 pub(crate) fn decode_granule(bytes: &[u8]) -> Result<Granule, Damage> {
@@ -127,7 +132,7 @@ pub(crate) fn decode_granule(bytes: &[u8]) -> Result<Granule, Damage> {
         };
         events.push(KeptEvent { time, id, content, row });
     }
-    Ok(Granule::Events(events))
+    Ok(Granule::Events { bytes: events.iter().map(event_bytes).sum(), events })
 }
 
 fn encode_failure(failure: &str) -> Vec<u8> {

@@ -39,7 +39,11 @@ pub(crate) enum State {
 /// The events of a short time, in canonical order.
 #[derive(Debug, Clone)]
 pub(crate) enum Granule {
-    Events(Vec<KeptEvent>),
+    Events {
+        events: Vec<KeptEvent>,
+        /// What they take where they are kept.
+        bytes: usize,
+    },
     /// There were too many.
     Failed(Failure),
 }
@@ -102,15 +106,6 @@ impl Entity {
     /// The latest event time.
     pub fn latest(&self) -> Option<EventTime> {
         self.latest
-    }
-
-    /// The tiles of a level, ascending, each with its state or why there is none. Not while a plan is at hand.
-    pub fn tiles(&self, level: usize) -> impl Iterator<Item = (EventTime, Result<&[u8], &str>)> {
-        self.tiles[level].iter().map(|(start, tile)| match &tile.state {
-            State::Known(state) => (*start, Ok(&**state)),
-            State::Failed(failure) => (*start, Err(&**failure)),
-            State::Planned(_) => (*start, Err("it is being folded")),
-        })
     }
 
     /// Takes what must be written, `None` being what must be removed. `clock` is the earliest arrival that an event

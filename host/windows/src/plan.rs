@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use trifold_model::{EventTime, FoldOrder, Slot, Span};
 
-use crate::codec::event_bytes;
+use crate::codec::{event_bytes, row_bytes};
 use crate::entity::{Entity, Granule, KeptEvent, KeptRow, Seen, State, Tile};
 use crate::fold::{Base, Failure, Fold, Folded, Group, Question, Row, Run};
 use crate::layout::{Layout, end};
@@ -99,11 +99,6 @@ impl<'l> Plan<'l> {
         }
     }
 
-    /// How many questions have been asked.
-    pub fn questions(&self) -> usize {
-        self.questions.len()
-    }
-
     /// Adds an event to an entity. The events and questions of one entity are best noted one after the other.
     pub fn add(&mut self, entity: &mut Entity, event: Event<'_>) -> Seen {
         if entity.latest.is_none_or(|latest| latest < event.time) {
@@ -146,9 +141,10 @@ impl<'l> Plan<'l> {
             return Ok(Seen::New);
         }
         let start = event.time.align_down(self.layout.granule);
-        let granule = entity.granules.entry(start).or_insert_with(|| Granule::Events(Vec::new()));
-        let events = match granule {
-            Granule::Events(events) => events,
+        let granule =
+            entity.granules.entry(start).or_insert_with(|| Granule::Events { events: Vec::new(), bytes: 0 });
+        let (events, bytes) = match granule {
+            Granule::Events { events, bytes } => (events, bytes),
             Granule::Failed(failure) => return Err(failure.clone()),
         };
         let place = |kept: &KeptEvent| (kept.time, &*kept.id).cmp(&(event.time, event.id));
@@ -167,9 +163,9 @@ impl<'l> Plan<'l> {
             KeptRow::Batch(event.row)
         });
         let kept = KeptEvent { time: event.time, id: event.id.into(), content: event.content, row };
-        let bytes: usize = events.iter().chain([&kept]).map(event_bytes).sum();
+        *bytes += event_bytes(&kept);
         entity.changed.insert(Slot::Events { start });
-        if bytes > EVENTS_BYTES_MAX {
+        if *bytes > EVENTS_BYTES_MAX {
             let span = self.layout.granule;
             let failure: Failure =
                 format!("limit of {EVENTS_BYTES_MAX} bytes for the events of one entity in {span} reached").into();
@@ -227,11 +223,13 @@ impl<'l> Plan<'l> {
         let first = self.rows.len();
         for granule in entity.granules.range(start..end(start, hop)).map(|(_, granule)| granule) {
             match granule {
-                Granule::Events(events) => self.rows.extend(events.iter().filter_map(|event| match &event.row {
-                    Some(KeptRow::Batch(row)) => Some(Row::Batch(*row)),
-                    Some(KeptRow::Bytes(bytes)) => Some(Row::Kept(bytes.clone())),
-                    None => None,
-                })),
+                Granule::Events { events, .. } => {
+                    self.rows.extend(events.iter().filter_map(|event| match &event.row {
+                        Some(KeptRow::Batch(row)) => Some(Row::Batch(*row)),
+                        Some(KeptRow::Bytes(bytes)) => Some(Row::Kept(bytes.clone())),
+                        None => None,
+                    }))
+                }
                 Granule::Failed(failure) => return State::Failed(failure.clone()),
             }
         }
@@ -339,7 +337,7 @@ impl<'l> Plan<'l> {
 fn is_last(entity: &Entity, hop: Span, start: EventTime, event: &Event<'_>) -> bool {
     let last = entity.granules.range(start..end(start, hop)).next_back();
     match last {
-        Some((_, Granule::Events(events))) => events
+        Some((_, Granule::Events { events, .. })) => events
             .last()
             .is_none_or(|last| (last.time, &*last.id, &last.content) == (event.time, event.id, &event.content)),
         Some((_, Granule::Failed(_))) => false,
@@ -368,12 +366,13 @@ impl<V> Settled<V> {
             }
         }
         for granule in entity.granules.values_mut() {
-            let Granule::Events(events) = granule else { continue };
+            let Granule::Events { events, bytes } = granule else { continue };
             for row in events.iter_mut().filter_map(|event| event.row.as_mut()) {
                 if let KeptRow::Batch(place) = row
-                    && let Some(Some(bytes)) = self.kept.get(*place as usize)
+                    && let Some(Some(kept)) = self.kept.get(*place as usize)
                 {
-                    *row = KeptRow::Bytes(bytes.clone());
+                    *row = KeptRow::Bytes(kept.clone());
+                    *bytes += row_bytes(kept);
                 }
             }
         }

@@ -45,7 +45,7 @@ fn check(change: impl FnOnce(&mut ViewSpec), expected: &[&str]) {
 fn a_view_knows_its_key_in_declared_order() {
     let view = FeatureView::new(spec()).unwrap();
     assert_eq!(view.key_columns(), [1, 0]);
-    let names: Vec<_> = view.key_fields().map(|field| field.name.as_str()).collect();
+    let names: Vec<_> = view.key_fields().iter().map(|field| field.name.as_str()).collect();
     assert_eq!(names, ["flight", "carrier"]);
     assert_eq!(view.input_schema().fields().len(), 4);
     assert!(view.output_schema().field(1).is_nullable());

@@ -105,7 +105,7 @@ impl<'a> Table<'a> {
         let key = |field: &trifold_model::Field| {
             Ok(self.field(&format!("{}{}", column::KEY_PREFIX, field.name), field.ty)?.clone())
         };
-        let arrays = self.view.key_fields().map(key).collect::<Result<Vec<_>, RowTableError>>()?;
+        let arrays = self.view.key_fields().iter().map(key).collect::<Result<Vec<_>, RowTableError>>()?;
         let keys = CanonicalRows::of_arrays(&arrays)?;
         let mut scratch = Vec::new();
         Ok((0..self.batch.num_rows()).map(|row| keys.key(row, &mut scratch)).collect())

@@ -86,9 +86,8 @@ impl WindowRead {
                 }
             }
         }
-        let fields: Vec<_> = version.view().key_fields().cloned().collect();
         let damaged = |source| LookupError::Record { view: version.view().name.to_string(), source };
-        let keys = decode_keys(&fields, &self.keys).map_err(damaged)?;
+        let keys = decode_keys(version.view().key_fields(), &self.keys).map_err(damaged)?;
         let nothing = RecordBatch::new_empty(version.transform.prepared().clone());
         let prepared = self.in_hand.as_ref().map_or(&nothing, |held| &held.prepared);
         let mut fold = ComponentFold::new(version, prepared, &keys, budget).map_err(LookupError::Type)?;

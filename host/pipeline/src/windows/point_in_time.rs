@@ -88,8 +88,7 @@ impl WindowWalk {
     }
 
     fn key_columns(&self, version: &LiveVersion, keys: &[EntityKey]) -> Result<RecordBatch, TimelineError> {
-        let fields: Vec<_> = version.view().key_fields().cloned().collect();
-        decode_keys(&fields, keys)
+        decode_keys(version.view().key_fields(), keys)
             .map_err(|source| TimelineError::Keys { view: version.view().name.to_string(), source })
     }
 }

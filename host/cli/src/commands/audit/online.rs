@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use trifold_backfill::{Questions, Replay, ReplayAnswer};
 use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, decode};
 use trifold_model::{
-    CanonicalRows, ComponentDigest, Cut, EntityKey, EventTime, FeatureView, Field, LogId, RowDigest, decode_keys,
+    CanonicalRows, ComponentDigest, Cut, EntityKey, EventTime, FeatureView, LogId, RowDigest, decode_keys,
 };
 use trifold_pipeline::{Ask, LiveVersion};
 use trifold_server::client::{Client, ViewRows};
@@ -87,14 +87,13 @@ async fn look_up(
 ) -> Outcome<BTreeMap<Cutting, Vec<LookedUp>>> {
     let as_of = args.as_of.as_deref().map(time).transpose()?;
     let mut client: Client = connect(world, &args.server).await?;
-    let fields: Vec<Field> = view.key_fields().cloned().collect();
     let keys: Vec<_> = keys.iter().collect();
     let features = [parse_version(&args.view)?.0.to_string()];
     let bar = progress::rows("lookups", keys.len() as u64);
     let mut groups: BTreeMap<Cutting, Vec<LookedUp>> = BTreeMap::new();
     let mut chunks: Vec<_> = keys.chunks(REQUEST_ROWS).collect();
     while let Some(chunk) = chunks.pop() {
-        let batch = decode_keys(&fields, chunk.iter().copied()).or_exit(Exit::Internal)?;
+        let batch = decode_keys(view.key_fields(), chunk.iter().copied()).or_exit(Exit::Internal)?;
         let halves = chunk.split_at(chunk.len() / 2);
         let answer = match client.get(&features, &batch, as_of).await {
             // The server's limits may be lower than ours.

@@ -181,9 +181,8 @@ pub(super) fn key_difference(
 
 /// The fields of a key and their values as text.
 fn key_parts(view: &FeatureView, key: &EntityKey) -> Option<Vec<(String, String)>> {
-    let fields: Vec<_> = view.key_fields().cloned().collect();
-    let columns = decode_keys(&fields, [key]).ok()?;
-    let parts = fields.iter().zip(columns.columns()).map(|(field, values)| {
+    let columns = decode_keys(view.key_fields(), [key]).ok()?;
+    let parts = view.key_fields().iter().zip(columns.columns()).map(|(field, values)| {
         let value = trifold_eventlog::value_json(values, 0).map(|value| match value {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
