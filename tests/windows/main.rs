@@ -2,12 +2,13 @@
 //!
 //! [`guests`] are the views, as component and as oracle; [`stream`] makes logs from seeds. [`pipeline`] takes thousands
 //! of them through what the runners share, [`runners`] takes some through the runners themselves. [`rules`] holds single
-//! rules on logs where they show, [`bounded`] what is kept in the long run, [`sketches`] the aggregators on more items
+//! rules on logs where they show, [`calls`] groups larger than a call, [`bounded`] what is kept in the long run, [`sketches`] the aggregators on more items
 //! than such logs have.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
 mod bounded;
+mod calls;
 mod columns;
 mod compare;
 mod guests;

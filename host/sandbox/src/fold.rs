@@ -102,13 +102,19 @@ impl Fold<'_> {
         }
     }
 
-    /// Folds events onto one state, and where a call counts for nothing in halves, one after the other.
-    fn events(&mut self, state: Vec<u8>, events: Range<usize>) -> Result<Vec<u8>, Stop> {
-        let most = self.caller.transform.paces().fold.rows();
-        if events.len() > most {
-            let state = self.events(state, events.start..events.start + most)?;
-            return self.events(state, events.start + most..events.end);
+    /// Folds events onto one state, as many in each call as it takes.
+    fn events(&mut self, mut state: Vec<u8>, events: Range<usize>) -> Result<Vec<u8>, Stop> {
+        let mut next = events.start;
+        while next < events.end {
+            let end = events.end.min(next + self.caller.transform.paces().fold.rows());
+            state = self.run(state, next..end)?;
+            next = end;
         }
+        Ok(state)
+    }
+
+    /// Folds events onto one state in one call, and where that counts for nothing in halves, one after the other.
+    fn run(&mut self, state: Vec<u8>, events: Range<usize>) -> Result<Vec<u8>, Stop> {
         let group = Group { state: 0, first: 0, count: events.len() as u32 };
         let prepared = self.prepared.slice(events.start, events.len());
         match self.guest(BinaryArray::from_iter_values([&state]), &[group], &prepared) {
@@ -116,8 +122,8 @@ impl Fold<'_> {
             Err(stop) if events.len() > 1 && !is_final(stop.verdict) => {
                 self.caller.transform.paces().fold.slow_down(events.len());
                 let middle = events.start + events.len() / 2;
-                let state = self.events(state, events.start..middle)?;
-                self.events(state, middle..events.end)
+                let state = self.run(state, events.start..middle)?;
+                self.run(state, middle..events.end)
             }
             Err(stop) => Err(stop),
         }
