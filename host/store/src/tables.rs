@@ -313,18 +313,24 @@ fn stored_slots(
         encode_slot(slot, &mut place);
         place
     };
-    let events = query
-        .events
-        .iter()
-        .map(|times| (place(Slot::Events { start: times.start }), place(Slot::Events { start: times.end })));
-    let tiles = (place(Slot::Head), [entity.as_slice(), &[EVENTS]].concat());
+    let slot = |bytes: &[u8]| decode_slot(bytes).map_err(|damage| StoreError::DamagedSlot { state, damage });
     let mut slots = Vec::new();
-    for (first, end) in std::iter::once(tiles).chain(events) {
+    let mut has_events = false;
+    let behind = [entity.as_slice(), &[EVENTS + 1]].concat();
+    for entry in table.range::<&[u8]>(place(Slot::Head).as_slice()..behind.as_slice())? {
+        let (place, bytes) = entry?;
+        let slot = slot(&place.value()[entity.len()..])?;
+        if matches!(slot, Slot::Events { .. }) {
+            has_events = true;
+            break;
+        }
+        slots.push((slot, bytes.value().to_vec()));
+    }
+    for times in query.events.iter().filter(|_| has_events) {
+        let [first, end] = [times.start, times.end].map(|start| place(Slot::Events { start }));
         for entry in table.range::<&[u8]>(first.as_slice()..end.as_slice())? {
             let (place, bytes) = entry?;
-            let slot = decode_slot(&place.value()[entity.len()..]);
-            let slot = slot.map_err(|damage| StoreError::DamagedSlot { state, damage })?;
-            slots.push((slot, bytes.value().to_vec()));
+            slots.push((slot(&place.value()[entity.len()..])?, bytes.value().to_vec()));
         }
     }
     Ok(slots)

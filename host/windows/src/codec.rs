@@ -1,21 +1,31 @@
 //! The bytes that are kept of an entity. Numbers are little-endian.
 //!
 //! ```text
-//! head:    u8 format (1), i64 latest event time
+//! head:    u8 1, i64 latest event time
+//!        | u8 2, i64 latest event time, then for each other slot: u8 level of a tile or 255 for events, i64 start,
+//!          u32 length + slot
 //! tile:    u8 0 + state | u8 1 + why it failed (UTF-8)
 //! events:  u8 1 + why they failed (UTF-8)
 //!        | u8 0, then for each event: i64 time, u32 length + id (UTF-8), 16 bytes of content,
 //!          u8 0 | u8 1 + u32 length + prepared event
 //! ```
+//!
+//! Most entities are small, and what a store takes to write a slot does not depend on its size: they are packed into
+//! their heads. A large one has slots that are written each by itself.
 
 use std::sync::Arc;
 
-use trifold_model::EventTime;
+use trifold_model::{EventTime, Slot};
 
 use crate::entity::{Granule, KeptEvent, KeptRow, State, Tile};
 use crate::fold::Failure;
 
-const FORMAT: u8 = 1;
+const APART: u8 = 1;
+const PACKED: u8 = 2;
+/// The level that stands for events.
+const EVENTS: u8 = u8::MAX;
+/// The most bytes of a head: about a page of a store, which it writes as a whole anyway.
+const PACKED_BYTES_MAX: usize = 4000;
 const KNOWN: u8 = 0;
 const FAILED: u8 = 1;
 
@@ -44,19 +54,70 @@ pub enum Damage {
     Level(u8),
 }
 
-pub(crate) fn encode_head(latest: EventTime) -> Vec<u8> {
-    [&[FORMAT], latest.0.to_le_bytes().as_slice()].concat()
+/// What is known of an entity as a whole.
+pub(crate) struct Head<'a> {
+    pub(crate) latest: EventTime,
+    /// Everything else, unless it lies in slots of its own.
+    pub(crate) packed: Option<Parts<'a>>,
 }
 
-pub(crate) fn decode_head(bytes: &[u8]) -> Result<EventTime, Damage> {
-    let mut reader = Reader(bytes);
-    match reader.byte("the format")? {
-        FORMAT => {}
-        found => return Err(Damage::Form { what: "the head", found }),
+/// Slots that were packed into a head.
+pub(crate) struct Parts<'a>(Reader<'a>);
+
+pub(crate) fn encode_head(latest: EventTime) -> Vec<u8> {
+    [&[APART], latest.0.to_le_bytes().as_slice()].concat()
+}
+
+/// A head with the other slots in it, or `None` if they are too large for it.
+pub(crate) fn encode_packed(
+    latest: EventTime,
+    slots: impl Iterator<Item = (Slot, Vec<u8>)>,
+) -> Option<Vec<u8>> {
+    let mut out = vec![PACKED];
+    out.extend_from_slice(&latest.0.to_le_bytes());
+    for (slot, bytes) in slots {
+        let (level, start) = match slot {
+            Slot::Tile { level, start } => (level, start),
+            Slot::Events { start } => (EVENTS, start),
+            Slot::Head => continue,
+        };
+        out.push(level);
+        out.extend_from_slice(&start.0.to_le_bytes());
+        write_bytes(&bytes, &mut out);
+        if out.len() > PACKED_BYTES_MAX {
+            return None;
+        }
     }
+    Some(out)
+}
+
+pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head<'_>, Damage> {
+    let mut reader = Reader(bytes);
+    let format = reader.byte("the format")?;
     let latest = EventTime(i64::from_le_bytes(reader.array("the latest event time")?));
-    reader.end()?;
-    Ok(latest)
+    let packed = match format {
+        APART => reader.end().map(|()| None)?,
+        PACKED => Some(Parts(reader)),
+        found => return Err(Damage::Form { what: "the head", found }),
+    };
+    Ok(Head { latest, packed })
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Result<(Slot, &'a [u8]), Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.0.0.is_empty()).then(|| self.part())
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn part(&mut self) -> Result<(Slot, &'a [u8]), Damage> {
+        let level = self.0.byte("the level of a packed slot")?;
+        let start = EventTime(i64::from_le_bytes(self.0.array("the start of a packed slot")?));
+        let slot = if level == EVENTS { Slot::Events { start } } else { Slot::Tile { level, start } };
+        Ok((slot, self.0.bytes("a packed slot")?))
+    }
 }
 
 pub(crate) fn encode_tile(tile: &Tile) -> Vec<u8> {

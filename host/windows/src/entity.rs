@@ -1,6 +1,6 @@
 //! What is kept of one entity.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use trifold_model::{ArrivalTime, EventTime, Slot};
@@ -8,17 +8,21 @@ use trifold_model::{ArrivalTime, EventTime, Slot};
 use crate::codec::{self, Damage};
 use crate::fold::Failure;
 use crate::layout::Layout;
+use crate::series::Series;
 
 /// The tiles of an entity, and the events that may come again or be folded again.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Entity {
     /// The latest event time, admitted events of any age included.
     pub(crate) latest: Option<EventTime>,
     /// By level, then by start.
-    pub(crate) tiles: Vec<BTreeMap<EventTime, Tile>>,
-    pub(crate) granules: BTreeMap<EventTime, Granule>,
+    pub(crate) tiles: Vec<Series<Tile>>,
+    pub(crate) granules: Series<Granule>,
     /// What must be written or removed.
     pub(crate) changed: BTreeSet<Slot>,
+    /// Whether all that is kept lies in one slot. An entity whose slots once lay apart is never packed again: those
+    /// that were not read could not be removed.
+    is_packed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -79,8 +83,8 @@ pub enum Seen {
 impl Entity {
     /// An entity without events.
     pub fn new(layout: &Layout) -> Self {
-        let tiles = vec![BTreeMap::new(); layout.levels.len()];
-        Entity { latest: None, tiles, granules: BTreeMap::new(), changed: BTreeSet::new() }
+        let tiles = vec![Series::new(); layout.levels.len()];
+        Entity { latest: None, tiles, granules: Series::new(), changed: BTreeSet::new(), is_packed: true }
     }
 
     /// An entity from what was kept of it. Granules may be left out that [`Layout::needed_events`] does not name; those that
@@ -89,18 +93,32 @@ impl Entity {
         let mut entity = Entity::new(layout);
         for (slot, bytes) in slots {
             match slot {
-                Slot::Head => entity.latest = Some(codec::decode_head(bytes)?),
-                Slot::Tile { level, start } => {
-                    let state = codec::decode_tile(bytes)?;
-                    let tiles = entity.tiles.get_mut(usize::from(level)).ok_or(Damage::Level(level))?;
-                    tiles.insert(start, Tile { state, pick: None });
+                Slot::Head => {
+                    let head = codec::decode_head(bytes)?;
+                    entity.latest = Some(head.latest);
+                    entity.is_packed = head.packed.is_some();
+                    for part in head.packed.into_iter().flatten() {
+                        let (slot, bytes) = part?;
+                        entity.put(slot, bytes)?;
+                    }
                 }
-                Slot::Events { start } => {
-                    entity.granules.insert(start, codec::decode_granule(bytes)?);
-                }
+                slot => entity.put(slot, bytes)?,
             }
         }
         Ok(entity)
+    }
+
+    fn put(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), Damage> {
+        match slot {
+            Slot::Head => return Err(Damage::Form { what: "a packed slot", found: 0 }),
+            Slot::Tile { level, start } => {
+                let state = codec::decode_tile(bytes)?;
+                let tiles = self.tiles.get_mut(usize::from(level)).ok_or(Damage::Level(level))?;
+                tiles.insert(start, Tile { state, pick: None });
+            }
+            Slot::Events { start } => self.granules.insert(start, codec::decode_granule(bytes)?),
+        }
+        Ok(())
     }
 
     /// The latest event time.
@@ -112,15 +130,36 @@ impl Entity {
     /// to come can have, if that is known: events that can no longer come are forgotten.
     pub fn take_changes(&mut self, layout: &Layout, clock: Option<ArrivalTime>) -> Vec<(Slot, Option<Vec<u8>>)> {
         self.forget(layout, clock);
-        let changed = std::mem::take(&mut self.changed);
+        let mut changed = std::mem::take(&mut self.changed);
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        if self.is_packed {
+            let Some(latest) = self.latest else { return vec![(Slot::Head, None)] };
+            let slots = self.slots();
+            match codec::encode_packed(latest, slots.iter().filter_map(|slot| Some((*slot, self.encode(*slot)?)))) {
+                Some(packed) => return vec![(Slot::Head, Some(packed))],
+                None => {
+                    self.is_packed = false;
+                    changed = slots.into_iter().chain([Slot::Head]).collect();
+                }
+            }
+        }
         changed.into_iter().map(|slot| (slot, self.encode(slot))).collect()
+    }
+
+    /// The slots of all tiles and events.
+    fn slots(&self) -> Vec<Slot> {
+        let tiles = (0..).zip(&self.tiles);
+        let tiles = tiles.flat_map(|(level, tiles)| tiles.iter().map(move |(start, _)| Slot::Tile { level, start }));
+        tiles.chain(self.granules.iter().map(|(start, _)| Slot::Events { start })).collect()
     }
 
     fn encode(&self, slot: Slot) -> Option<Vec<u8>> {
         match slot {
             Slot::Head => self.latest.map(codec::encode_head),
-            Slot::Tile { level, start } => self.tiles[usize::from(level)].get(&start).map(codec::encode_tile),
-            Slot::Events { start } => self.granules.get(&start).map(codec::encode_granule),
+            Slot::Tile { level, start } => self.tiles[usize::from(level)].get(start).map(codec::encode_tile),
+            Slot::Events { start } => self.granules.get(start).map(codec::encode_granule),
         }
     }
 
@@ -133,17 +172,14 @@ impl Entity {
         let latest = own.max(floor);
         for (level, tiles) in self.tiles.iter_mut().enumerate() {
             let first = layout.first_tile(level, latest);
-            while let Some(tile) = tiles.first_entry().filter(|tile| *tile.key() < first) {
-                self.changed.insert(Slot::Tile { level: level as u8, start: *tile.key() });
-                tile.remove();
+            while let Some(start) = tiles.pop_first_if(|start| start < first) {
+                self.changed.insert(Slot::Tile { level: level as u8, start });
             }
         }
-        let is_spent = |granule: EventTime| layout.is_spent(granule, latest, clock);
-        while let Some(granule) = self.granules.first_entry().filter(|granule| is_spent(*granule.key())) {
-            self.changed.insert(Slot::Events { start: *granule.key() });
-            granule.remove();
+        while let Some(start) = self.granules.pop_first_if(|start| layout.is_spent(start, latest, clock)) {
+            self.changed.insert(Slot::Events { start });
         }
-        if own < floor && self.granules.is_empty() && self.tiles.iter().all(BTreeMap::is_empty) {
+        if own < floor && self.granules.is_empty() && self.tiles.iter().all(Series::is_empty) {
             self.latest = None;
             self.changed.insert(Slot::Head);
         }

@@ -6,13 +6,14 @@
 //! value is.
 //!
 //! Everything here is synchronous and pure: no clock, no I/O. Reading order: `layout` (levels of tiles), `entity`
-//! (what is kept of one), `plan` (events and questions), `fold` (who computes), `codec` (the bytes that are kept).
+//! (what is kept of one, in the order of a `series`), `plan` (events and questions), `fold` (who computes), `codec` (the bytes that are kept).
 
 mod codec;
 mod entity;
 mod fold;
 mod layout;
 mod plan;
+mod series;
 
 pub use codec::Damage;
 pub use entity::{Entity, Seen};

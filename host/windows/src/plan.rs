@@ -8,6 +8,7 @@ use crate::codec::{event_bytes, row_bytes};
 use crate::entity::{Entity, Granule, KeptEvent, KeptRow, Seen, State, Tile};
 use crate::fold::{Base, Failure, Fold, Folded, Group, Question, Row, Run};
 use crate::layout::{Layout, end};
+use crate::series::Series;
 
 /// The most bytes of a tile's state.
 const STATE_BYTES_MAX: usize = 1 << 20;
@@ -141,8 +142,9 @@ impl<'l> Plan<'l> {
             return Ok(Seen::New);
         }
         let start = event.time.align_down(self.layout.granule);
-        let granule =
-            entity.granules.entry(start).or_insert_with(|| Granule::Events { events: Vec::new(), bytes: 0 });
+        let granule = entity
+            .granules
+            .get_or_insert_with(start, || Granule::Events { events: Vec::new(), bytes: 0 });
         let (events, bytes) = match granule {
             Granule::Events { events, bytes } => (events, bytes),
             Granule::Failed(failure) => return Err(failure.clone()),
@@ -185,7 +187,7 @@ impl<'l> Plan<'l> {
         event: &Event<'_>,
         own_row: &mut Option<u32>,
     ) {
-        let tile = entity.tiles[level].get(&start).map(|tile| &tile.state);
+        let tile = entity.tiles[level].get(start).map(|tile| &tile.state);
         if matches!(tile, Some(State::Failed(_))) {
             return;
         }
@@ -221,7 +223,7 @@ impl<'l> Plan<'l> {
     /// Folds a tile from its beginning.
     fn fold_again(&mut self, entity: &Entity, hop: Span, start: EventTime) -> State {
         let first = self.rows.len();
-        for granule in entity.granules.range(start..end(start, hop)).map(|(_, granule)| granule) {
+        for granule in entity.granules.range(start..end(start, hop)) {
             match granule {
                 Granule::Events { events, .. } => {
                     self.rows.extend(events.iter().filter_map(|event| match &event.row {
@@ -252,7 +254,7 @@ impl<'l> Plan<'l> {
         let (mut is_empty, mut failure) = (true, None);
         for &(level, window) in &self.layout.windows {
             let first = self.picks.len() as u32;
-            for (_, tile) in entity.tiles[level].range_mut(window.first_tile(question.at)..) {
+            for tile in entity.tiles[level].range_mut(window.first_tile(question.at)) {
                 is_empty = false;
                 match &tile.state {
                     State::Failed(reason) => failure = Some(reason.clone()),
@@ -337,10 +339,10 @@ impl<'l> Plan<'l> {
 fn is_last(entity: &Entity, hop: Span, start: EventTime, event: &Event<'_>) -> bool {
     let last = entity.granules.range(start..end(start, hop)).next_back();
     match last {
-        Some((_, Granule::Events { events, .. })) => events
+        Some(Granule::Events { events, .. }) => events
             .last()
             .is_none_or(|last| (last.time, &*last.id, &last.content) == (event.time, event.id, &event.content)),
-        Some((_, Granule::Failed(_))) => false,
+        Some(Granule::Failed(_)) => false,
         None => true,
     }
 }
@@ -356,7 +358,7 @@ fn refuse_large(state: &mut Folded) {
 impl<V> Settled<V> {
     /// Gives an entity of the plan the states that its tiles came to.
     pub fn settle(&self, entity: &mut Entity) {
-        for tile in entity.tiles.iter_mut().flat_map(|tiles| tiles.values_mut()) {
+        for tile in entity.tiles.iter_mut().flat_map(Series::values_mut) {
             tile.pick = None;
             if let State::Planned(group) = tile.state {
                 tile.state = match &self.groups[group as usize] {

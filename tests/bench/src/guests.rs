@@ -26,6 +26,10 @@ impl Guest {
     pub(crate) const TEXT: Guest = Guest { path: "tests/bench/guests/text", features: &[] };
     /// Fifty columns in, fifty out.
     pub(crate) const WIDE: Guest = Guest { path: "tests/bench/guests/wide", features: &[] };
+    /// Five aggregates over three windows, folded in any order.
+    pub(crate) const WINDOW: Guest = Guest { path: "tests/bench/guests/window", features: &[] };
+    /// The same, folded in the order of time.
+    pub(crate) const WINDOW_ORDERED: Guest = Guest { path: "tests/bench/guests/window", features: &["ordered"] };
     /// The example's view of flights, whose second version has ten features.
     pub(crate) const FLIGHT_PROFILE: Guest = Guest { path: "examples/flights/flight-profile", features: &["v2"] };
 }
