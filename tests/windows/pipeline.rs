@@ -137,7 +137,7 @@ impl Case {
         let budget = &mut Budget::unlimited();
         let ingest = WindowIngest::new(version, events, budget).unwrap();
         let read = memory.read_slots(version.state_id(), ingest.queries()).now_or_never().unwrap().unwrap();
-        ingest.fold(&read.entities, clock, budget).unwrap()
+        ingest.fold(read.entities, clock, budget).unwrap()
     }
 
     /// Writes what a step changed, and what it comes to that nobody may need any more.
@@ -147,7 +147,7 @@ impl Case {
         let clock = self.log[..next].iter().filter_map(|event| event.arrival).max();
         if one_in(&mut self.random, 2) {
             let page = memory.scan_slots(version.state_id(), None, 3).now_or_never().unwrap().unwrap();
-            let swept = sweep(version, &page, &slots, clock.map(ArrivalTime)).unwrap();
+            let swept = sweep(version, page, &slots, clock.map(ArrivalTime)).unwrap();
             slots.extend(swept);
         }
         let marker = Marker {

@@ -35,6 +35,8 @@ pub(crate) fn log(random: &mut SplitMix64, keys: &[&str], count: u64, arrivals: 
     // Some logs begin before 1970, some where tiles do.
     let start = pick(random, &[0, -70 * SECOND, 1_700_000_000 * SECOND + 7, -1_700_000_000 * SECOND]);
     let kind = random.between(0, 3);
+    // Where ids are long, what is kept of an entity does not fit into one slot.
+    let id_length = pick(random, &[1, 1, 1, 300]);
     let mut events: Vec<Event> = Vec::new();
     for offset in 0..count {
         let now = start + spread * offset as i64 / count as i64;
@@ -54,7 +56,7 @@ pub(crate) fn log(random: &mut SplitMix64, keys: &[&str], count: u64, arrivals: 
                 let mut event = Event {
                     entity: entity(keys, random.between(0, 3) as i64),
                     time,
-                    id: pick(random, &["a", "b", "ab", "é", ""]).to_owned(),
+                    id: pick(random, &["a", "b", "ab", "é", ""]).repeat(id_length),
                     arrival: None,
                     partition: 0,
                     offset,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
-use arrow_schema::{ArrowError, Schema};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_select::interleave::interleave_record_batch;
 use arrow_select::take::take_record_batch;
 use trifold_model::canonical::ForeignType;
 use trifold_model::{CanonicalRows, DecodeError, FeatureView, Field, RowDigest, RowStatus, decode_rows};
@@ -91,15 +92,24 @@ impl Rows {
         Ok(self)
     }
 
-    /// The same rows in another order: `outputs` has them already, and row `i` is that of place `places[i]`.
-    pub(crate) fn rearranged(mut self, outputs: RecordBatch, places: &[u32]) -> Self {
-        let places = places.iter().map(|&place| place as usize);
-        let outcomes = places.clone().map(|place| self.outcomes[place].clone()).collect();
-        let messages =
-            places.clone().enumerate().filter_map(|(row, place)| Some((row, self.messages.remove(&place)?)));
-        let messages = messages.collect();
-        let causes = places.enumerate().filter_map(|(row, place)| Some((row, *self.causes.get(&place)?)));
-        Rows { outputs, outcomes, messages, causes: causes.collect() }
+    /// Rows out of several pieces: each from the piece and the row in it that its place names.
+    pub(crate) fn of_pieces(
+        schema: &SchemaRef,
+        mut pieces: Vec<Rows>,
+        places: &[(usize, usize)],
+    ) -> Result<Rows, ArrowError> {
+        let mut rows = Rows::new(RecordBatch::new_empty(schema.clone()), Vec::new(), BTreeMap::new());
+        for (row, &(piece, place)) in places.iter().enumerate() {
+            let piece = &mut pieces[piece];
+            rows.outcomes.push(piece.outcomes[place].clone());
+            rows.messages.extend(piece.messages.remove(&place).map(|message| (row, message)));
+            rows.causes.extend(piece.causes.remove(&place).map(|cause| (row, cause)));
+        }
+        let outputs: Vec<_> = pieces.iter().map(|piece| &piece.outputs).collect();
+        if !outputs.is_empty() {
+            rows.outputs = interleave_record_batch(&outputs, places)?;
+        }
+        Ok(rows)
     }
 
     /// How many rows there are.

@@ -1,6 +1,5 @@
 //! `finish`: from the tiles of windows to rows.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use arrow_array::cast::AsArray;
@@ -90,10 +89,13 @@ impl WindowTiles<'_> {
         if *rows == (0..self.as_of.len()) {
             return Ok(Part { tiles: self.tiles.clone(), picks: picks.to_vec(), windows });
         }
-        let mut places = BTreeMap::new();
+        // The tiles of neighbours lie close to each other, and there is a place for each between the first and the last.
+        let lowest = picks.iter().min().copied().unwrap_or_default();
+        let highest = picks.iter().max().copied().unwrap_or_default();
+        let mut places = vec![None; (highest - lowest) as usize + 1];
         let mut used = Vec::new();
         let picks = picks.iter().map(|&tile| {
-            *places.entry(tile).or_insert_with(|| {
+            *places[(tile - lowest) as usize].get_or_insert_with(|| {
                 used.push(tile);
                 used.len() as u32 - 1
             })

@@ -182,18 +182,19 @@ async fn fold_windows(
     }
     // The log has one partition, so that its clock is the earliest arrival that an event to come can have.
     let clock = clock.state().map(ArrivalTime);
-    let mut ingested = ingest.fold(&snapshot.entities, clock, &mut Budget::unlimited())?;
+    let new = snapshot.entities.iter().filter(|slots| slots.is_empty()).count();
+    let mut ingested = ingest.fold(snapshot.entities, clock, &mut Budget::unlimited())?;
     if clock.is_none() || feed.version.view().lateness_limit().is_none() {
         return Ok((ingested, None));
     }
-    let new = snapshot.entities.iter().filter(|slots| slots.is_empty()).count();
     let swept = new * SWEPT_PER_NEW + event_count.div_ceil(EVENTS_PER_SWEPT);
     let page = store.scan_slots(id.state, feed.swept.clone(), swept).await?;
+    let next = page.next.clone();
     if let Changes::Slots(changes) = &mut ingested.changes {
-        let swept = sweep(&feed.version, &page, changes, clock)?;
+        let swept = sweep(&feed.version, page, changes, clock)?;
         changes.extend(swept);
     }
-    Ok((ingested, page.next))
+    Ok((ingested, next))
 }
 
 /// Fails if a row has no answer because of something that may pass. A guest that needs more than the native stack

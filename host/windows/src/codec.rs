@@ -15,6 +15,7 @@
 
 use std::sync::Arc;
 
+use bytes::{Buf, Bytes};
 use trifold_model::{EventTime, Slot};
 
 use crate::entity::{Granule, KeptEvent, KeptRow, State, Tile};
@@ -55,43 +56,57 @@ pub enum Damage {
 }
 
 /// What is known of an entity as a whole.
-pub(crate) struct Head<'a> {
+pub(crate) struct Head {
     pub(crate) latest: EventTime,
     /// Everything else, unless it lies in slots of its own.
-    pub(crate) packed: Option<Parts<'a>>,
+    pub(crate) packed: Option<Parts>,
 }
 
 /// Slots that were packed into a head.
-pub(crate) struct Parts<'a>(Reader<'a>);
+pub(crate) struct Parts(Reader);
 
-pub(crate) fn encode_head(latest: EventTime) -> Vec<u8> {
-    [&[APART], latest.0.to_le_bytes().as_slice()].concat()
-}
+/// A head into which the other slots are packed.
+pub(crate) struct Packing(Vec<u8>);
 
-/// A head with the other slots in it, or `None` if they are too large for it.
-pub(crate) fn encode_packed(
-    latest: EventTime,
-    slots: impl Iterator<Item = (Slot, Vec<u8>)>,
-) -> Option<Vec<u8>> {
-    let mut out = vec![PACKED];
-    out.extend_from_slice(&latest.0.to_le_bytes());
-    for (slot, bytes) in slots {
+impl Packing {
+    /// A head alone.
+    pub(crate) fn new(latest: EventTime) -> Self {
+        let mut out = Vec::with_capacity(PACKED_BYTES_MAX);
+        out.push(PACKED);
+        out.extend_from_slice(&latest.0.to_le_bytes());
+        Packing(out)
+    }
+
+    /// Adds a slot; `None` says that no more fits.
+    pub(crate) fn add(&mut self, slot: Slot, write: impl FnOnce(&mut Vec<u8>)) -> Option<()> {
+        let Packing(out) = self;
         let (level, start) = match slot {
             Slot::Tile { level, start } => (level, start),
             Slot::Events { start } => (EVENTS, start),
-            Slot::Head => continue,
+            Slot::Head => return Some(()),
         };
         out.push(level);
         out.extend_from_slice(&start.0.to_le_bytes());
-        write_bytes(&bytes, &mut out);
-        if out.len() > PACKED_BYTES_MAX {
-            return None;
-        }
+        let length = out.len();
+        out.extend_from_slice(&[0; 4]);
+        let first = out.len();
+        write(out);
+        let written = (out.len() - first) as u32;
+        out[length..first].copy_from_slice(&written.to_le_bytes());
+        (out.len() <= PACKED_BYTES_MAX).then_some(())
     }
-    Some(out)
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
 }
 
-pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head<'_>, Damage> {
+pub(crate) fn write_head(latest: EventTime, out: &mut Vec<u8>) {
+    out.push(APART);
+    out.extend_from_slice(&latest.0.to_le_bytes());
+}
+
+pub(crate) fn decode_head(bytes: Bytes) -> Result<Head, Damage> {
     let mut reader = Reader(bytes);
     let format = reader.byte("the format")?;
     let latest = EventTime(i64::from_le_bytes(reader.array("the latest event time")?));
@@ -103,16 +118,16 @@ pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head<'_>, Damage> {
     Ok(Head { latest, packed })
 }
 
-impl<'a> Iterator for Parts<'a> {
-    type Item = Result<(Slot, &'a [u8]), Damage>;
+impl Iterator for Parts {
+    type Item = Result<(Slot, Bytes), Damage>;
 
     fn next(&mut self) -> Option<Self::Item> {
         (!self.0.0.is_empty()).then(|| self.part())
     }
 }
 
-impl<'a> Parts<'a> {
-    fn part(&mut self) -> Result<(Slot, &'a [u8]), Damage> {
+impl Parts {
+    fn part(&mut self) -> Result<(Slot, Bytes), Damage> {
         let level = self.0.byte("the level of a packed slot")?;
         let start = EventTime(i64::from_le_bytes(self.0.array("the start of a packed slot")?));
         let slot = if level == EVENTS { Slot::Events { start } } else { Slot::Tile { level, start } };
@@ -120,43 +135,45 @@ impl<'a> Parts<'a> {
     }
 }
 
-pub(crate) fn encode_tile(tile: &Tile) -> Vec<u8> {
+pub(crate) fn write_tile(tile: &Tile, out: &mut Vec<u8>) {
     match &tile.state {
-        State::Known(state) => [&[KNOWN], &**state].concat(),
-        State::Failed(failure) => encode_failure(failure),
-        State::Planned(_) => encode_failure("its plan was never carried out"),
+        State::Known(state) => {
+            out.push(KNOWN);
+            out.extend_from_slice(state);
+        }
+        State::Failed(failure) => write_failure(failure, out),
+        State::Planned(_) => write_failure("its plan was never carried out", out),
     }
 }
 
-pub(crate) fn decode_tile(bytes: &[u8]) -> Result<State, Damage> {
+pub(crate) fn decode_tile(bytes: Bytes) -> Result<State, Damage> {
     let mut reader = Reader(bytes);
     match reader.byte("the form of a tile")? {
-        KNOWN => Ok(State::Known(reader.0.into())),
+        KNOWN => Ok(State::Known(reader.0)),
         FAILED => Ok(State::Failed(reader.failure()?)),
         found => Err(Damage::Form { what: "a tile", found }),
     }
 }
 
-pub(crate) fn encode_granule(granule: &Granule) -> Vec<u8> {
+pub(crate) fn write_granule(granule: &Granule, out: &mut Vec<u8>) {
     let (events, bytes) = match granule {
         Granule::Events { events, bytes } => (events, bytes),
-        Granule::Failed(failure) => return encode_failure(failure),
+        Granule::Failed(failure) => return write_failure(failure, out),
     };
-    let mut out = Vec::with_capacity(1 + bytes);
+    out.reserve(1 + bytes);
     out.push(KNOWN);
     for event in events {
         out.extend_from_slice(&event.time.0.to_le_bytes());
-        write_bytes(event.id.as_bytes(), &mut out);
+        write_bytes(&event.id, out);
         out.extend_from_slice(&event.content);
         match &event.row {
             Some(KeptRow::Bytes(row)) => {
                 out.push(1);
-                write_bytes(row, &mut out);
+                write_bytes(row, out);
             }
             Some(KeptRow::Batch(_)) | None => out.push(0),
         }
     }
-    out
 }
 
 /// The bytes that an event takes.
@@ -173,7 +190,7 @@ pub(crate) fn row_bytes(row: &[u8]) -> usize {
     4 + row.len()
 }
 
-pub(crate) fn decode_granule(bytes: &[u8]) -> Result<Granule, Damage> {
+pub(crate) fn decode_granule(bytes: Bytes) -> Result<Granule, Damage> {
     let mut reader = Reader(bytes);
     match reader.byte("the form of events")? {
         KNOWN => {}
@@ -184,11 +201,11 @@ pub(crate) fn decode_granule(bytes: &[u8]) -> Result<Granule, Damage> {
     while !reader.0.is_empty() {
         let time = EventTime(i64::from_le_bytes(reader.array("an event's time")?));
         let id = reader.bytes("an event's id")?;
-        let id = std::str::from_utf8(id).map_err(|_| Damage::Text("an event's id"))?.into();
+        std::str::from_utf8(&id).map_err(|_| Damage::Text("an event's id"))?;
         let content = reader.array("an event's content")?;
         let row = match reader.byte("an event's form")? {
             0 => None,
-            1 => Some(KeptRow::Bytes(reader.bytes("a prepared event")?.into())),
+            1 => Some(KeptRow::Bytes(reader.bytes("a prepared event")?)),
             found => return Err(Damage::Form { what: "an event", found }),
         };
         events.push(KeptEvent { time, id, content, row });
@@ -196,8 +213,9 @@ pub(crate) fn decode_granule(bytes: &[u8]) -> Result<Granule, Damage> {
     Ok(Granule::Events { bytes: events.iter().map(event_bytes).sum(), events })
 }
 
-fn encode_failure(failure: &str) -> Vec<u8> {
-    [&[FAILED], failure.as_bytes()].concat()
+fn write_failure(failure: &str, out: &mut Vec<u8>) {
+    out.push(FAILED);
+    out.extend_from_slice(failure.as_bytes());
 }
 
 fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
@@ -205,28 +223,30 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-struct Reader<'a>(&'a [u8]);
+/// What it reads shares the memory of what is read.
+struct Reader(Bytes);
 
-impl<'a> Reader<'a> {
+impl Reader {
     fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], Damage> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(Damage::Truncated(what))?;
-        self.0 = rest;
-        Ok(*taken)
+        let taken = *self.0.first_chunk().ok_or(Damage::Truncated(what))?;
+        self.0.advance(N);
+        Ok(taken)
     }
 
     fn byte(&mut self, what: &'static str) -> Result<u8, Damage> {
         self.array(what).map(|[byte]| byte)
     }
 
-    fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], Damage> {
+    fn bytes(&mut self, what: &'static str) -> Result<Bytes, Damage> {
         let length = u32::from_le_bytes(self.array(what)?) as usize;
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Damage::Truncated(what))?;
-        self.0 = rest;
-        Ok(taken)
+        if length > self.0.len() {
+            return Err(Damage::Truncated(what));
+        }
+        Ok(self.0.split_to(length))
     }
 
     fn failure(&mut self) -> Result<Failure, Damage> {
-        let text = std::str::from_utf8(self.0).map_err(|_| Damage::Text("the reason of a failure"))?;
+        let text = std::str::from_utf8(&self.0).map_err(|_| Damage::Text("the reason of a failure"))?;
         Ok(Arc::from(text))
     }
 

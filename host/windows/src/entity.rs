@@ -1,11 +1,11 @@
 //! What is kept of one entity.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
+use bytes::Bytes;
 use trifold_model::{ArrivalTime, EventTime, Slot};
 
-use crate::codec::{self, Damage};
+use crate::codec::{self, Damage, Packing};
 use crate::fold::Failure;
 use crate::layout::Layout;
 use crate::series::Series;
@@ -18,11 +18,16 @@ pub struct Entity {
     /// By level, then by start.
     pub(crate) tiles: Vec<Series<Tile>>,
     pub(crate) granules: Series<Granule>,
-    /// What must be written or removed.
-    pub(crate) changed: BTreeSet<Slot>,
-    /// Whether all that is kept lies in one slot. An entity whose slots once lay apart is never packed again: those
-    /// that were not read could not be removed.
-    is_packed: bool,
+    stored: Stored,
+}
+
+/// How an entity is kept, and what of it must be written or removed.
+#[derive(Debug, Clone)]
+enum Stored {
+    /// All of it in one slot.
+    Packed { is_changed: bool },
+    /// In slots of their own. They are never packed again: those that were not read could not be removed.
+    Apart { changed: BTreeSet<Slot> },
 }
 
 #[derive(Debug, Clone)]
@@ -34,7 +39,7 @@ pub(crate) struct Tile {
 
 #[derive(Debug, Clone)]
 pub(crate) enum State {
-    Known(Arc<[u8]>),
+    Known(Bytes),
     /// What a group of the plan at hand will come to.
     Planned(u32),
     Failed(Failure),
@@ -55,7 +60,8 @@ pub(crate) enum Granule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeptEvent {
     pub(crate) time: EventTime,
-    pub(crate) id: Box<str>,
+    /// UTF-8, as it was given.
+    pub(crate) id: Bytes,
     /// A digest of the event, by which a differing copy is known.
     pub(crate) content: [u8; 16],
     /// The prepared event, where tiles may have to be folded again.
@@ -66,7 +72,7 @@ pub(crate) struct KeptEvent {
 pub(crate) enum KeptRow {
     /// Of the plan at hand.
     Batch(u32),
-    Bytes(Arc<[u8]>),
+    Bytes(Bytes),
 }
 
 /// Whether an event has been seen before.
@@ -84,19 +90,21 @@ impl Entity {
     /// An entity without events.
     pub fn new(layout: &Layout) -> Self {
         let tiles = vec![Series::new(); layout.levels.len()];
-        Entity { latest: None, tiles, granules: Series::new(), changed: BTreeSet::new(), is_packed: true }
+        Entity { latest: None, tiles, granules: Series::new(), stored: Stored::Packed { is_changed: false } }
     }
 
     /// An entity from what was kept of it. Granules may be left out that [`Layout::needed_events`] does not name; those that
     /// [`Layout::spent_events`] names are then kept for longer than they need be.
-    pub fn decode<'a>(layout: &Layout, slots: impl IntoIterator<Item = (Slot, &'a [u8])>) -> Result<Self, Damage> {
+    pub fn decode(layout: &Layout, slots: impl IntoIterator<Item = (Slot, Bytes)>) -> Result<Self, Damage> {
         let mut entity = Entity::new(layout);
         for (slot, bytes) in slots {
             match slot {
                 Slot::Head => {
                     let head = codec::decode_head(bytes)?;
                     entity.latest = Some(head.latest);
-                    entity.is_packed = head.packed.is_some();
+                    if head.packed.is_none() {
+                        entity.stored = Stored::Apart { changed: BTreeSet::new() };
+                    }
                     for part in head.packed.into_iter().flatten() {
                         let (slot, bytes) = part?;
                         entity.put(slot, bytes)?;
@@ -108,7 +116,7 @@ impl Entity {
         Ok(entity)
     }
 
-    fn put(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), Damage> {
+    fn put(&mut self, slot: Slot, bytes: Bytes) -> Result<(), Damage> {
         match slot {
             Slot::Head => return Err(Damage::Form { what: "a packed slot", found: 0 }),
             Slot::Tile { level, start } => {
@@ -130,37 +138,60 @@ impl Entity {
     /// to come can have, if that is known: events that can no longer come are forgotten.
     pub fn take_changes(&mut self, layout: &Layout, clock: Option<ArrivalTime>) -> Vec<(Slot, Option<Vec<u8>>)> {
         self.forget(layout, clock);
-        let mut changed = std::mem::take(&mut self.changed);
-        if changed.is_empty() {
-            return Vec::new();
-        }
-        if self.is_packed {
-            let Some(latest) = self.latest else { return vec![(Slot::Head, None)] };
-            let slots = self.slots();
-            match codec::encode_packed(latest, slots.iter().filter_map(|slot| Some((*slot, self.encode(*slot)?)))) {
-                Some(packed) => return vec![(Slot::Head, Some(packed))],
-                None => {
-                    self.is_packed = false;
-                    changed = slots.into_iter().chain([Slot::Head]).collect();
-                }
+        if let Stored::Packed { is_changed } = &mut self.stored {
+            if !std::mem::take(is_changed) {
+                return Vec::new();
             }
+            let Some(latest) = self.latest else { return vec![(Slot::Head, None)] };
+            if let Some(packed) = self.packed(latest) {
+                return vec![(Slot::Head, Some(packed))];
+            }
+            let changed = self.slots().chain([Slot::Head]).collect();
+            self.stored = Stored::Apart { changed };
         }
+        let Stored::Apart { changed } = &mut self.stored else { return Vec::new() };
+        let changed = std::mem::take(changed);
         changed.into_iter().map(|slot| (slot, self.encode(slot))).collect()
     }
 
+    /// Notes that a slot must be written or removed.
+    pub(crate) fn mark(&mut self, slot: Slot) {
+        match &mut self.stored {
+            Stored::Packed { is_changed } => *is_changed = true,
+            Stored::Apart { changed } => drop(changed.insert(slot)),
+        }
+    }
+
     /// The slots of all tiles and events.
-    fn slots(&self) -> Vec<Slot> {
+    fn slots(&self) -> impl Iterator<Item = Slot> {
         let tiles = (0..).zip(&self.tiles);
-        let tiles = tiles.flat_map(|(level, tiles)| tiles.iter().map(move |(start, _)| Slot::Tile { level, start }));
-        tiles.chain(self.granules.iter().map(|(start, _)| Slot::Events { start })).collect()
+        let tiles =
+            tiles.flat_map(|(level, tiles)| tiles.iter().map(move |(start, _)| Slot::Tile { level, start }));
+        tiles.chain(self.granules.iter().map(|(start, _)| Slot::Events { start }))
+    }
+
+    /// All of it in one slot, unless it is too large.
+    fn packed(&self, latest: EventTime) -> Option<Vec<u8>> {
+        let mut packing = Packing::new(latest);
+        for (level, tiles) in (0..).zip(&self.tiles) {
+            for (start, tile) in tiles.iter() {
+                packing.add(Slot::Tile { level, start }, |out| codec::write_tile(tile, out))?;
+            }
+        }
+        for (start, granule) in self.granules.iter() {
+            packing.add(Slot::Events { start }, |out| codec::write_granule(granule, out))?;
+        }
+        Some(packing.into_bytes())
     }
 
     fn encode(&self, slot: Slot) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
         match slot {
-            Slot::Head => self.latest.map(codec::encode_head),
-            Slot::Tile { level, start } => self.tiles[usize::from(level)].get(start).map(codec::encode_tile),
-            Slot::Events { start } => self.granules.get(start).map(codec::encode_granule),
+            Slot::Head => codec::write_head(self.latest?, &mut out),
+            Slot::Tile { level, start } => codec::write_tile(self.tiles[usize::from(level)].get(start)?, &mut out),
+            Slot::Events { start } => codec::write_granule(self.granules.get(start)?, &mut out),
         }
+        Some(out)
     }
 
     /// Drops what no window of a value to come covers, and events that can neither come again nor be joined by one
@@ -170,18 +201,18 @@ impl Entity {
         // Neither an event nor a value to come lies before either of them.
         let floor = layout.floor(clock).unwrap_or(own);
         let latest = own.max(floor);
-        for (level, tiles) in self.tiles.iter_mut().enumerate() {
+        for level in 0..self.tiles.len() {
             let first = layout.first_tile(level, latest);
-            while let Some(start) = tiles.pop_first_if(|start| start < first) {
-                self.changed.insert(Slot::Tile { level: level as u8, start });
+            while let Some(start) = self.tiles[level].pop_first_if(|start| start < first) {
+                self.mark(Slot::Tile { level: level as u8, start });
             }
         }
         while let Some(start) = self.granules.pop_first_if(|start| layout.is_spent(start, latest, clock)) {
-            self.changed.insert(Slot::Events { start });
+            self.mark(Slot::Events { start });
         }
         if own < floor && self.granules.is_empty() && self.tiles.iter().all(Series::is_empty) {
             self.latest = None;
-            self.changed.insert(Slot::Head);
+            self.mark(Slot::Head);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use trifold_model::EventTime;
 
 /// What a group is folded onto.
@@ -30,7 +31,7 @@ pub enum Row {
     /// A row of the batch that the plan is about.
     Batch(u32),
     /// An event that was kept, in the bytes that [`Fold::kept`] made of it.
-    Kept(Arc<[u8]>),
+    Kept(Bytes),
 }
 
 /// Neighbours: `count` of them from `first`.
@@ -55,7 +56,7 @@ pub struct Question {
 pub type Failure = Arc<str>;
 
 /// What a group came to.
-pub type Folded = Result<Arc<[u8]>, Failure>;
+pub type Folded = Result<Bytes, Failure>;
 
 /// Computes states and values.
 pub trait Fold {
@@ -65,21 +66,17 @@ pub trait Fold {
     type Values;
 
     /// The bytes in which a row of the batch is kept.
-    fn kept(&self, row: u32) -> Arc<[u8]>;
+    fn kept(&self, row: u32) -> Bytes;
 
     /// Folds each group of rows onto its base; one state, or why there is none, for each group.
-    fn accumulate(
-        &mut self,
-        states: &[Arc<[u8]>],
-        groups: &[Group],
-        rows: &[Row],
-    ) -> Result<Vec<Folded>, Self::Error>;
+    fn accumulate(&mut self, states: &[Bytes], groups: &[Group], rows: &[Row])
+    -> Result<Vec<Folded>, Self::Error>;
 
     /// Answers questions. `windows` has one run of `picks` for each window of each question, and `picks` are places in
     /// `tiles`; the tiles of a window stand in ascending time.
     fn finish(
         &mut self,
-        tiles: &[Arc<[u8]>],
+        tiles: &[Bytes],
         picks: &[u32],
         windows: &[Run],
         questions: &[Question],

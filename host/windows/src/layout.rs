@@ -77,6 +77,12 @@ impl Layout {
         self.levels[level].longest.first_tile(latest)
     }
 
+    /// The tiles, by level, of an event at `time` that some window needs once an entity has an event at `latest`.
+    pub(crate) fn reached(&self, time: EventTime, latest: EventTime) -> impl Iterator<Item = (usize, EventTime)> {
+        let starts = self.levels.iter().enumerate().map(move |(at, level)| (at, time.align_down(level.hop)));
+        starts.filter(move |(level, start)| *start >= self.first_tile(*level, latest))
+    }
+
     /// The earliest time that any window covers once an entity has an event at `latest`.
     pub fn first_time(&self, latest: EventTime) -> EventTime {
         let firsts = (0..self.levels.len()).map(|level| self.first_tile(level, latest));

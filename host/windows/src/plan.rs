@@ -1,7 +1,6 @@
 //! Events and questions, noted first and computed at the end.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use trifold_model::{EventTime, FoldOrder, Slot, Span};
 
 use crate::codec::{event_bytes, row_bytes};
@@ -45,7 +44,7 @@ pub enum Answer {
 /// A plan that was carried out. Its entities must be [settled](Settled::settle).
 pub struct Settled<V> {
     groups: Vec<Folded>,
-    kept: Vec<Option<Arc<[u8]>>>,
+    kept: Vec<Option<Bytes>>,
     /// The values of the questions that have one.
     pub values: V,
     /// One answer for each question, in the order in which they were asked.
@@ -55,7 +54,7 @@ pub struct Settled<V> {
 /// What is to be folded and answered.
 pub struct Plan<'l> {
     layout: &'l Layout,
-    states: Vec<Arc<[u8]>>,
+    states: Vec<Bytes>,
     groups: Vec<Planned>,
     rows: Vec<Row>,
     /// The batch rows that are kept.
@@ -73,7 +72,7 @@ struct Planned {
 }
 
 enum Picked {
-    Known(Arc<[u8]>),
+    Known(Bytes),
     Group(u32),
 }
 
@@ -89,7 +88,7 @@ impl<'l> Plan<'l> {
         Plan {
             layout,
             // The first state is the empty one, which most tiles begin with.
-            states: vec![Arc::new([])],
+            states: vec![Bytes::new()],
             groups: Vec::new(),
             rows: Vec::new(),
             kept: Vec::new(),
@@ -104,7 +103,7 @@ impl<'l> Plan<'l> {
     pub fn add(&mut self, entity: &mut Entity, event: Event<'_>) -> Seen {
         if entity.latest.is_none_or(|latest| latest < event.time) {
             entity.latest = Some(event.time);
-            entity.changed.insert(Slot::Head);
+            entity.mark(Slot::Head);
             entity.forget(self.layout, None);
         }
         let latest = entity.latest.unwrap_or(event.time);
@@ -116,24 +115,17 @@ impl<'l> Plan<'l> {
             Ok(Seen::New) => {}
             Ok(seen) => return seen,
             Err(failure) => {
-                for (level, start) in self.reached(&event, latest) {
+                for (level, start) in self.layout.reached(event.time, latest) {
                     self.put(entity, level, start, State::Failed(failure.clone()));
                 }
                 return Seen::New;
             }
         }
         let mut own_row = None;
-        for (level, start) in self.reached(&event, latest) {
+        for (level, start) in self.layout.reached(event.time, latest) {
             self.fold(entity, level, start, &event, &mut own_row);
         }
         Seen::New
-    }
-
-    /// The tiles of an event that some window needs.
-    fn reached(&self, event: &Event<'_>, latest: EventTime) -> Vec<(usize, EventTime)> {
-        let starts =
-            self.layout.levels.iter().enumerate().map(|(at, level)| (at, event.time.align_down(level.hop)));
-        starts.filter(|(level, start)| *start >= self.layout.first_tile(*level, latest)).collect()
     }
 
     /// Keeps the event if it is to be known again. An error says that too many were kept already.
@@ -142,21 +134,20 @@ impl<'l> Plan<'l> {
             return Ok(Seen::New);
         }
         let start = event.time.align_down(self.layout.granule);
-        let granule = entity
-            .granules
-            .get_or_insert_with(start, || Granule::Events { events: Vec::new(), bytes: 0 });
+        let granule =
+            entity.granules.get_or_insert_with(start, || Granule::Events { events: Vec::new(), bytes: 0 });
         let (events, bytes) = match granule {
             Granule::Events { events, bytes } => (events, bytes),
             Granule::Failed(failure) => return Err(failure.clone()),
         };
-        let place = |kept: &KeptEvent| (kept.time, &*kept.id).cmp(&(event.time, event.id));
+        let place = |kept: &KeptEvent| (kept.time, &*kept.id).cmp(&(event.time, event.id.as_bytes()));
         let place = match (events.binary_search_by(place), self.layout.deduplicate) {
             (Ok(same), true) if events[same].content == event.content => return Ok(Seen::Duplicate),
             (Ok(_), true) => return Ok(Seen::Conflict),
             // Without deduplication equal events stand in the order of their content, so that their order of arrival
             // does not matter.
             (_, false) => events.partition_point(|kept| {
-                (kept.time, &*kept.id, &kept.content) < (event.time, event.id, &event.content)
+                (kept.time, &*kept.id, &kept.content) < (event.time, event.id.as_bytes(), &event.content)
             }),
             (Err(place), true) => place,
         };
@@ -164,18 +155,25 @@ impl<'l> Plan<'l> {
             self.kept.push(event.row);
             KeptRow::Batch(event.row)
         });
-        let kept = KeptEvent { time: event.time, id: event.id.into(), content: event.content, row };
+        let kept = KeptEvent {
+            time: event.time,
+            id: Bytes::copy_from_slice(event.id.as_bytes()),
+            content: event.content,
+            row,
+        };
         *bytes += event_bytes(&kept);
-        entity.changed.insert(Slot::Events { start });
-        if *bytes > EVENTS_BYTES_MAX {
+        let result = if *bytes > EVENTS_BYTES_MAX {
             let span = self.layout.granule;
             let failure: Failure =
                 format!("limit of {EVENTS_BYTES_MAX} bytes for the events of one entity in {span} reached").into();
             *granule = Granule::Failed(failure.clone());
-            return Err(failure);
-        }
-        events.insert(place, kept);
-        Ok(Seen::New)
+            Err(failure)
+        } else {
+            events.insert(place, kept);
+            Ok(Seen::New)
+        };
+        entity.mark(Slot::Events { start });
+        result
     }
 
     /// Adds the event to one tile.
@@ -246,7 +244,7 @@ impl<'l> Plan<'l> {
 
     fn put(&mut self, entity: &mut Entity, level: usize, start: EventTime, state: State) {
         entity.tiles[level].insert(start, Tile { state, pick: None });
-        entity.changed.insert(Slot::Tile { level: level as u8, start });
+        entity.mark(Slot::Tile { level: level as u8, start });
     }
 
     /// Asks for an entity's value at a time that is not before its latest event.
@@ -329,7 +327,7 @@ impl<'l> Plan<'l> {
             }
             questions.push(asked.question);
         }
-        let tiles: Vec<Arc<[u8]>> = tiles.into_iter().map(Result::unwrap_or_default).collect();
+        let tiles: Vec<Bytes> = tiles.into_iter().map(Result::unwrap_or_default).collect();
         let values = fold.finish(&tiles, &picks, &windows, &questions)?;
         Ok((answers, values))
     }
@@ -339,9 +337,9 @@ impl<'l> Plan<'l> {
 fn is_last(entity: &Entity, hop: Span, start: EventTime, event: &Event<'_>) -> bool {
     let last = entity.granules.range(start..end(start, hop)).next_back();
     match last {
-        Some(Granule::Events { events, .. }) => events
-            .last()
-            .is_none_or(|last| (last.time, &*last.id, &last.content) == (event.time, event.id, &event.content)),
+        Some(Granule::Events { events, .. }) => events.last().is_none_or(|last| {
+            (last.time, &*last.id, &last.content) == (event.time, event.id.as_bytes(), &event.content)
+        }),
         Some(Granule::Failed(_)) => false,
         None => true,
     }

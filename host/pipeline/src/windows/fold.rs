@@ -1,12 +1,13 @@
 //! Folding and finishing by the component.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use arrow_array::{Array, BinaryArray, RecordBatch, UInt32Array};
+use arrow_array::{BinaryArray, RecordBatch, UInt32Array};
+use arrow_buffer::Buffer;
 use arrow_schema::ArrowError;
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
+use bytes::Bytes;
 use trifold_model::canonical::ForeignType;
 use trifold_model::{CanonicalRows, DecodeError, RowStatus, decode_rows_as};
 use trifold_sandbox::{self as sandbox, Applied, Budget, Cause, Verdict, WindowTiles};
@@ -128,18 +129,13 @@ impl Fold for ComponentFold<'_> {
     type Error = FoldError;
     type Values = Applied;
 
-    fn kept(&self, row: u32) -> Arc<[u8]> {
+    fn kept(&self, row: u32) -> Bytes {
         let mut bytes = Vec::new();
         self.rows.write_fields(row as usize, &mut bytes);
         bytes.into()
     }
 
-    fn accumulate(
-        &mut self,
-        states: &[Arc<[u8]>],
-        groups: &[Group],
-        rows: &[Row],
-    ) -> Result<Vec<Folded>, FoldError> {
+    fn accumulate(&mut self, states: &[Bytes], groups: &[Group], rows: &[Row]) -> Result<Vec<Folded>, FoldError> {
         let prepared = self.gather(rows)?;
         let group = |group: &Group| {
             let state = match group.base {
@@ -151,8 +147,7 @@ impl Fold for ComponentFold<'_> {
         let groups: Vec<_> = groups.iter().map(group).collect();
         let states = BinaryArray::from_iter_values(states);
         let folded = self.version.transform.accumulate(&states, &groups, &prepared, self.budget);
-        let mut results: Vec<Folded> =
-            (0..folded.states.len()).map(|group| Ok(folded.states.value(group).into())).collect();
+        let mut results = states_of(&folded.states);
         for failure in folded.failures {
             let message: Failure = failure.message.into();
             if let Verdict::Unavailable(cause) = failure.verdict {
@@ -165,7 +160,7 @@ impl Fold for ComponentFold<'_> {
 
     fn finish(
         &mut self,
-        tiles: &[Arc<[u8]>],
+        tiles: &[Bytes],
         picks: &[u32],
         windows: &[Run],
         questions: &[Question],
@@ -182,5 +177,20 @@ impl Fold for ComponentFold<'_> {
             as_of: &as_of,
         };
         Ok(self.version.transform.finish(&tiles, self.budget))
+    }
+}
+
+/// The states of an answer, whose memory they share.
+fn states_of(states: &BinaryArray) -> Vec<Folded> {
+    let bytes = Bytes::from_owner(Answered(states.values().clone()));
+    let state = |ends: &[i32]| Ok(bytes.slice(ends[0] as usize..ends[1] as usize));
+    states.value_offsets().windows(2).map(state).collect()
+}
+
+struct Answered(Buffer);
+
+impl AsRef<[u8]> for Answered {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }

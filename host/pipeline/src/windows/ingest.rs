@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use arrow_array::{RecordBatch, UInt32Array};
-use arrow_select::take::take_record_batch;
+use arrow_array::RecordBatch;
 use trifold_eventlog::{Aside, AsideReason, Events, row_json};
 use trifold_model::{ArrivalTime, CanonicalRows, EntityKey, EventTime};
 use trifold_sandbox::Budget;
@@ -16,6 +15,35 @@ use crate::rows::Rows;
 use crate::version::LiveVersion;
 use crate::windows::fold::ComponentFold;
 use crate::windows::{Prepared, contents, prepare};
+
+/// So many events are folded at once, and those of the last entity among them.
+const EVENTS_PER_PLAN: usize = 4096;
+
+/// What has come of the entities so far.
+struct Walk {
+    changes: Vec<SlotChange>,
+    conflicts: Vec<Aside>,
+    duplicate_count: u64,
+    /// Of each event.
+    as_of: Vec<EventTime>,
+    /// The rows of each plan, in the order in which they were asked for.
+    pieces: Vec<Rows>,
+    /// For each event, its row: the piece, and the place in it.
+    places: Vec<(usize, usize)>,
+}
+
+impl Walk {
+    fn new(event_count: usize) -> Self {
+        Walk {
+            changes: Vec::new(),
+            conflicts: Vec::new(),
+            duplicate_count: 0,
+            as_of: vec![EventTime(0); event_count],
+            pieces: Vec::new(),
+            places: vec![(0, 0); event_count],
+        }
+    }
+}
 
 /// A batch of events of one window view, admitted, prepared and keyed; it waits for the slots of
 /// [`WindowIngest::queries`].
@@ -65,61 +93,78 @@ impl WindowIngest {
     /// computes the row that each event emits. `clock` is the earliest arrival that an event to come can have.
     pub fn fold(
         self,
-        slots: &[Slots],
+        slots: Vec<Slots>,
         clock: Option<ArrivalTime>,
         budget: &mut Budget,
     ) -> Result<Ingested, IngestError> {
-        let mut entities = self.decode(slots)?;
-        let mut plan = Plan::new(&self.layout);
-        let mut asked = Vec::with_capacity(self.events.times.len());
-        let mut as_of = vec![EventTime(0); self.events.times.len()];
-        let (mut conflicts, mut duplicate_count) = (Vec::new(), 0);
-        for (entity, rows) in entities.iter_mut().zip(self.entities.values()) {
-            for &row in rows {
-                let place = row as usize;
-                let time = self.events.times[place];
-                let event = Event { time, id: self.events.ids.value(place), content: self.contents[place], row };
-                match plan.add(entity, event) {
-                    Seen::New => {}
-                    Seen::Duplicate => duplicate_count += 1,
-                    Seen::Conflict => {
-                        duplicate_count += 1;
-                        conflicts.push(self.conflict(place));
-                    }
-                }
-                as_of[place] = entity.latest().unwrap_or(time);
-                plan.ask(entity, Question { key: row, at: as_of[place] });
-                asked.push(row);
-            }
-        }
         let keys = self.events.inputs.project(self.version.view().key_columns())?;
         let mut fold = ComponentFold::new(&self.version, &self.prepared, &keys, budget)?;
-        let settled = plan.carry_out(&mut fold)?;
-        let rows = in_order(fold.rows(&settled)?, &asked)?;
-        let mut changes = Vec::new();
-        for (entity, key) in entities.iter_mut().zip(self.entities.keys()) {
-            settled.settle(entity);
-            let changed = entity.take_changes(&self.layout, clock).into_iter();
-            changes.extend(changed.map(|(slot, bytes)| SlotChange { key: key.clone(), slot, bytes }));
+        let mut walk = Walk::new(self.events.times.len());
+        let mut entities = self.entities.iter().zip(slots).peekable();
+        // Entities know nothing of each other, so that what is in memory of them need not be all of a step.
+        while entities.peek().is_some() {
+            let mut event_count = 0;
+            let group = std::iter::from_fn(|| {
+                let next = entities.next_if(|_| event_count < EVENTS_PER_PLAN)?;
+                event_count += next.0.1.len();
+                Some(next)
+            });
+            self.fold_entities(group, clock, &mut fold, &mut walk)?;
         }
+        let rows = Rows::of_pieces(self.version.transform.outputs(), walk.pieces, &walk.places)?;
         let mut events = self.events;
         let mut aside = std::mem::take(&mut events.aside);
-        aside.extend(conflicts);
+        aside.extend(walk.conflicts);
         aside.sort_by_key(|aside| aside.offset);
+        let Walk { changes, as_of, duplicate_count, .. } = walk;
         Ok(Ingested { changes: Changes::Slots(changes), rows, as_of, events, aside, duplicate_count })
     }
 
-    fn decode(&self, slots: &[Slots]) -> Result<Vec<Entity>, IngestError> {
-        let decode = |(entity, slots): (&EntityKey, &Slots)| {
-            let slots = slots.iter().map(|(slot, bytes)| (*slot, bytes.as_slice()));
-            Entity::decode(&self.layout, slots).map_err(|source| IngestError::Tiles {
-                view: self.version.view().name.to_string(),
-                state: self.version.state_id(),
-                entity: entity.clone(),
-                source,
-            })
-        };
-        self.entities.keys().zip(slots).map(decode).collect()
+    /// Folds all events of some entities in one plan.
+    fn fold_entities<'s>(
+        &'s self,
+        group: impl Iterator<Item = ((&'s EntityKey, &'s Vec<u32>), Slots)>,
+        clock: Option<ArrivalTime>,
+        fold: &mut ComponentFold<'_>,
+        walk: &mut Walk,
+    ) -> Result<(), IngestError> {
+        let mut plan = Plan::new(&self.layout);
+        let mut entities = Vec::new();
+        let mut asked = 0;
+        for ((key, rows), slots) in group {
+            let mut entity = decode(&self.version, &self.layout, key, slots)?;
+            for &row in rows {
+                self.add(&mut plan, &mut entity, row, walk);
+                walk.places[row as usize] = (walk.pieces.len(), asked);
+                asked += 1;
+            }
+            entities.push((key, entity));
+        }
+        let settled = plan.carry_out(fold)?;
+        walk.pieces.push(fold.rows(&settled)?);
+        for (key, mut entity) in entities {
+            settled.settle(&mut entity);
+            let changed = entity.take_changes(&self.layout, clock).into_iter();
+            walk.changes.extend(changed.map(|(slot, bytes)| SlotChange { key: key.clone(), slot, bytes }));
+        }
+        Ok(())
+    }
+
+    /// Adds an event to its entity, and asks for the value after it.
+    fn add(&self, plan: &mut Plan<'_>, entity: &mut Entity, row: u32, walk: &mut Walk) {
+        let place = row as usize;
+        let time = self.events.times[place];
+        let event = Event { time, id: self.events.ids.value(place), content: self.contents[place], row };
+        match plan.add(entity, event) {
+            Seen::New => {}
+            Seen::Duplicate => walk.duplicate_count += 1,
+            Seen::Conflict => {
+                walk.duplicate_count += 1;
+                walk.conflicts.push(self.conflict(place));
+            }
+        }
+        walk.as_of[place] = entity.latest().unwrap_or(time);
+        plan.ask(entity, Question { key: row, at: walk.as_of[place] });
     }
 
     fn conflict(&self, row: usize) -> Aside {
@@ -146,12 +191,18 @@ pub(crate) fn joined(mut ranges: Vec<Range<EventTime>>) -> Vec<Range<EventTime>>
     joined
 }
 
-/// Puts rows that were asked for entity by entity back into the order of the events.
-fn in_order(rows: Rows, asked: &[u32]) -> Result<Rows, IngestError> {
-    let mut places = vec![0; asked.len()];
-    for (place, &row) in asked.iter().enumerate() {
-        places[row as usize] = place as u32;
-    }
-    let outputs = take_record_batch(rows.outputs(), &UInt32Array::from(places.clone()))?;
-    Ok(rows.rearranged(outputs, &places))
+/// The entity that was kept in some slots.
+pub(crate) fn decode(
+    version: &LiveVersion,
+    layout: &Layout,
+    key: &EntityKey,
+    slots: Slots,
+) -> Result<Entity, IngestError> {
+    let slots = slots.into_iter().map(|(slot, bytes)| (slot, bytes.into()));
+    Entity::decode(layout, slots).map_err(|source| IngestError::Tiles {
+        view: version.view().name.to_string(),
+        state: version.state_id(),
+        entity: key.clone(),
+        source,
+    })
 }

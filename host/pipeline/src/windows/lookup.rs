@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 use trifold_model::{ArrivalTime, EntityKey, EventTime, decode_keys};
 use trifold_sandbox::Budget;
-use trifold_store::{EntityQuery, Marker, OnlineStore};
+use trifold_store::{EntityQuery, Marker, OnlineStore, Slots};
 use trifold_windows::{Entity, Layout, Plan, Question};
 
 use crate::in_hand::Admitted;
@@ -44,13 +44,13 @@ impl WindowRead {
         let queries: Vec<_> =
             queries.map(|(key, events)| EntityQuery { key: key.clone(), events: joined(events) }).collect();
         let snapshot = store.read_slots(version.state_id(), &queries).await?;
-        let decode = |slots: &Vec<(_, Vec<u8>)>| {
-            let slots = slots.iter().map(|(slot, bytes)| (*slot, bytes.as_slice()));
+        let decode = |slots: Slots| {
+            let slots = slots.into_iter().map(|(slot, bytes)| (slot, bytes.into()));
             Entity::decode(&layout, slots).map_err(|damage| {
                 format!("its tiles are damaged: {damage}; clear the state with `trifold clear` and replay")
             })
         };
-        let entities = snapshot.entities.iter().map(decode).collect();
+        let entities = snapshot.entities.into_iter().map(decode).collect();
         Ok(WindowRead { entity, marker: snapshot.marker, keys, entities, layout, in_hand: view.in_hand })
     }
 

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use trifold_model::{ArrivalTime, EntityKey};
 use trifold_store::{SlotChange, SlotPage};
-use trifold_windows::{Entity, Layout};
+use trifold_windows::Layout;
 
 use crate::ingest::IngestError;
 use crate::version::LiveVersion;
+use crate::windows::ingest::decode;
 
 /// What may be removed of a page of entities, leaving out those that have changes of their own. `clock` is the earliest
 /// arrival that an event to come can have: an entity is forgotten once no event that counts could need what is kept.
 pub fn sweep(
     version: &LiveVersion,
-    page: &SlotPage,
+    page: SlotPage,
     changed: &[SlotChange],
     clock: Option<ArrivalTime>,
 ) -> Result<Vec<SlotChange>, IngestError> {
@@ -22,14 +23,8 @@ pub fn sweep(
     let layout = Layout::new(spec, view.lateness_limit());
     let changed: BTreeSet<&EntityKey> = changed.iter().map(|change| &change.key).collect();
     let mut changes = Vec::new();
-    for (key, slots) in page.entities.iter().filter(|(key, _)| !changed.contains(key)) {
-        let slots = slots.iter().map(|(slot, bytes)| (*slot, bytes.as_slice()));
-        let mut entity = Entity::decode(&layout, slots).map_err(|source| IngestError::Tiles {
-            view: view.name.to_string(),
-            state: version.state_id(),
-            entity: key.clone(),
-            source,
-        })?;
+    for (key, slots) in page.entities.into_iter().filter(|(key, _)| !changed.contains(key)) {
+        let mut entity = decode(version, &layout, &key, slots)?;
         let taken = entity.take_changes(&layout, clock).into_iter();
         changes.extend(taken.map(|(slot, bytes)| SlotChange { key: key.clone(), slot, bytes }));
     }

@@ -1,5 +1,6 @@
 //! Bytes that nobody wrote.
 
+use bytes::Bytes;
 use trifold_model::{ArrivalTime, EventTime, FoldOrder};
 use trifold_windows::{Entity, Layout, Plan, Question};
 
@@ -35,7 +36,7 @@ fn damaged_bytes_are_errors_or_other_states() {
         for _ in 0..40 {
             let mut damaged = stored.clone();
             damage(&mut damaged, &mut random);
-            let slots = damaged.iter().map(|(slot, bytes)| (*slot, bytes.as_slice()));
+            let slots = damaged.iter().map(|(slot, bytes)| (*slot, bytes.clone().into()));
             match Entity::decode(&layout, slots) {
                 Err(_) => refused += 1,
                 Ok(mut entity) => {
@@ -64,22 +65,22 @@ impl trifold_windows::Fold for Silent {
     type Error = std::convert::Infallible;
     type Values = ();
 
-    fn kept(&self, row: u32) -> std::sync::Arc<[u8]> {
+    fn kept(&self, row: u32) -> Bytes {
         self.0.kept(row)
     }
 
     fn accumulate(
         &mut self,
-        _states: &[std::sync::Arc<[u8]>],
+        _states: &[Bytes],
         groups: &[trifold_windows::Group],
         _rows: &[trifold_windows::Row],
-    ) -> Result<Vec<Result<std::sync::Arc<[u8]>, trifold_windows::Failure>>, Self::Error> {
-        Ok(groups.iter().map(|_| Ok(std::sync::Arc::from([b'x'].as_slice()))).collect())
+    ) -> Result<Vec<Result<Bytes, trifold_windows::Failure>>, Self::Error> {
+        Ok(groups.iter().map(|_| Ok(Bytes::from_static(b"x"))).collect())
     }
 
     fn finish(
         &mut self,
-        _tiles: &[std::sync::Arc<[u8]>],
+        _tiles: &[Bytes],
         _picks: &[u32],
         _windows: &[trifold_windows::Run],
         _questions: &[Question],

@@ -1,8 +1,8 @@
 //! A fold whose states are the letters of their events: strung together, or sorted where the order is any.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
+use bytes::Bytes;
 use trifold_model::FoldOrder;
 use trifold_windows::{Base, Failure, Fold, Group, Question, Row, Run};
 
@@ -43,17 +43,17 @@ impl Fold for Letters {
     type Error = Infallible;
     type Values = Vec<Value>;
 
-    fn kept(&self, row: u32) -> Arc<[u8]> {
+    fn kept(&self, row: u32) -> Bytes {
         self.batch[row as usize].to_string().into_bytes().into()
     }
 
     fn accumulate(
         &mut self,
-        states: &[Arc<[u8]>],
+        states: &[Bytes],
         groups: &[Group],
         rows: &[Row],
-    ) -> Result<Vec<Result<Arc<[u8]>, Failure>>, Infallible> {
-        let mut folded: Vec<Arc<[u8]>> = Vec::new();
+    ) -> Result<Vec<Result<Bytes, Failure>>, Infallible> {
+        let mut folded: Vec<Bytes> = Vec::new();
         for group in groups {
             assert!(group.count > 0);
             let base = match group.base {
@@ -69,7 +69,7 @@ impl Fold for Letters {
 
     fn finish(
         &mut self,
-        tiles: &[Arc<[u8]>],
+        tiles: &[Bytes],
         picks: &[u32],
         windows: &[Run],
         questions: &[Question],
