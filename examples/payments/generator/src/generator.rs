@@ -31,7 +31,7 @@ const MILLION: u64 = 1_000_000;
 pub struct Account {
     /// Events.
     pub events: u64,
-    /// Those that come after one that happened later.
+    /// Those that come after one that happened later, not counting those by clocks that are ahead.
     pub out_of_order: u64,
     /// Those that arrive more than [`LATENESS`] after they happened.
     pub late: u64,
@@ -91,11 +91,12 @@ pub struct Generator {
     clock: i64,
     /// When the last payment arrives that is on time: these overtake each other never.
     on_time: i64,
+    /// The latest event time so far by a clock that is not ahead.
+    latest: i64,
     /// How many payments were made, without copies, and how many events.
     payments: u64,
     made: u64,
     pending: BinaryHeap<Pending>,
-    latest: i64,
     account: Account,
 }
 
@@ -108,10 +109,10 @@ impl Generator {
             config,
             clock: START,
             on_time: i64::MIN,
+            latest: i64::MIN,
             payments: 0,
             made: 0,
             pending: BinaryHeap::new(),
-            latest: i64::MIN,
             account: Account::default(),
         })
     }
@@ -189,10 +190,13 @@ impl Generator {
         account.events += 1;
         account.out_of_order += u64::from(event_time < self.latest);
         account.late += u64::from(arrived_at - event_time > LATENESS);
-        account.early += u64::from(event_time - arrived_at > MAX_EARLY);
+        let is_early = event_time - arrived_at > MAX_EARLY;
+        account.early += u64::from(is_early);
         account.duplicate += u64::from(copied == Copied::Same);
         account.conflicting += u64::from(copied == Copied::Differs);
-        self.latest = self.latest.max(event_time);
+        if !is_early {
+            self.latest = self.latest.max(event_time);
+        }
     }
 }
 
