@@ -1,7 +1,6 @@
 //! Lookups with a payment in hand, before the stream comes to it.
 
 use std::collections::BTreeMap;
-use std::slice;
 use std::sync::Arc;
 
 use payments_generator::Payment;
@@ -65,8 +64,7 @@ fn sample(log: &Log) -> BTreeMap<u64, Kind> {
 
 fn look_up(server: &Online, version: &LiveVersion, payment: &Payment, at: i64, with: bool) -> Row {
     let held = with.then(|| in_hand(version, payment));
-    let held = held.as_ref().map(slice::from_ref).unwrap_or_default();
-    let answer = server.look_up(version.view(), &[key(payment)], EventTime(at), held);
+    let answer = server.look_up(version.view(), &[key(payment)], EventTime(at), held.as_slice());
     rows::answered(&answer.rows).remove(0)
 }
 

@@ -12,7 +12,7 @@ use crate::payment::{Purchase, euros};
 use crate::random::SplitMix64;
 
 /// So that the spine is not drawn from the numbers of the payments.
-const SALT: u64 = 0x5350_494e_45;
+const SALT: u64 = 0x0053_5049_4e45;
 const SECOND: i64 = 1_000_000;
 const BATCH_ROWS: u64 = 65_536;
 
