@@ -104,6 +104,8 @@ fn example_transforms() {
     check_package("flight-profile", &["v2"]);
     check_package("aircraft", &[]);
     check_package("departure-context", &[]);
+    check_package("card-profile", &[]);
+    check_package("payment-risk", &[]);
 }
 
 #[test]
@@ -132,7 +134,9 @@ fn window_views() {
         check_windows(package, false);
         check_windows(package, true);
     }
-    check_windows("window-numbers", false);
+    for package in ["card-spend", "card-recent", "window-numbers"] {
+        check_windows(package, false);
+    }
     check_windows("window-fold", false);
 }
 
@@ -167,7 +171,7 @@ fn unruly_rows() -> Vec<ArrayRef> {
 #[test]
 fn the_components_of_the_workspace_are_all_here() {
     let mut found = Vec::new();
-    for folder in ["transforms", "examples/flights"] {
+    for folder in ["transforms", "examples/flights", "examples/payments"] {
         for entry in std::fs::read_dir(trifold_tests::root().join(folder)).unwrap() {
             let manifest = std::fs::read_to_string(entry.unwrap().path().join("Cargo.toml"));
             let manifest: toml::Table = manifest.unwrap_or_default().parse().unwrap();
@@ -182,9 +186,13 @@ fn the_components_of_the_workspace_are_all_here() {
             "aircraft",
             "airport-load",
             "calendar",
+            "card-profile",
+            "card-recent",
+            "card-spend",
             "carrier-load",
             "departure-context",
             "flight-profile",
+            "payment-risk",
             "text-embedding"
         ]
     );

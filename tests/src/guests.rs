@@ -11,7 +11,7 @@ use wit_component::ComponentEncoder;
 use crate::root;
 
 /// Where transform crates stand, each folder bearing its package's name.
-const FOLDERS: [&str; 3] = ["examples/flights", "transforms", "tests/guests"];
+const FOLDERS: [&str; 4] = ["examples/flights", "examples/payments", "transforms", "tests/guests"];
 
 static BUILT: Mutex<BTreeMap<String, Arc<Built>>> = Mutex::new(BTreeMap::new());
 

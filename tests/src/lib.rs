@@ -1,5 +1,5 @@
 //! What the tests across crates share: components built as `trifold build` builds them, the `trifold` command,
-//! a server in this process, and numbers from a seed.
+//! a server in this process, logs with the runners over them, and numbers from a seed.
 //!
 //! Nothing here is a test double of a part: registry, store, sandbox, runners and transport are the real ones.
 
@@ -10,6 +10,7 @@ pub mod guests;
 pub mod live;
 pub mod online;
 pub mod random;
+pub mod recorded;
 pub mod rows;
 pub mod stores;
 

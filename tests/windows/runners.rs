@@ -1,20 +1,20 @@
 //! The runners themselves: a worker over files and the embedded store, the server over its socket, and backfills.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use trifold_backfill::{Backfill, Job, Output, Questions, Replay, ReplayAnswer, Resources, Watch};
-use trifold_eventlog::{FileLog, LogOptions, RowFileWriter, RowFormat, SourceConfig};
+use trifold_backfill::{Questions, Resources};
+use trifold_eventlog::{FileLog, RowFileWriter, RowFormat};
 use trifold_model::{Cut, EventTime, Positions};
 use trifold_oracle::{self as oracle, Event, Question, Value, View};
-use trifold_pipeline::{ArrivalPolicy, Ask};
+use trifold_pipeline::Ask;
 use trifold_store::EmbeddedStore;
-use trifold_stream::{FeedId, FileSink, NoSink, Sink, Worker, WorkerConfig, feed_dir};
+use trifold_stream::{NoSink, Sink, Worker};
 use trifold_tests::live::views;
 use trifold_tests::online::{Online, runtime};
 use trifold_tests::random::SplitMix64;
+use trifold_tests::recorded::Recorded;
 use trifold_tests::rows::{self, Row};
 use trifold_tests::stores;
 
@@ -27,25 +27,22 @@ use crate::stream::{SECOND, entities, log, one_in, pick};
 const CASES: u64 = 3;
 const EVENTS: u64 = 70;
 
-/// A log in files.
+/// A log in files, with the view that is computed over it.
 pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) guest: &'static Guest,
     pub(crate) view: View,
     pub(crate) log: Vec<Event>,
-    source: SourceConfig,
-    dir: TempDir,
+    recorded: Recorded,
 }
 
 impl Site {
     pub(crate) fn new(name: String, guest: &'static Guest, log: Vec<Event>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let arrival = log[0].arrival.map(|_| columns::ARRIVAL.to_owned());
-        let source = SourceConfig { arrival, ..SourceConfig::default() };
-        let site = Site { name, guest, view: (guest.oracle)(), log, source, dir };
+        let recorded = Recorded::new(log[0].arrival.map(|_| columns::ARRIVAL));
+        let site = Site { name, guest, view: (guest.oracle)(), log, recorded };
         for (number, events) in site.log.chunks(40).enumerate() {
             let rows = columns::rows(guest.version().view(), guest.keys, events);
-            let path = site.files().join(format!("{number}.parquet"));
+            let path = site.recorded.log().join(format!("{number}.parquet"));
             let mut file = RowFileWriter::create(&path, rows.schema(), RowFormat::Parquet).unwrap();
             file.write(&rows).unwrap();
             file.finish().unwrap();
@@ -53,13 +50,9 @@ impl Site {
         site
     }
 
-    fn files(&self) -> PathBuf {
-        self.dir.path().join("log")
-    }
-
     /// A new directory.
     pub(crate) fn scratch(&self) -> TempDir {
-        tempfile::tempdir_in(self.dir.path()).unwrap()
+        self.recorded.scratch()
     }
 
     /// A worker that has restored what the store and the sink hold.
@@ -69,59 +62,19 @@ impl Site {
         store: EmbeddedStore,
         sink: K,
     ) -> Worker<FileLog, K> {
-        let log = FileLog::open(&self.files(), LogOptions::default()).unwrap();
-        let config = WorkerConfig { source: self.source.clone(), rows_max, ..WorkerConfig::new(1) };
-        let mut worker = Worker::new(log, Arc::new(store), sink, config);
-        let restored = worker.restore(&views([self.guest.version().clone()])).await.unwrap();
-        assert!(restored.problems.is_empty(), "{:?}", restored.problems);
-        worker
+        self.recorded.worker(std::slice::from_ref(self.guest.version()), rows_max, store, sink).await
     }
 
-    /// Streams to the end. About every third step ends the worker's life: after its commit, or before.
+    /// The rows of a stream to the end, with deaths of the worker.
     pub(crate) fn stream(&self, rows_max: usize, random: &mut SplitMix64) -> BTreeMap<u64, Row> {
-        let dir = self.scratch();
-        let sink = FileSink::new().with_rows(dir.path().join("rows"), RowFormat::Parquet);
-        runtime().block_on(async {
-            loop {
-                let mut worker = self.worker(rows_max, stores::open(dir.path()), sink.clone()).await;
-                loop {
-                    let Some(polled) = worker.poll(None).unwrap() else { return };
-                    let step = worker.process(polled).await.unwrap();
-                    let fate = random.between(0, 6);
-                    if fate == 0 {
-                        break;
-                    }
-                    worker.commit(step).await.unwrap();
-                    if fate == 1 {
-                        break;
-                    }
-                }
-            }
-        });
         let version = self.guest.version();
-        rows::files(&feed_dir(&dir.path().join("rows"), &FeedId::of(version)), version.view())
-    }
-
-    pub(crate) fn job(&self, ask: Ask, before: bool) -> Job {
-        let version = self.guest.version().clone();
-        let arrivals = ArrivalPolicy::new(version.view(), self.source.arrival.is_some(), false).unwrap();
-        let (log, source) = (self.files(), self.source.clone());
-        Job { version, log, log_name: None, source, ask, before, arrivals, until: None }
+        let streamed = self.recorded.stream(std::slice::from_ref(version), rows_max, random);
+        rows::files(&streamed.rows(version), version.view())
     }
 
     /// The rows of a backfill over every event.
     pub(crate) fn backfill(&self, ask: Ask, before: bool, resources: Resources) -> BTreeMap<u64, Row> {
-        let dir = self.scratch();
-        let out = dir.path().join("out");
-        let backfill = Backfill {
-            job: self.job(ask, before),
-            spine: None,
-            output: Output { dir: out.clone(), format: RowFormat::Parquet, digest: true, overwrite: false },
-            resources,
-            watch: Watch::default(),
-        };
-        backfill.run().unwrap();
-        rows::files(&out, self.guest.version().view())
+        self.recorded.backfill(self.guest.version(), ask, before, resources)
     }
 
     /// The answers to the rows of a spine.
@@ -132,22 +85,9 @@ impl Site {
         spine: &[(Vec<Value>, i64)],
         resources: Resources,
     ) -> Vec<Row> {
-        let dir = self.scratch();
         let keys = spine.iter().map(|(entity, _)| key(entity)).collect();
         let as_of = spine.iter().map(|(_, at)| EventTime(*at)).collect();
-        let replay = Replay {
-            job: self.job(Ask::Spine(cut), before),
-            questions: Some(Questions { keys, as_of }),
-            spill_dir: dir.path().to_owned(),
-            resources,
-            watch: Watch::default(),
-        };
-        let mut answers = Vec::new();
-        let mut take = |answer: ReplayAnswer<'_>| {
-            answers.push(answer.value.map(<[u8]>::to_vec).map_err(str::to_owned));
-        };
-        replay.answers(&mut take).unwrap();
-        answers
+        self.recorded.answers(self.guest.version(), cut, before, Questions { keys, as_of }, resources)
     }
 
     /// What is known of a log up to an offset.

@@ -103,7 +103,7 @@ fn table(passed: &[(&str, Duration)]) -> String {
 fn guests(workspace: &Workspace) -> Result<(), Error> {
     workspace.build_programs()?;
     let mut found = Vec::new();
-    for folder in ["transforms", "examples/flights"] {
+    for folder in ["transforms", "examples/flights", "examples/payments"] {
         found.extend(components_in(&workspace.root.join(folder))?);
     }
     for path in found {
