@@ -42,4 +42,4 @@ pub use takeover::take_over;
 pub use timeline::{Ask, Timeline, TimelineError};
 pub use values::{Latest, values};
 pub use version::LiveVersion;
-pub use windows::WindowIngest;
+pub use windows::{WindowFunctions, WindowIngest};

@@ -144,8 +144,12 @@ impl Timeline {
                 (events, columns)
             }
             Some(_) => {
-                let Prepared { events, columns } =
-                    prepare::<TimelineError>(&self.version, events, &mut Budget::unlimited())?;
+                let Prepared { events, columns } = prepare::<TimelineError>(
+                    &self.version,
+                    &self.version.transform,
+                    events,
+                    &mut Budget::unlimited(),
+                )?;
                 let content: ArrayRef = Arc::new(BinaryArray::from_iter_values(contents(&events.inputs)?));
                 (events, [&[content], columns.columns()].concat())
             }

@@ -175,7 +175,8 @@ async fn fold_windows(
     clock: ArrivalClock,
 ) -> Result<(Ingested, Option<EntityKey>), Unfolded> {
     let event_count = events.times.len();
-    let ingest = WindowIngest::new(&feed.version, events, &mut Budget::unlimited())?;
+    let ingest =
+        WindowIngest::new(&feed.version, feed.version.transform.clone(), events, &mut Budget::unlimited())?;
     let snapshot = store.read_slots(id.state, ingest.queries()).await?;
     if snapshot.marker.as_ref() != feed.expected() {
         return Err(Unfolded::Overtaken);

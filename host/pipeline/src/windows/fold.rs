@@ -15,6 +15,7 @@ use trifold_windows::{Answer, Base, Failure, Fold, Folded, Group, Question, Row,
 
 use crate::rows::{Outcome, Rows};
 use crate::version::LiveVersion;
+use crate::windows::WindowFunctions;
 
 /// Why a plan could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +31,10 @@ pub enum FoldError {
     Kept(#[from] DecodeError),
 }
 
-/// Folds with a version's component.
-pub(crate) struct ComponentFold<'a> {
+/// Folds with the functions of a version.
+pub(crate) struct ComponentFold<'a, F> {
     version: &'a LiveVersion,
+    functions: &'a F,
     /// The prepared columns of the batch that the plan is about.
     prepared: &'a RecordBatch,
     /// How each of them is kept.
@@ -44,15 +46,16 @@ pub(crate) struct ComponentFold<'a> {
     causes: BTreeMap<Failure, Cause>,
 }
 
-impl<'a> ComponentFold<'a> {
+impl<'a, F: WindowFunctions> ComponentFold<'a, F> {
     pub(crate) fn new(
         version: &'a LiveVersion,
+        functions: &'a F,
         prepared: &'a RecordBatch,
         keys: &'a RecordBatch,
         budget: &'a mut Budget,
     ) -> Result<Self, ForeignType> {
         let (rows, causes) = (CanonicalRows::new(prepared)?, BTreeMap::new());
-        Ok(ComponentFold { version, prepared, rows, keys, budget, causes })
+        Ok(ComponentFold { version, functions, prepared, rows, keys, budget, causes })
     }
 
     /// The rows of a plan that was carried out, in the order in which they were asked for.
@@ -125,7 +128,7 @@ impl<'a> ComponentFold<'a> {
     }
 }
 
-impl Fold for ComponentFold<'_> {
+impl<F: WindowFunctions> Fold for ComponentFold<'_, F> {
     type Error = FoldError;
     type Values = Applied;
 
@@ -146,7 +149,7 @@ impl Fold for ComponentFold<'_> {
         };
         let groups: Vec<_> = groups.iter().map(group).collect();
         let states = BinaryArray::from_iter_values(states);
-        let folded = self.version.transform.accumulate(&states, &groups, &prepared, self.budget);
+        let folded = self.functions.accumulate(&states, &groups, &prepared, self.budget);
         let mut results = states_of(&folded.states);
         for failure in folded.failures {
             let message: Failure = failure.message.into();
@@ -176,7 +179,7 @@ impl Fold for ComponentFold<'_> {
             keys: &take_record_batch(self.keys, &places)?,
             as_of: &as_of,
         };
-        Ok(self.version.transform.finish(&tiles, self.budget))
+        Ok(self.functions.finish(&tiles, self.budget))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::ingest::{Changes, IngestError, Ingested};
 use crate::rows::Rows;
 use crate::version::LiveVersion;
 use crate::windows::fold::ComponentFold;
-use crate::windows::{Prepared, contents, prepare};
+use crate::windows::{Prepared, WindowFunctions, contents, prepare};
 
 /// So many events are folded at once, and those of the last entity among them.
 const EVENTS_PER_PLAN: usize = 4096;
@@ -47,8 +47,9 @@ impl Walk {
 
 /// A batch of events of one window view, admitted, prepared and keyed; it waits for the slots of
 /// [`WindowIngest::queries`].
-pub struct WindowIngest {
+pub struct WindowIngest<F> {
     version: LiveVersion,
+    functions: F,
     layout: Layout,
     events: Events,
     prepared: RecordBatch,
@@ -58,13 +59,18 @@ pub struct WindowIngest {
     queries: Vec<EntityQuery>,
 }
 
-impl WindowIngest {
+impl<F: WindowFunctions> WindowIngest<F> {
     /// Sets aside what does not count, prepares the rest and computes the entity key of each.
-    pub fn new(version: &LiveVersion, events: Events, budget: &mut Budget) -> Result<Self, IngestError> {
+    pub fn new(
+        version: &LiveVersion,
+        functions: F,
+        events: Events,
+        budget: &mut Budget,
+    ) -> Result<Self, IngestError> {
         let view = version.view();
         let Some(spec) = view.windows() else { return Err(IngestError::Kind { view: view.name.to_string() }) };
         let layout = Layout::new(spec, view.lateness_limit());
-        let Prepared { events, columns: prepared } = prepare::<IngestError>(version, events, budget)?;
+        let Prepared { events, columns: prepared } = prepare::<IngestError>(version, &functions, events, budget)?;
         let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied())?;
         let mut scratch = Vec::new();
         let mut entities: BTreeMap<EntityKey, Vec<u32>> = BTreeMap::new();
@@ -81,7 +87,16 @@ impl WindowIngest {
         };
         let queries = entities.iter().map(query).collect();
         let contents = contents(&events.inputs)?;
-        Ok(WindowIngest { version: version.clone(), layout, events, prepared, contents, entities, queries })
+        Ok(WindowIngest {
+            version: version.clone(),
+            functions,
+            layout,
+            events,
+            prepared,
+            contents,
+            entities,
+            queries,
+        })
     }
 
     /// What [`WindowIngest::fold`] needs.
@@ -98,7 +113,7 @@ impl WindowIngest {
         budget: &mut Budget,
     ) -> Result<Ingested, IngestError> {
         let keys = self.events.inputs.project(self.version.view().key_columns())?;
-        let mut fold = ComponentFold::new(&self.version, &self.prepared, &keys, budget)?;
+        let mut fold = ComponentFold::new(&self.version, &self.functions, &self.prepared, &keys, budget)?;
         let mut walk = Walk::new(self.events.times.len());
         let mut entities = self.entities.iter().zip(slots).peekable();
         // Entities know nothing of each other, so that what is in memory of them need not be all of a step.
@@ -125,7 +140,7 @@ impl WindowIngest {
         &'s self,
         group: impl Iterator<Item = ((&'s EntityKey, &'s Vec<u32>), Slots)>,
         clock: Option<ArrivalTime>,
-        fold: &mut ComponentFold<'_>,
+        fold: &mut ComponentFold<'_, F>,
         walk: &mut Walk,
     ) -> Result<(), IngestError> {
         let mut plan = Plan::new(&self.layout);

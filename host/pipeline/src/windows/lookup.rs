@@ -90,7 +90,8 @@ impl WindowRead {
         let keys = decode_keys(version.view().key_fields(), &self.keys).map_err(damaged)?;
         let nothing = RecordBatch::new_empty(version.transform.prepared().clone());
         let prepared = self.in_hand.as_ref().map_or(&nothing, |held| &held.prepared);
-        let mut fold = ComponentFold::new(version, prepared, &keys, budget).map_err(LookupError::Type)?;
+        let mut fold =
+            ComponentFold::new(version, &version.transform, prepared, &keys, budget).map_err(LookupError::Type)?;
         let settled = plan.carry_out(&mut fold)?;
         let rows = fold.rows(&settled)?;
         let mut without = self.in_hand.map(Admitted::into_refused).unwrap_or_default();

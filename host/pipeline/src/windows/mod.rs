@@ -1,6 +1,7 @@
 //! Window views: `trifold-windows` decides what is folded, the sandbox folds it.
 
 mod fold;
+mod functions;
 mod ingest;
 mod lookup;
 mod point_in_time;
@@ -8,6 +9,7 @@ mod prepare;
 mod sweep;
 
 pub use fold::FoldError;
+pub use functions::WindowFunctions;
 pub use ingest::WindowIngest;
 pub(crate) use lookup::WindowRead;
 pub(crate) use point_in_time::WindowWalk;

@@ -80,7 +80,7 @@ impl WindowWalk {
         }
         let key_columns = self.key_columns(version, &keys)?;
         let prepared = prepared(version, rows)?;
-        let mut fold = ComponentFold::new(version, &prepared, &key_columns, budget)?;
+        let mut fold = ComponentFold::new(version, &version.transform, &prepared, &key_columns, budget)?;
         let settled = plan.carry_out(&mut fold)?;
         settled.settle(&mut entity);
         self.last = keys.pop().map(|key| (key, entity));

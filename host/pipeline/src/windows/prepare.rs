@@ -10,6 +10,7 @@ use trifold_sandbox::{Budget, Cause, Verdict};
 
 use crate::admission::{admit, select};
 use crate::version::LiveVersion;
+use crate::windows::WindowFunctions;
 
 /// An event could not be prepared for a reason that says nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,13 +34,18 @@ pub(crate) struct Prepared {
 }
 
 /// Sets the events aside that do not count, those among them that the transform refuses, and prepares the others.
-pub(crate) fn prepare<E>(version: &LiveVersion, events: Events, budget: &mut Budget) -> Result<Prepared, E>
+pub(crate) fn prepare<E>(
+    version: &LiveVersion,
+    functions: &impl WindowFunctions,
+    events: Events,
+    budget: &mut Budget,
+) -> Result<Prepared, E>
 where
     E: From<ArrowError> + From<ForeignType> + From<NotPrepared>,
 {
     let view = version.view();
     let events = admit::<E>(view, events)?;
-    let applied = version.transform.prepare(&events.inputs, budget);
+    let applied = functions.prepare(&events.inputs, budget);
     if applied.failures.is_empty() {
         return Ok(Prepared { events, columns: applied.outputs });
     }
