@@ -45,7 +45,7 @@ impl Site {
         let site = Site { name, guest, view: (guest.oracle)(), log, source, dir };
         for (number, events) in site.log.chunks(40).enumerate() {
             let rows = columns::rows(guest.version().view(), guest.keys, events);
-            let path = site.files().join(format!("{number}.parquet"));
+            let path = site.files().join(format!("{number:04}.parquet"));
             let mut file = RowFileWriter::create(&path, rows.schema(), RowFormat::Parquet).unwrap();
             file.write(&rows).unwrap();
             file.finish().unwrap();
@@ -75,6 +75,17 @@ impl Site {
         let restored = worker.restore(&views([self.guest.version().clone()])).await.unwrap();
         assert!(restored.problems.is_empty(), "{:?}", restored.problems);
         worker
+    }
+
+    /// Streams what the store has not had yet, up to an offset or to the end.
+    pub(crate) fn apply(&self, rows_max: usize, store: &EmbeddedStore, sink: impl Sink, until: Option<u64>) {
+        runtime().block_on(async {
+            let mut worker = self.worker(rows_max, store.clone(), sink).await;
+            while let Some(polled) = worker.poll(until).unwrap() {
+                let step = worker.process(polled).await.unwrap();
+                worker.commit(step).await.unwrap();
+            }
+        });
     }
 
     /// Streams to the end. About every third step ends the worker's life: after its commit, or before.
@@ -297,4 +308,5 @@ fn aggregates_in_order() {
 fn an_own_fold() {
     check(&guests::FOLD);
     check(&guests::FOLD_LIMITS);
+    check(&guests::FOLD_TTL);
 }
