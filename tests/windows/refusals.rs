@@ -249,3 +249,59 @@ fn an_entity_whose_state_grows_too_large_is_unavailable_alone() {
     });
     check_hot(&guests::ORDER, "state", events.collect(), "state limit of 1048576 bytes reached: a tile has ");
 }
+
+/// Two versions share a state and disagree about its layout, because the author forgot to say so: what was folded before
+/// leaves those entities without values until it has left their windows, and nobody else.
+#[test]
+fn states_that_a_new_version_does_not_decode_leave_their_entities_without_values() {
+    let (old, new) = (&guests::FOLD, &guests::FOLD_REPACKED);
+    assert_eq!(old.version().state_id(), new.version().state_id());
+    let foot = |number: i64| vec![Value::Text("ann".to_owned()), Value::Int(number)];
+    let walk = [(1, 100), (1, 101), (1, 103), (2, 104), (1, 105), (2, 106), (1, 20_000), (2, 20_001)];
+    let events = walk
+        .iter()
+        .zip(0..)
+        .map(|(&(number, second), offset)| event(offset, foot(number), second, &format!("e{offset}"), "w"));
+    let events: Vec<_> = events.collect();
+    let (before, site) =
+        (Site::new("the old".to_owned(), old, events.clone()), Site::new("the new".to_owned(), new, events));
+    let dir = site.scratch();
+    let store = stores::open(dir.path());
+    before.apply(10, &store, NoSink, Some(3));
+    let view = new.version().view();
+    let server = Online::fixed(Arc::new(store.clone()), views([new.version().clone()]));
+    let ask = |number: i64, second: i64, until: u64| {
+        let at = second * SECOND;
+        let answer = server.look_up(view, &[key(&foot(number)), key(&foot(3))], EventTime(at), &[]);
+        let [row, nobody] = rows::answered(&answer.rows).try_into().unwrap();
+        let question = |number| Question { entity: foot(number), at, before: false, cut: Site::until(until) };
+        site.compare(|| "nobody".to_owned(), &question(3), &nobody);
+        (question(number), row)
+    };
+    // What is only finished is a row error of the version that finishes.
+    let failure =
+        [&[RowStatus::Error(ErrorCode::FAILURE).byte()][..], &ErrorCode::FAILURE.0.to_le_bytes()].concat();
+    assert_eq!(ask(1, 107, 3).1, Ok(failure));
+    let sink = FileSink::new().with_rows(dir.path().join("rows"), RowFormat::Parquet);
+    site.apply(10, &store, sink.clone(), Some(6));
+    let (_, row) = ask(1, 107, 6);
+    assert!(row.as_ref().is_err_and(|reason| reason.contains("it does not begin with a zero")), "{row:?}");
+    let (question, row) = ask(2, 107, 6);
+    site.compare(|| "who is new".to_owned(), &question, &row);
+    site.apply(10, &store, sink, None);
+    for number in [1, 2] {
+        let (question, row) = ask(number, 20_002, 8);
+        site.compare(|| "long after".to_owned(), &question, &row);
+    }
+    let emitted = rows::files(&feed_dir(&dir.path().join("rows"), &FeedId::of(new.version())), view);
+    for (offset, (at, expected)) in
+        oracle::emitted(&site.view, &site.log).into_iter().filter(|(offset, _)| *offset > 2)
+    {
+        match offset {
+            4 => assert!(emitted[&offset].is_err(), "{:?}", emitted[&offset]),
+            _ => {
+                check_row(view, || format!("emitted at offset {offset}, as of {at}"), &expected, &emitted[&offset])
+            }
+        }
+    }
+}
