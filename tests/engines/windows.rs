@@ -98,5 +98,5 @@ fn window_guests_leave_the_same_bytes_on_every_engine() {
             odd += usize::from(check(&guest, &case, batch, &mut random));
         }
     }
-    assert!(odd >= 8, "{odd} batches of prepared events had NaNs");
+    assert!(odd >= 5, "{odd} batches of prepared events had NaNs");
 }
