@@ -7,13 +7,14 @@ mod call;
 #[path = "../nan/nan/engines.rs"]
 mod engines;
 mod random;
+mod windows;
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, RecordBatch};
-use trifold_model::FeatureView;
+use trifold_model::{FeatureView, Field};
 use trifold_pipeline::synthetic_samples;
 use trifold_sandbox::nan::rewrite_component;
 use trifold_sandbox::{Sandbox, SandboxConfig, Slab};
@@ -22,7 +23,7 @@ use trifold_tests::random::SplitMix64;
 use trifold_wat_guest::{Guest, field, row_view, unruly};
 use wasmparser::{Parser, Payload};
 
-use call::{Call, Ready};
+use call::{Argument, Call, Ready};
 use engines::Engines;
 
 const SEED: u64 = 20_130_101;
@@ -94,8 +95,8 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-fn words(case: &Case, batch: &RecordBatch) -> Vec<u64> {
-    let slab = Slab::new(&case.view.inputs, batch, 0..batch.num_rows());
+fn words(fields: &[Field], batch: &RecordBatch) -> Vec<u64> {
+    let slab = Slab::new(fields, batch, 0..batch.num_rows());
     let mut words = vec![0; slab.words()];
     slab.write(&mut words);
     words
@@ -111,18 +112,18 @@ fn with_odd_nans(mut words: Vec<u64>) -> Vec<u64> {
 }
 
 /// The module of a component that holds the transform itself.
-fn transform_module(component: &[u8]) -> Vec<u8> {
+fn transform_module(component: &[u8], function: &str) -> Vec<u8> {
     let modules = Parser::new(0).parse_all(component).filter_map(|payload| match payload.unwrap() {
         Payload::ModuleSection { unchecked_range, .. } => Some(component[unchecked_range].to_vec()),
         _ => None,
     });
-    let exports_apply = |module: &Vec<u8>| {
+    let exports_it = |module: &Vec<u8>| {
         Parser::new(0).parse_all(module).any(|payload| match payload.unwrap() {
-            Payload::ExportSection(exports) => exports.into_iter().any(|export| export.unwrap().name == "apply"),
+            Payload::ExportSection(exports) => exports.into_iter().any(|export| export.unwrap().name == function),
             _ => false,
         })
     };
-    modules.into_iter().find(exports_apply).expect("no module exports `apply`")
+    modules.into_iter().find(exports_it).expect("no module exports the function")
 }
 
 #[track_caller]
@@ -138,39 +139,63 @@ fn check_equal(case: &str, what: &str, left: &Call, right: &Call) {
     );
 }
 
+/// A guest on every engine.
+struct Everywhere {
+    cranelift: Ready,
+    others: [(&'static str, Ready); 3],
+    /// As it was built, with the engine's own canonical NaNs.
+    original: Ready,
+}
+
+impl Everywhere {
+    /// The module of a component that exports a function.
+    fn new(engines: &Engines, component: &[u8], function: &str) -> Self {
+        let rewritten = transform_module(&rewrite_component(component).unwrap(), function);
+        Everywhere {
+            cranelift: Ready::wasmtime(&engines.cranelift, &rewritten),
+            others: [
+                ("Cranelift and Pulley", Ready::wasmtime(&engines.pulley, &rewritten)),
+                ("the flag off and on", Ready::wasmtime(&engines.flagged, &rewritten)),
+                ("Cranelift and wasmi", Ready::wasmi(&engines.wasmi, &rewritten)),
+            ],
+            original: Ready::wasmtime(&engines.flagged, &transform_module(component, function)),
+        }
+    }
+
+    /// Calls a function on all engines, which must leave the same, and returns what that is.
+    #[track_caller]
+    fn call(&self, case: &str, function: &str, arguments: &[Argument]) -> Call {
+        let expected = self.cranelift.call(function, arguments);
+        for (what, other) in &self.others {
+            check_equal(case, what, &expected, &other.call(function, arguments));
+        }
+        expected
+    }
+
+    /// What the guest as it was built leaves must be the same too.
+    #[track_caller]
+    fn check_original(&self, case: &str, function: &str, arguments: &[Argument], expected: &Call) {
+        // What is rewritten takes more instructions, so only what they leave is compared.
+        let original = Call { fuel: None, ..self.original.call(function, arguments) };
+        check_equal(case, "rewriting and the original with the flag", expected, &original);
+    }
+}
+
 #[test]
 fn guests_leave_the_same_bytes_on_every_engine() {
     let engines = Engines::new();
     let mut odd = 0;
     for case in cases() {
-        let rewritten = transform_module(&rewrite_component(&case.component).unwrap());
-        let cranelift = Ready::wasmtime(&engines.cranelift, &rewritten);
-        let original = Ready::wasmtime(&engines.flagged, &transform_module(&case.component));
-        let others = [
-            ("Cranelift and Pulley", Ready::wasmtime(&engines.pulley, &rewritten)),
-            ("the flag off and on", Ready::wasmtime(&engines.flagged, &rewritten)),
-            ("Cranelift and wasmi", Ready::wasmi(&engines.wasmi, &rewritten)),
-        ];
+        let everywhere = Everywhere::new(&engines, &case.component, "apply");
         for batch in &case.batches {
             let name = format!("{}, {} rows, seed {SEED}", case.name, batch.num_rows());
-            let rows = batch.num_rows() as u32;
-            let words = words(&case, batch);
-            // What is rewritten takes more instructions, so only what they leave is compared.
-            let flagged = Call { fuel: None, ..original.call(rows, &words) };
-            check_equal(
-                &name,
-                "rewriting and the original with the flag",
-                &cranelift.call(rows, &words),
-                &flagged,
-            );
+            let words = words(&case.view.inputs, batch);
             let odd_words = with_odd_nans(words.clone());
             odd += usize::from(odd_words != words);
-            for words in [words, odd_words] {
-                let expected = cranelift.call(rows, &words);
-                for (what, other) in &others {
-                    check_equal(&name, what, &expected, &other.call(rows, &words));
-                }
-            }
+            let arguments = Argument::batch(batch.num_rows() as u32, &words);
+            let left = everywhere.call(&name, "apply", &arguments);
+            everywhere.check_original(&name, "apply", &arguments, &left);
+            everywhere.call(&name, "apply", &Argument::batch(batch.num_rows() as u32, &odd_words));
         }
     }
     assert!(odd >= 8, "{odd} batches had NaNs");

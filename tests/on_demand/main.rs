@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail where they stand")]
 
+mod audits;
 mod backfills;
 mod command;
+mod forger;
 mod lookups;
 mod pushing;
 mod site;

@@ -28,10 +28,15 @@ pub(crate) fn echo(name: &str, kind: &str, inputs: &[Value]) -> Value {
 
 /// The row view `latest`, keyed by `key` as the window view `window_numbers` is.
 pub(crate) fn latest() -> Guest {
+    latest_for(600)
+}
+
+/// A version of the row view `latest` whose values live so many seconds.
+pub(crate) fn latest_for(seconds: u64) -> Guest {
     let mut view =
         echo("latest", "row", &[input("key", "int64", json!("event")), input("value", "int64?", json!("event"))]);
     view["entity"] = json!(["key"]);
-    view["ttl-seconds"] = json!(600);
+    view["ttl-seconds"] = json!(seconds);
     Guest::new(view)
 }
 

@@ -48,6 +48,17 @@ pub(crate) static FOLD: Guest =
     Guest::new("window-fold", &[], &["walker", "foot"], || fold(&[(60, 5), (3_600, 60)]));
 pub(crate) static FOLD_LIMITS: Guest =
     Guest::new("window-fold", &["limits"], &["walker", "foot"], || with_limits(fold(&[(21, 7), (1_200, 600)])));
+pub(crate) static FOLD_TTL: Guest = Guest::new("window-fold", &["ttl"], &["walker", "foot"], || View {
+    // The time to live is the shorter one.
+    lateness: Some(15),
+    ..fold(&[(21, 7), (1_200, 600)])
+});
+/// Refuses the row of foot 0, and traps at that of foot 1.
+pub(crate) static FOLD_REFUSES: Guest =
+    Guest::new("window-fold", &["refuses"], &["walker", "foot"], || fold(&[(60, 5), (3_600, 60)]));
+/// The states of [`FOLD`] in another layout.
+pub(crate) static FOLD_REPACKED: Guest =
+    Guest::new("window-fold", &["repacked"], &["walker", "foot"], || fold(&[(60, 5), (3_600, 60)]));
 
 /// A view without limits whose copies count once.
 fn view(windows: &[(i64, i64)], refuses: fn(&Event) -> bool, finish: Finish) -> View {

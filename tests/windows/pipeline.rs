@@ -86,6 +86,11 @@ fn an_own_fold_within_limits() {
     check(&guests::FOLD_LIMITS);
 }
 
+#[test]
+fn an_own_fold_within_a_time_to_live() {
+    check(&guests::FOLD_TTL);
+}
+
 impl Case {
     fn what(&self) -> String {
         format!("{} {:?}, seed {}", self.guest.package, self.guest.features, self.seed)

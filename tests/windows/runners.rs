@@ -33,7 +33,7 @@ pub(crate) struct Site {
     pub(crate) guest: &'static Guest,
     pub(crate) view: View,
     pub(crate) log: Vec<Event>,
-    recorded: Recorded,
+    pub(crate) recorded: Recorded,
 }
 
 impl Site {
@@ -42,7 +42,7 @@ impl Site {
         let site = Site { name, guest, view: (guest.oracle)(), log, recorded };
         for (number, events) in site.log.chunks(40).enumerate() {
             let rows = columns::rows(guest.version().view(), guest.keys, events);
-            let path = site.recorded.log().join(format!("{number}.parquet"));
+            let path = site.recorded.log().join(format!("{number:04}.parquet"));
             let mut file = RowFileWriter::create(&path, rows.schema(), RowFormat::Parquet).unwrap();
             file.write(&rows).unwrap();
             file.finish().unwrap();
@@ -63,6 +63,17 @@ impl Site {
         sink: K,
     ) -> Worker<FileLog, K> {
         self.recorded.worker(std::slice::from_ref(self.guest.version()), rows_max, store, sink).await
+    }
+
+    /// Streams what the store has not had yet, up to an offset or to the end.
+    pub(crate) fn apply(&self, rows_max: usize, store: &EmbeddedStore, sink: impl Sink, until: Option<u64>) {
+        runtime().block_on(async {
+            let mut worker = self.worker(rows_max, store.clone(), sink).await;
+            while let Some(polled) = worker.poll(until).unwrap() {
+                let step = worker.process(polled).await.unwrap();
+                worker.commit(step).await.unwrap();
+            }
+        });
     }
 
     /// The rows of a stream to the end, with deaths of the worker.
@@ -237,4 +248,5 @@ fn aggregates_in_order() {
 fn an_own_fold() {
     check(&guests::FOLD);
     check(&guests::FOLD_LIMITS);
+    check(&guests::FOLD_TTL);
 }

@@ -4,8 +4,8 @@
 //! says ([`trifold_pipeline::Timeline`] and [`trifold_pipeline::PointInTime`]).
 //!
 //! Reading order: [`job`] (what is asked) and [`report`] (what was done), [`error`]; then `run` (a backfill into
-//! files), `replay` (one whose answers are only looked at) and `on_demand` (replays, joined with requests). Both take a `recording` of the log, `survey` it
-//! and follow one of two plans: `sorted` (`exchange`, `sorter`) or `streamed`. Either hands rows to a `shard`,
+//! files), `replay` (one whose answers are only looked at) and `on_demand` (replays, joined with requests). Both take a
+//! `recording` of the log, `survey` it and follow one of two plans: `sorted` (`exchange`, `sorter`) or `streamed`. Either hands rows to a `shard`,
 //! whose answers go where `output` or `replay` puts them.
 
 mod aside;
@@ -32,8 +32,9 @@ mod threads;
 
 use std::path::PathBuf;
 
+use arrow_array::RecordBatch;
 use trifold_model::{EntityKey, EventTime};
-use trifold_pipeline::LiveVersion;
+use trifold_pipeline::{LiveVersion, Rows};
 
 pub use error::BackfillError;
 pub use job::{Job, Output, Phase, Progress, Resources, Spine, Watch};
@@ -136,5 +137,60 @@ impl Replay {
     /// Blocks the thread, as [`Backfill::run`] does.
     pub fn answers(&self, each: &mut dyn FnMut(ReplayAnswer<'_>)) -> Result<u64, BackfillError> {
         replay::answers(self, each)
+    }
+}
+
+/// A backfill of an on-demand view whose answers are looked at and not kept, for audits.
+#[derive(Clone)]
+pub struct OnDemandReplay {
+    /// The version that computes.
+    pub version: LiveVersion,
+    /// How each view that it reads is computed: jobs that ask for a spine, one for each of those views, and each in
+    /// its own cut.
+    pub reads: Vec<Job>,
+    /// The requests.
+    pub requests: Requests,
+    /// Where sorting may put what does not fit into memory. A directory of its own is made there and removed.
+    pub spill_dir: PathBuf,
+    /// What it may use, for all replays together; shards are of no account.
+    pub resources: Resources,
+    /// How it is watched and stopped.
+    pub watch: Watch,
+}
+
+/// Requests and times, row by row.
+#[derive(Debug, Clone)]
+pub struct Requests {
+    /// The request fields, by name.
+    pub fields: RecordBatch,
+    /// The as-of time of each request.
+    pub as_of: Vec<EventTime>,
+}
+
+/// What the rows of a spine ask, in memory.
+#[derive(Debug, Clone)]
+pub struct AskedRows {
+    /// What is asked with, by name: the key fields of a row or window view, or the request fields of an on-demand view.
+    pub columns: RecordBatch,
+    /// The as-of time of each row that has one.
+    pub as_of: Vec<Option<EventTime>>,
+}
+
+/// Some answers of an on-demand view's replay.
+pub struct ReplayedRows<'a> {
+    /// The number of the request that the first of them answers.
+    pub first: u64,
+    /// The answers, in the order of the requests.
+    pub rows: &'a Rows,
+}
+
+impl OnDemandReplay {
+    /// Computes all answers and hands them over in the order of the requests; an error of whoever takes them ends the
+    /// replay. Blocks the thread, as [`Backfill::run`] does.
+    pub fn answers(
+        &self,
+        each: &mut (dyn FnMut(ReplayedRows<'_>) -> Result<(), BackfillError> + Send),
+    ) -> Result<(), BackfillError> {
+        on_demand::replay::answers(self, each)
     }
 }

@@ -7,18 +7,23 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::FieldRef;
+use arrow_select::concat::concat_batches;
 use trifold_eventlog::{
-    DecodedColumn, FileLog, LogError, LogOptions, RawBatch, ScanUnit, YEARS_1_TO_9999, decode_columns,
+    DecodedColumn, FileLog, LogError, LogOptions, RawBatch, RawRows, ScanUnit, YEARS_1_TO_9999, decode_columns,
 };
+use trifold_model::view::arrow_schema;
 use trifold_model::{CanonicalRows, EntityKey, EventTime, FeatureView, Field, FieldType};
 use trifold_pipeline::{Timeline, TimelineError};
 
-use crate::Questions;
 use crate::error::BackfillError;
 use crate::job::Spine;
+use crate::{AskedRows, Questions};
 use carried::Carried;
+
+/// Rows that are decoded at a time where all of them are wanted.
+const WHOLE_ROWS: usize = 8192;
 
 /// Takes a batch of a timeline's rows, and says whether more are wanted.
 pub(crate) type Take<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<bool, BackfillError>;
@@ -61,6 +66,13 @@ pub(crate) struct SpineFile {
     carried: Carried,
 }
 
+/// A column that is read.
+struct Wanted<'a> {
+    name: &'a str,
+    ty: FieldType,
+    nullable: bool,
+}
+
 /// Consecutive rows of a spine.
 pub(crate) struct SpineRows {
     /// The first of them.
@@ -73,24 +85,52 @@ pub(crate) struct SpineRows {
     pub(crate) carried: Vec<ArrayRef>,
 }
 
+impl Spine {
+    /// Reads the whole file, which may do without times.
+    pub fn read(&self, view: &FeatureView) -> Result<AskedRows, BackfillError> {
+        SpineFile::bare(self, view)?.whole()
+    }
+}
+
 impl SpineFile {
     /// Looks at the file's columns and at the first questions of each file, so that a spine which asks nothing is
     /// refused before anything is written; the other rows are looked at when they are asked.
     pub(crate) fn open(spine: &Spine, view: &FeatureView) -> Result<Self, BackfillError> {
+        let mut file = SpineFile::bare(spine, view)?;
+        file.carried = file.look()?;
+        Ok(file)
+    }
+
+    /// A file that nothing is known of but how many rows it has.
+    fn bare(spine: &Spine, view: &FeatureView) -> Result<Self, BackfillError> {
         let log = FileLog::open(&spine.path, LogOptions::default()).map_err(|error| match error {
             LogError::NotFound { path } => BackfillError::NoSpine { file: path },
             error => error.into(),
         });
         let units = log?.units()?;
-        let mut file = SpineFile {
+        Ok(SpineFile {
             spine: spine.clone(),
             fields: view.key_fields().iter().chain(view.request_fields()).cloned().collect(),
             rows: 0..units.iter().map(|unit| unit.rows).sum(),
             units: units.into(),
             carried: Carried::default(),
-        };
-        file.carried = file.look()?;
-        Ok(file)
+        })
+    }
+
+    /// The whole file in memory. Its rows need no times.
+    fn whole(&self) -> Result<AskedRows, BackfillError> {
+        let schema = arrow_schema(&self.fields);
+        let (mut batches, mut as_of) = (Vec::new(), Vec::new());
+        for raw in self.raw(self.rows.clone(), WHOLE_ROWS) {
+            let raw = raw?;
+            let columns = self.decoded(&raw, self.wanted_fields())?;
+            let options = RecordBatchOptions::new().with_row_count(Some(raw.rows()));
+            let batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options);
+            batches.push(batch.map_err(TimelineError::from)?);
+            as_of.extend(self.times_if_any(&raw)?);
+        }
+        let columns = concat_batches(&schema, &batches).map_err(TimelineError::from)?;
+        Ok(AskedRows { columns, as_of })
     }
 
     /// Some rows of the same file as questions about the entities of a view, which carry nothing.
@@ -181,24 +221,51 @@ impl SpineFile {
 
     /// The fields and the times that are asked for.
     fn asked(&self, raw: &RawBatch) -> Result<(Vec<ArrayRef>, Vec<EventTime>), BackfillError> {
-        let names = self.own_columns();
-        let types = self.fields.iter().map(|field| field.ty).chain([FieldType::Timestamp]);
-        let nullable = self.fields.iter().map(|field| field.nullable).chain([false]);
-        let wanted: Vec<_> = names.iter().map(String::as_str).zip(types).collect();
-        let mut columns = Vec::with_capacity(wanted.len());
-        for ((column, name), nullable) in decode_columns(raw, &wanted)?.into_iter().zip(&names).zip(nullable) {
-            columns.push(self.good(raw, name, nullable, column)?);
-        }
+        let mut columns = self.decoded(raw, self.wanted_fields().chain([self.wanted_time(false)]))?;
         let as_of = columns.pop().ok_or_else(|| BackfillError::Internal("a spine without times".to_owned()))?;
-        let as_of = self.times(raw, &as_of)?;
-        Ok((columns, as_of))
+        Ok((columns, self.times(raw, &as_of)?.into_iter().flatten().collect()))
+    }
+
+    /// The times that are asked for, of the rows that have one.
+    fn times_if_any(&self, raw: &RawBatch) -> Result<Vec<Option<EventTime>>, BackfillError> {
+        let file_has_none = match &raw.rows {
+            RawRows::Columns { file_schema, .. } => file_schema.field_with_name(&self.spine.as_of).is_err(),
+            RawRows::Lines(_) => false,
+        };
+        match self.decoded(raw, [self.wanted_time(true)].into_iter().filter(|_| !file_has_none))?.first() {
+            Some(as_of) => self.times(raw, as_of),
+            None => Ok(vec![None; raw.rows()]),
+        }
+    }
+
+    fn wanted_fields(&self) -> impl Iterator<Item = Wanted<'_>> {
+        self.fields.iter().map(|Field { name, ty, nullable, .. }| Wanted {
+            name: name.as_str(),
+            ty: *ty,
+            nullable: *nullable,
+        })
+    }
+
+    fn wanted_time(&self, nullable: bool) -> Wanted<'_> {
+        Wanted { name: &self.spine.as_of, ty: FieldType::Timestamp, nullable }
+    }
+
+    /// Columns of a batch, all of whose rows must be as they are wanted.
+    fn decoded<'a>(
+        &self,
+        raw: &RawBatch,
+        wanted: impl Iterator<Item = Wanted<'a>>,
+    ) -> Result<Vec<ArrayRef>, BackfillError> {
+        let wanted: Vec<_> = wanted.collect();
+        let types: Vec<_> = wanted.iter().map(|wanted| (wanted.name, wanted.ty)).collect();
+        let columns = decode_columns(raw, &types)?.into_iter().zip(&wanted);
+        columns.map(|(column, wanted)| self.good(raw, wanted, column)).collect()
     }
 
     fn good(
         &self,
         raw: &RawBatch,
-        name: &str,
-        nullable: bool,
+        &Wanted { name, nullable, .. }: &Wanted<'_>,
         column: DecodedColumn,
     ) -> Result<ArrayRef, BackfillError> {
         if let Some((row, problem)) = column.bad.into_iter().next() {
@@ -218,13 +285,14 @@ impl SpineFile {
         format!("{null}{other}")
     }
 
-    fn times(&self, raw: &RawBatch, as_of: &ArrayRef) -> Result<Vec<EventTime>, BackfillError> {
-        let times = as_of.as_primitive::<TimestampMicrosecondType>().values();
-        if let Some(row) = times.iter().position(|time| !YEARS_1_TO_9999.contains(time)) {
-            let problem = format!("holds {} microseconds, outside the years 1 to 9999", times[row]);
+    fn times(&self, raw: &RawBatch, as_of: &ArrayRef) -> Result<Vec<Option<EventTime>>, BackfillError> {
+        let times = as_of.as_primitive::<TimestampMicrosecondType>();
+        let is_beyond = |time: &Option<i64>| time.is_some_and(|time| !YEARS_1_TO_9999.contains(&time));
+        if let Some((row, Some(time))) = times.iter().enumerate().find(|(_, time)| is_beyond(time)) {
+            let problem = format!("holds {time} microseconds, outside the years 1 to 9999");
             return Err(self.row_error(raw, row, &self.spine.as_of, problem));
         }
-        Ok(times.iter().copied().map(EventTime).collect())
+        Ok(times.iter().map(|time| time.map(EventTime)).collect())
     }
 
     fn row_error(&self, raw: &RawBatch, row: usize, column: &str, problem: String) -> BackfillError {

@@ -104,7 +104,7 @@ pub enum Command {
     Stream(Stream),
     /// Compute a view over recorded events, at every event or at the rows of a spine
     #[command(
-        after_help = "Examples:\n  trifold backfill card_activity --events events/ --out rows/\n  trifold backfill card_activity@2 --events events/ --spine labels.parquet --cut arrival --arrival arrived_at --out training/\n\nRun again with the same parameters, an interrupted backfill goes on with the files that it had not finished.\n\nAn on-demand view needs a spine of requests, whose columns are its request fields. The views that it reads are computed from the same events, in the versions in force or, where nothing was released, the newest; events that do not count are listed by backfills of those views. Its files hold consecutive rows of the spine."
+        after_help = "Examples:\n  trifold backfill card_activity --events events/ --out rows/\n  trifold backfill card_activity@2 --events events/ --spine labels.parquet --cut arrival --arrival arrived_at --out training/\n\nRun again with the same parameters, an interrupted backfill goes on with the files that it had not finished.\n\nAn on-demand view needs a spine of requests, whose columns are its request fields. The views that it reads are computed from the same events, in the versions in force or, where nothing was released, the newest, or in those that `--reads` names; events that do not count are listed by backfills of those views. Its files hold consecutive rows of the spine."
     )]
     Backfill(Backfill),
     /// Serve features over gRPC from the store
@@ -129,7 +129,7 @@ pub enum Command {
     Get(Get),
     /// Replay what the stream emitted or the server answers through a backfill and compare bytes
     #[command(
-        after_help = "Examples:\n  trifold audit card_activity --events events/\n  trifold audit card_activity --events events/ --online --server http://127.0.0.1:7411\n\nExits with 1 and names the first differing field if anything differs."
+        after_help = "Examples:\n  trifold audit card_activity --events events/\n  trifold audit card_activity --events events/ --online --server http://127.0.0.1:7411\n  trifold audit card_risk --events events/ --online --spine requests.parquet\n\nAn answer of an on-demand view is replayed with the versions that it names, each at the position that it names.\n\nExits with 1 and names the first differing field if anything differs."
     )]
     Audit(Audit),
     /// Print the configuration: defaults, file, and what holds for every command
@@ -299,6 +299,10 @@ pub struct Backfill {
     /// The spine's column of as-of times
     #[arg(long, default_value = "as_of", value_name = "COLUMN", requires = "spine")]
     pub as_of_column: String,
+    /// A version of a view that an on-demand view reads, as in `card_load@2`; may be repeated [default: the version in
+    /// force, or the newest where nothing was released]
+    #[arg(long = "reads", value_name = "VIEW@N")]
+    pub reads: Vec<String>,
     /// What was known when a value was asked for [default: arrival for a spine where arrivals are recorded, else all]
     #[arg(long, value_enum)]
     pub cut: Option<CutName>,
@@ -409,11 +413,18 @@ pub struct Audit {
     /// view, unless --online is given]
     #[arg(long, value_name = "DIR")]
     pub rows: Option<PathBuf>,
-    /// Audit a running server: look up every entity of the log
+    /// Audit a running server: look up every entity of the log, or what `--spine` asks
     #[arg(long)]
     pub online: bool,
-    /// With `--online`: the time that is asked for, RFC 3339 or microseconds since 1970. For an old log choose one
-    /// at which its values are alive [default: the server's clock]
+    /// With `--online`: the rows to ask, Parquet or JSON lines with the entity's fields (for an on-demand view, which
+    /// needs it: the request fields), and `as_of` where they are to be asked at times of their own
+    #[arg(long, value_name = "FILE", requires = "online")]
+    pub spine: Option<PathBuf>,
+    /// The spine's column of as-of times
+    #[arg(long, default_value = "as_of", value_name = "COLUMN", requires = "spine")]
+    pub as_of_column: String,
+    /// With `--online`: the time that is asked for, RFC 3339 or microseconds since 1970, whatever the spine says. For an
+    /// old log choose one at which its values are alive [default: the spine's times, else the server's clock]
     #[arg(long, value_name = "TIME", requires = "online")]
     pub as_of: Option<String>,
     /// The server

@@ -1,6 +1,6 @@
 //! What commands open: configuration, registry, sandbox, store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -177,19 +177,24 @@ impl World {
         Ok(LiveVersion { version: number, release, transform })
     }
 
-    /// The versions that an on-demand view reads, by the name of their view: those in force, and of a view that nothing
-    /// was released of the newest. Refuses a view that asks for what they do not give. None for a view of another kind.
-    pub async fn reads(&self, view: &FeatureView) -> Outcome<Vec<LiveVersion>> {
+    /// The versions that an on-demand view reads, by the name of their view: those that `pinned` names, else those in
+    /// force, and of a view that nothing was released of the newest. Refuses a view that asks for what they do not give.
+    /// None for a view of another kind.
+    pub async fn reads(&self, view: &FeatureView, pinned: &[String]) -> Outcome<Vec<LiveVersion>> {
         let names = view.on_demand().map(OnDemandSpec::views).unwrap_or_default();
+        let pinned = pinned_reads(view, &names, pinned)?;
         if names.is_empty() {
             return Ok(Vec::new());
         }
         let registry = self.registry(false)?;
         let mut versions = BTreeMap::new();
         for name in names {
-            let known = match self.version(name.as_str()).await {
-                Err(failure) if failure.exit == Exit::NotFound => self.newest(&registry, name).await,
-                known => known.map(Some),
+            let known = match pinned.get(name) {
+                Some(pinned) => self.version(pinned).await.map(Some),
+                None => match self.version(name.as_str()).await {
+                    Err(failure) if failure.exit == Exit::NotFound => self.newest(&registry, name).await,
+                    known => known.map(Some),
+                },
             };
             versions.extend(known?.map(|version| (name.clone(), version)));
         }
@@ -227,6 +232,31 @@ fn compiler(section: &SandboxSection) -> Outcome<Compiler> {
         memory_bytes: section.compile_memory_mib.saturating_mul(1 << 20),
     };
     Ok(Compiler { program, arguments: vec![COMPILE_ONE.into()], limits })
+}
+
+/// The versions that are named for views that an on-demand view reads, by view.
+fn pinned_reads<'a>(
+    view: &FeatureView,
+    reads: &BTreeSet<&ViewName>,
+    pinned: &'a [String],
+) -> Outcome<BTreeMap<ViewName, &'a str>> {
+    let mut versions = BTreeMap::new();
+    for text in pinned {
+        let (name, number) = parse_version(text)?;
+        let problem = if !reads.contains(&name) {
+            let known: Vec<_> = reads.iter().map(|name| name.as_str()).collect();
+            let known = if known.is_empty() { "no view".to_owned() } else { known.join(", ") };
+            format!("view {} reads {known}", view.name)
+        } else if number.is_none() {
+            format!("write VIEW@N, as in `{name}@2`")
+        } else if versions.insert(name, text.as_str()).is_some() {
+            "the view is named twice".to_owned()
+        } else {
+            continue;
+        };
+        return Err(Failure::new(Exit::Usage, format!("`--reads {text}`: {problem}")));
+    }
+    Ok(versions)
 }
 
 /// Splits `view@3`.

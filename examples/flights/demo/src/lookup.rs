@@ -1,4 +1,4 @@
-//! Lookups of every entity, and the same questions as a spine for the backfill.
+//! Lookups of many rows, and the same questions as a spine for the backfill.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,21 +7,21 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use trifold_eventlog::{RowFileWriter, RowFormat};
 use trifold_model::types::UTC;
-use trifold_model::{EntityKey, EventTime, Field, RowStatus, decode_keys};
+use trifold_model::{EventTime, RowStatus};
 use trifold_pipeline::Outcome;
 use trifold_server::client::{Client, ViewRows};
 
 use crate::digests::Digests;
 use crate::error::DemoError;
 
-/// Entities of one request.
+/// Rows of one request.
 const REQUEST_ROWS: usize = 1000;
 
-/// What the server answered about every entity of a view.
+/// What the server answered about every row that was asked of a view.
 pub(crate) struct LookedUp {
-    /// The as-of time of each answer, in the order of the entities.
+    /// The as-of time of each answer, in the order of the rows.
     pub(crate) as_of: Vec<EventTime>,
-    /// The digest of what arrived, by the number of the entity.
+    /// The digest of what arrived, by the number of the row.
     pub(crate) digests: Digests,
     /// The offset of the first event that the answers do not include.
     pub(crate) next_offset: u64,
@@ -29,18 +29,17 @@ pub(crate) struct LookedUp {
     pub(crate) statuses: BTreeMap<String, u64>,
 }
 
-/// Looks every entity up at a time.
-pub(crate) async fn every_entity(
+/// Looks every row up at a time.
+pub(crate) async fn every_row(
     client: &mut Client,
     view: &str,
-    fields: &[Field],
-    keys: &[EntityKey],
+    columns: &RecordBatch,
     as_of: EventTime,
 ) -> Result<LookedUp, DemoError> {
     let mut looked_up =
         LookedUp { as_of: Vec::new(), digests: Digests::new(), next_offset: 0, statuses: BTreeMap::new() };
-    for chunk in keys.chunks(REQUEST_ROWS) {
-        let answer = client.get(&[view.to_owned()], &decode_keys(fields, chunk)?, Some(as_of)).await?;
+    for request in requests(columns, REQUEST_ROWS) {
+        let answer = client.get(&[view.to_owned()], &request, Some(as_of)).await?;
         let [rows] = answer.views.as_slice() else {
             return Err(DemoError::Unexpected(format!("asked for view {view}, the server answered for others")));
         };
@@ -65,9 +64,15 @@ pub(crate) fn digests_of(rows: &ViewRows) -> Result<Vec<Option<[u8; 16]>>, DemoE
     Ok(digests.into_iter().map(|digest| digest.map(|digest| digest.0)).collect())
 }
 
+/// The offset at which the state stands that was read; of an on-demand view, those of all that it read.
 fn next_offset(rows: &ViewRows) -> Result<u64, DemoError> {
-    let next = rows.position.as_ref().and_then(|(_, positions)| positions.0.get(&0).copied());
-    next.ok_or_else(|| DemoError::Unexpected(format!("the server has no state of view {}", rows.view)))
+    let read = rows.reads.iter().map(|read| &read.position);
+    let positions: Vec<_> = if rows.reads.is_empty() { vec![&rows.position] } else { read.collect() };
+    let mut next = positions.iter().map(|position| position.as_ref().map(|(_, positions)| positions.next(0)));
+    match next.next().flatten() {
+        Some(first) if next.all(|next| next == Some(first)) => Ok(first),
+        _ => Err(DemoError::Unexpected(format!("view {}: the server reads states that do not agree", rows.view))),
+    }
 }
 
 fn status_name(outcome: &Outcome) -> &'static str {
@@ -78,20 +83,20 @@ fn status_name(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// Writes the questions of lookups as a spine: the key fields and `as_of`.
-pub(crate) fn write_spine(
-    path: &Path,
-    fields: &[Field],
-    keys: &[EntityKey],
-    as_of: &[EventTime],
-) -> Result<(), DemoError> {
-    let keys = decode_keys(fields, keys)?;
+/// Writes the questions of lookups as a spine: what they ask with, and `as_of`.
+pub(crate) fn write_spine(path: &Path, columns: &RecordBatch, as_of: &[EventTime]) -> Result<(), DemoError> {
     let times = TimestampMicrosecondArray::from_iter_values(as_of.iter().map(|time| time.0)).with_timezone(UTC);
-    let schema = keys.schema();
-    let named = schema.fields().iter().map(|field| field.name().as_str()).zip(keys.columns().iter().cloned());
+    let schema = columns.schema();
+    let named = schema.fields().iter().map(|field| field.name().as_str()).zip(columns.columns().iter().cloned());
     let spine = RecordBatch::try_from_iter(named.chain([("as_of", Arc::new(times) as ArrayRef)]))?;
     let mut writer = RowFileWriter::create(path, spine.schema(), RowFormat::Parquet)?;
     writer.write(&spine)?;
     writer.finish()?;
     Ok(())
+}
+
+/// Rows in requests of so many each.
+pub(crate) fn requests(columns: &RecordBatch, rows: usize) -> impl Iterator<Item = RecordBatch> {
+    let count = columns.num_rows();
+    (0..count).step_by(rows).map(move |first| columns.slice(first, rows.min(count - first)))
 }

@@ -1,13 +1,13 @@
 //! The demo of the flights: the real `trifold` command on a fresh data directory, a gRPC client beside it, and a
 //! comparison of what the stream emitted, the server answered and a backfill computes.
 //!
-//! Reading order: `demo` (the story), `trifold` and `up` (the command and its server), `entities` and `lookup`
+//! Reading order: `demo` (the story), `trifold` and `up` (the command and its server), `departures` and `lookup`
 //! (the client's side), `digests` (the comparison), `swap` (a release under load), `report`.
 
 mod args;
 mod demo;
+mod departures;
 mod digests;
-mod entities;
 mod error;
 mod lookup;
 mod place;

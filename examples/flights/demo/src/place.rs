@@ -40,6 +40,13 @@ impl Place {
         self.0.join(name)
     }
 
+    /// A directory in the directory, which is made.
+    pub(crate) fn dir(&self, name: impl AsRef<Path>) -> Result<PathBuf, DemoError> {
+        let dir = self.path(name);
+        make(&dir)?;
+        Ok(dir)
+    }
+
     /// The directory itself.
     pub(crate) fn root(&self) -> &Path {
         &self.0
@@ -47,8 +54,7 @@ impl Place {
 
     /// The log: a directory with the recorded events as its one segment.
     pub(crate) fn log_of(&self, recorded: &Path) -> Result<PathBuf, DemoError> {
-        let log = self.path("departures");
-        make(&log)?;
+        let log = self.dir("departures")?;
         let segment = log.join(recorded.file_name().unwrap_or_default());
         fs::copy(recorded, &segment).map_err(DemoError::file("copy", recorded))?;
         Ok(log)

@@ -13,11 +13,11 @@ use crate::tell::{grouped, line};
 /// The comparisons of one view.
 pub(crate) struct ViewResult {
     pub(crate) view: String,
-    /// Emitted rows and the backfill at each event's position.
-    pub(crate) stream: Compared,
+    /// Emitted rows and the backfill at each event's position; none of an on-demand view.
+    pub(crate) stream: Option<Compared>,
     /// Answers of the server and the backfill at the same times and position.
     pub(crate) online: Compared,
-    /// Entities that were looked up.
+    /// Entities or requests that were looked up.
     pub(crate) lookups: u64,
 }
 
@@ -25,6 +25,7 @@ pub(crate) struct ViewResult {
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     events: u64,
+    views: u64,
     compared: u64,
     differing: u64,
     lookups: u64,
@@ -50,9 +51,10 @@ pub(crate) fn exit_code(outcome: &Result<Report, DemoError>) -> u8 {
 
 impl Report {
     pub(crate) fn new(events: u64, views: &[ViewResult], swap: &Tally) -> Report {
-        let sides = || views.iter().flat_map(|view| [view.stream, view.online]);
+        let sides = || views.iter().flat_map(|view| view.stream.into_iter().chain([view.online]));
         Report {
             events,
+            views: views.len() as u64,
             compared: sides().map(|side| side.compared).sum(),
             differing: sides().map(|side| side.differing).sum(),
             lookups: views.iter().map(|view| view.lookups).sum(),
@@ -83,7 +85,8 @@ impl Report {
         line("");
         row(&format!("{} departures", grouped(self.events)), "rows compared", "differing");
         for view in views {
-            for (name, side) in [("stream = backfill", view.stream), ("online = backfill", view.online)] {
+            let stream = view.stream.map(|side| ("stream = backfill", side));
+            for (name, side) in stream.into_iter().chain([("online = backfill", view.online)]) {
                 let name = format!("{:<18}{name}", view.view);
                 row(&name, &grouped(side.compared), &grouped(side.differing));
             }
@@ -107,16 +110,17 @@ mod tests {
 
     fn report(differing: u64, failed: u64, versions: &[u64]) -> Report {
         let side = Compared { compared: 10, differing };
-        let view = ViewResult { view: "v".to_owned(), stream: side, online: side, lookups: 4 };
+        let view = ViewResult { view: "v".to_owned(), stream: Some(side), online: side, lookups: 4 };
+        let on_demand = ViewResult { view: "w".to_owned(), stream: None, online: side, lookups: 3 };
         let versions = versions.iter().map(|version| (*version, 3)).collect();
-        Report::new(7, &[view], &Tally { requests: 6, failed, versions, first_failure: None })
+        Report::new(7, &[view, on_demand], &Tally { requests: 6, failed, versions, first_failure: None })
     }
 
     #[test]
     fn the_report_has_the_promised_keys() {
         let json = serde_json::to_value(report(0, 0, &[1, 2])).unwrap();
         let expected = serde_json::json!({
-            "events": 7, "compared": 20, "differing": 0, "lookups": 4,
+            "events": 7, "views": 2, "compared": 30, "differing": 0, "lookups": 7,
             "swap": {"requests": 6, "failed": 0, "versions": 2}
         });
         assert_eq!(json, expected);

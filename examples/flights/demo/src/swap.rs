@@ -9,12 +9,12 @@ use arrow_array::RecordBatch;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use trifold_model::{EntityKey, EventTime, Field, decode_keys};
+use trifold_model::EventTime;
 use trifold_server::client::{Answer, Client, ClientError};
 
 use crate::digests::Digests;
 use crate::error::DemoError;
-use crate::lookup::digests_of;
+use crate::lookup::{self, digests_of};
 
 /// Requests at one time.
 const CLIENTS: usize = 4;
@@ -50,13 +50,12 @@ pub(crate) struct Tally {
 impl Load {
     pub(crate) fn new(
         view: &str,
-        fields: &[Field],
-        keys: &[EntityKey],
+        columns: &RecordBatch,
         as_of: EventTime,
         expected: BTreeMap<u64, Digests>,
-    ) -> Result<Load, DemoError> {
-        let requests = keys.chunks(REQUEST_ROWS).map(|chunk| decode_keys(fields, chunk));
-        Ok(Load { view: view.to_owned(), as_of, requests: requests.collect::<Result<_, _>>()?, expected })
+    ) -> Load {
+        let requests = lookup::requests(columns, REQUEST_ROWS).collect();
+        Load { view: view.to_owned(), as_of, requests, expected }
     }
 
     /// Rows whose digests differ between the versions: in these a mixed answer shows.

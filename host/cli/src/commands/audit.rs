@@ -20,15 +20,8 @@ pub fn run(world: &World, args: Audit) -> Outcome {
         ));
     }
     let version = world.block_on(world.version(&args.view))?;
-    if let Some(reads) = version.view().on_demand().map(OnDemandSpec::views) {
-        let reads: Vec<_> = reads.into_iter().map(ViewName::as_str).collect();
-        let message = format!(
-            "view {} is an on-demand view: its values belong to requests, of which there is no record to replay; audit \
-             what it reads: {}",
-            version.view().name,
-            reads.join(", ")
-        );
-        return Err(Failure::new(Exit::Usage, message));
+    if version.view().on_demand().is_some() && args.spine.is_none() {
+        return Err(no_requests(version.view(), &args.as_of_column));
     }
     let report = match args.online {
         true => online::audit(world, &args, version)?,
@@ -41,15 +34,30 @@ pub fn run(world: &World, args: Audit) -> Outcome {
     }
 }
 
+/// Why an on-demand view cannot be audited without requests, and what helps.
+fn no_requests(view: &FeatureView, as_of: &str) -> Failure {
+    let fields: Vec<_> = view.request_fields().map(|field| field.name.as_str()).collect();
+    let reads: Vec<_> = view.on_demand().into_iter().flat_map(OnDemandSpec::views).map(ViewName::as_str).collect();
+    let message = format!(
+        "view {} is an on-demand view: its values belong to requests, and nothing records them. Ask a server with \
+         `--online` and `--spine FILE`, with the columns {} and, if you like, {as_of}; the rows that the stream emits \
+         are those of the views that it reads: {}",
+        view.name,
+        fields.join(", "),
+        reads.join(", ")
+    );
+    Failure::new(Exit::Usage, message)
+}
+
 /// Refuses to replay another log than the one that the audited state follows: every row would differ.
-fn same_log(view: &FeatureView, followed: &LogId, given: &LogId) -> Outcome {
+fn same_log(view: &str, followed: &LogId, given: &LogId) -> Outcome {
     if followed == given {
         return Ok(());
     }
     let message = format!(
-        "view {}: its state follows the log {}, and this is the log {}: name the log that the state came from \
+        "view {view}: its state follows the log {}, and this is the log {}: name the log that the state came from \
          with `--events`, or, if that was only renamed, add `--log-id {}`",
-        view.name, followed.0, given.0, followed.0
+        followed.0, given.0, followed.0
     );
     Err(Failure::new(Exit::Data, message))
 }

@@ -29,6 +29,8 @@ pub fn run(world: &World, args: Backfill) -> Outcome {
     if version.view().on_demand().is_some() {
         return requests(world, version, args, &ask);
     }
+    // Any other view reads no view, so that whatever is named is refused.
+    world.block_on(world.reads(version.view(), &args.reads))?;
     let job = job(world, version, &args.log, ask, args.before)?;
     let format = if args.rows_format == "jsonl" { RowFormat::JsonLines } else { RowFormat::Parquet };
     let backfill = Run {
@@ -68,7 +70,7 @@ fn requests(world: &World, version: LiveVersion, args: Backfill, ask: &Ask) -> O
         );
         return Err(Failure::new(Exit::Usage, message));
     };
-    let reads = world.block_on(world.reads(&view))?.into_iter();
+    let reads = world.block_on(world.reads(&view, &args.reads))?.into_iter();
     let reads = reads.map(|version| job(world, version, &args.log, ask.clone(), args.before));
     let format = if args.rows_format == "jsonl" { RowFormat::JsonLines } else { RowFormat::Parquet };
     let backfill = OnDemandBackfill {

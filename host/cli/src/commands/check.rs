@@ -73,7 +73,7 @@ struct CheckReport {
 pub fn run(world: &World, args: Check) -> Outcome {
     let wasm = read_file(&args.component)?;
     let transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
-    world.block_on(world.reads(transform.view()))?;
+    world.block_on(world.reads(transform.view(), &[]))?;
     let checked = gate(world, &transform, &args.samples, &args.source)?;
     output::print(world.format, &checked, text)?;
     if checked.passed { Ok(()) } else { Err(refusal(&checked)) }

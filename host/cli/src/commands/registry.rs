@@ -25,7 +25,7 @@ struct PushReport {
 pub async fn push(world: &World, args: Push) -> Outcome {
     let wasm = read_file(&args.component)?;
     let transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
-    world.reads(transform.view()).await?;
+    world.reads(transform.view(), &[]).await?;
     let checked = check::gate(world, &transform, &args.samples, &args.source)?;
     if !checked.passed() {
         return Err(check::refusal(&checked));

@@ -8,6 +8,8 @@ use trifold_sdk::prelude::*;
 
 /// The code of an event with an empty id.
 pub const NAMELESS: u16 = 7;
+/// The code of a foot whose row is refused, with the feature `refuses`.
+pub const LAME: u16 = 9;
 /// How many ids a tile keeps.
 pub const KEPT: usize = 3;
 
@@ -75,12 +77,16 @@ pub struct WindowFold;
 
 /// The steps of a walker's foot, in their order.
 #[cfg_attr(
-    not(any(feature = "claims-any", feature = "limits")),
+    not(any(feature = "claims-any", feature = "limits", feature = "ttl")),
     window_view(windows = "1m/5s, 1h/1m", order = "event-time", state_version = 2)
 )]
 #[cfg_attr(
     feature = "limits",
     window_view(windows = "21s/7s, 20m/10m", order = "event-time", lateness = "15s", max_early = "5s")
+)]
+#[cfg_attr(
+    feature = "ttl",
+    window_view(windows = "21s/7s, 20m/10m", order = "event-time", lateness = "1h", ttl = "15s")
 )]
 #[cfg_attr(feature = "claims-any", window_view(windows = "1m/5s, 1h/1m", order = "any", state_version = 2))]
 impl WindowView for WindowFold {
@@ -121,6 +127,10 @@ impl WindowView for WindowFold {
 
     fn finish(windows: &[Steps], (walker, foot): (&str, i64), as_of: Timestamp) -> Result<Walk, RowError> {
         let [minute, hour] = windows else { return Err("there are two windows".into()) };
+        if cfg!(feature = "refuses") && foot == 0 {
+            return Err(RowError::new(LAME, "nobody walks on it"));
+        }
+        assert!(!cfg!(feature = "refuses") || foot != 1, "there is no such foot");
         Ok(Walk {
             count_1m: minute.count.cast_signed(),
             count_1h: hour.count.cast_signed(),
@@ -147,6 +157,9 @@ impl State for Steps {
         if self.count == 0 {
             return;
         }
+        if cfg!(feature = "repacked") {
+            out.push(0);
+        }
         // A state that leaves something out, for those who look for it.
         put_varint(out, if cfg!(feature = "forgets") { 1 } else { self.count });
         for word in [self.chain, self.first_at.cast_unsigned(), self.last_at.cast_unsigned()] {
@@ -159,6 +172,9 @@ impl State for Steps {
     }
 
     fn decode(input: &mut StateReader<'_>) -> Result<Self, StateError> {
+        if cfg!(feature = "repacked") && input.byte()? != 0 {
+            return Err(StateError::invalid("it does not begin with a zero"));
+        }
         let count = input.positive()?;
         let [chain, first_at, last_at] = [input.word()?, input.word()?, input.word()?];
         let kept = count.min(KEPT as u64);

@@ -1,175 +1,182 @@
 //! A running server against a backfill at the positions that it names.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod answers;
+mod questions;
 
-use trifold_backfill::{Questions, Replay, ReplayAnswer};
-use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, decode};
-use trifold_model::{
-    CanonicalRows, ComponentDigest, Cut, EntityKey, EventTime, FeatureView, LogId, RowDigest, decode_keys,
-};
-use trifold_pipeline::{Ask, LiveVersion};
-use trifold_server::client::{Client, ViewRows};
+use std::collections::BTreeMap;
 
-use super::report::{ComponentRows, Place, Report};
-use super::same_log;
+use trifold_backfill::{OnDemandReplay, Questions, Replay, ReplayAnswer, ReplayedRows, Requests};
+use trifold_model::{ComponentDigest, Cut, FeatureView, Positions, RowDigest};
+use trifold_pipeline::{Ask, LiveVersion, RowTableError};
+use trifold_registry::Registry;
+use trifold_sandbox::Transform;
+
+use self::answers::{LookedUp, State};
+use self::questions::Asking;
+use super::report::{ComponentRows, Place, ReadState, Report};
 use crate::args::Audit;
 use crate::commands::backfill::{backfill_failure, job, resources, watch};
-use crate::commands::get::{client_failure, connect, time};
-use crate::commands::stream::log_failure;
-use crate::exit::{Exit, Failure, OrExit, Outcome};
-use crate::progress;
-use crate::world::{World, parse_version};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::world::World;
 
-/// Entities of one request.
-const REQUEST_ROWS: usize = 1000;
-/// Rows of the log decoded at a time.
-const SCAN_ROWS: usize = 8192;
-
-/// Looks every entity of the log up and replays the answers.
+/// Looks every entity of the log up, or what the spine asks, and replays the answers.
 pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcome<Report> {
     let view = version.view().clone();
-    let (log, keys) = entities(world, args, &view)?;
-    let groups = world.block_on(look_up(world, args, &view, &log, &keys))?;
+    let asking = Asking::new(world, args, &view)?;
+    let groups = world.block_on(answers::look_up(world, args, &view, &asking))?;
     let mut report = Report::new(&view, "online answers", args.show);
-    let registry = world.registry(false)?;
-    for ((component, position), looked_up) in groups {
-        let transform = match component == version.digest() {
-            true => version.transform.clone(),
-            false => world.block_on(world.transform(&registry, &component))?,
-        };
-        let replayed = LiveVersion { transform, ..version.clone() };
-        report.components.push(ComponentRows { digest: component.to_string(), rows: looked_up.len() as u64 });
-        replay(world, args, replayed, position, &looked_up, &mut report)?;
+    let mut components = Components::new(world, version)?;
+    for (basis, looked_up) in groups {
+        let version = components.version(view.name.as_str(), basis.version, basis.component)?;
+        report.components.push(ComponentRows {
+            digest: basis.component.to_string(),
+            rows: looked_up.len() as u64,
+            reads: if view.on_demand().is_some() {
+                basis.states.iter().map(read_state).collect()
+            } else {
+                Vec::new()
+            },
+        });
+        let states = basis.states.into_iter().map(|state| {
+            let version = components.version(&state.view, state.version, state.component)?;
+            Ok((version, Positions(state.next_offsets)))
+        });
+        let states = states.collect::<Outcome<Vec<_>>>()?;
+        let comparison = Comparison { view: &view, looked_up: &looked_up, answered: 0, report: &mut report };
+        match view.on_demand() {
+            Some(_) => replay_requests(world, args, version, states, &asking, comparison)?,
+            None => replay_entities(world, args, states, comparison)?,
+        }
     }
     Ok(report)
 }
 
-/// The log's id and its entities, each once.
-fn entities(world: &World, args: &Audit, view: &FeatureView) -> Outcome<(LogId, BTreeSet<EntityKey>)> {
-    let source = world.source(&args.log.source);
-    let options = LogOptions { name: args.log.log_id.clone(), columns: Some(source.columns([view])) };
-    let mut log = FileLog::open(&args.log.events, options).map_err(log_failure)?;
-    let bar = progress::rows("entities", log.rows_known().map_err(log_failure)?);
-    let mut clock = ArrivalClock::default();
-    let mut entities = BTreeSet::new();
-    let mut next = 0;
-    while let Some(raw) = log.read(next, SCAN_ROWS).map_err(log_failure)? {
-        next = raw.next_offset();
-        bar.set_position(next);
-        let events = decode(&raw, &source, view, &mut clock).map_err(log_failure)?;
-        let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied())
-            .or_exit(Exit::Internal)?;
-        let mut scratch = Vec::new();
-        entities.extend((0..events.offsets.len()).map(|row| keys.key(row, &mut scratch)));
+/// The components that answers name, admitted once each.
+struct Components<'a> {
+    world: &'a World,
+    registry: Registry,
+    transforms: BTreeMap<ComponentDigest, Transform>,
+}
+
+impl<'a> Components<'a> {
+    fn new(world: &'a World, known: LiveVersion) -> Outcome<Self> {
+        let transforms = [(known.digest(), known.transform)].into();
+        Ok(Components { world, registry: world.registry(false)?, transforms })
     }
-    bar.finish_and_clear();
-    Ok((log.id().clone(), entities))
+
+    /// A version that the server says has answered.
+    fn version(&mut self, view: &str, number: u64, component: ComponentDigest) -> Outcome<LiveVersion> {
+        let transform = match self.transforms.get(&component) {
+            Some(transform) => transform.clone(),
+            None => self.world.block_on(self.world.transform(&self.registry, &component))?,
+        };
+        let found = &transform.view().name;
+        if *found != *view {
+            let message = format!("the server names component {component} of view {found} as one of view {view}");
+            return Err(Failure::new(Exit::Data, message));
+        }
+        self.transforms.insert(component, transform.clone());
+        Ok(LiveVersion { version: number, release: None, transform })
+    }
 }
 
-/// One answer of the server.
-struct LookedUp {
-    key: EntityKey,
-    as_of: EventTime,
-    /// The canonical bytes and the digest that the server sent; `None` where it was unavailable.
-    value: Option<(Vec<u8>, Option<RowDigest>)>,
+fn read_state(state: &State) -> ReadState {
+    ReadState {
+        view: state.view.clone(),
+        version: state.version,
+        digest: state.component.to_string(),
+        next_offsets: state.next_offsets.iter().map(|(partition, next)| (partition.to_string(), *next)).collect(),
+    }
 }
 
-/// A component and the offset of the next event of each partition.
-type Cutting = (ComponentDigest, BTreeMap<u32, u64>);
-
-/// Looks entities up and files the answers by what a replay of them must use.
-async fn look_up(
+/// Replays answers of a row or window view, whose own state is the only one.
+fn replay_entities(
     world: &World,
     args: &Audit,
-    view: &FeatureView,
-    log: &LogId,
-    keys: &BTreeSet<EntityKey>,
-) -> Outcome<BTreeMap<Cutting, Vec<LookedUp>>> {
-    let as_of = args.as_of.as_deref().map(time).transpose()?;
-    let mut client: Client = connect(world, &args.server).await?;
-    let keys: Vec<_> = keys.iter().collect();
-    let features = [parse_version(&args.view)?.0.to_string()];
-    let bar = progress::rows("lookups", keys.len() as u64);
-    let mut groups: BTreeMap<Cutting, Vec<LookedUp>> = BTreeMap::new();
-    let mut chunks: Vec<_> = keys.chunks(REQUEST_ROWS).collect();
-    while let Some(chunk) = chunks.pop() {
-        let batch = decode_keys(view.key_fields(), chunk.iter().copied()).or_exit(Exit::Internal)?;
-        let halves = chunk.split_at(chunk.len() / 2);
-        let answer = match client.get(&features, &batch, as_of).await {
-            // The server's limits may be lower than ours.
-            Err(error) if error.is_limit() && chunk.len() > 1 => {
-                chunks.extend([halves.0, halves.1]);
-                continue;
-            }
-            answer => answer.map_err(client_failure)?,
+    states: Vec<(LiveVersion, Positions)>,
+    mut comparison: Comparison<'_>,
+) -> Outcome {
+    let questions = Questions {
+        keys: comparison.looked_up.iter().map(|row| row.key.clone()).collect(),
+        as_of: comparison.looked_up.iter().map(|row| row.as_of).collect(),
+    };
+    for (version, positions) in states {
+        let replay = Replay {
+            job: job(world, version, &args.log, Ask::Spine(Cut::Position(positions)), false)?,
+            questions: Some(questions.clone()),
+            spill_dir: world.config.data_dir.clone(),
+            resources: resources(world, None, None),
+            watch: watch(world),
         };
-        let rows: &ViewRows =
-            answer.views.first().ok_or_else(|| Failure::new(Exit::Data, "the server answered for no view"))?;
-        let (followed, positions) = rows.position.clone().ok_or_else(|| {
-            Failure::new(
-                Exit::Unavailable,
-                format!("the server has no state of view {}: run `trifold stream`", rows.view),
-            )
-        })?;
-        same_log(view, &followed, log)?;
-        let canonical = rows.rows.canonical().or_exit(Exit::Data)?;
-        // Rows may be unavailable because the request as a whole was too much.
-        if chunk.len() > 1 && canonical.contains(&None) {
-            chunks.extend([halves.0, halves.1]);
-            continue;
-        }
-        let looked_up = canonical.into_iter().enumerate().map(|(row, bytes)| LookedUp {
-            key: chunk[row].clone(),
-            as_of: answer.as_of[row],
-            value: bytes.map(|bytes| (bytes, rows.digests[row])),
-        });
-        groups.entry((rows.digest, positions.0)).or_default().extend(looked_up);
-        bar.inc(chunk.len() as u64);
+        let mut compare = |answer: ReplayAnswer<'_>| comparison.answer(answer.number, answer.value.ok());
+        replay.answers(&mut compare).map_err(backfill_failure)?;
     }
-    bar.finish_and_clear();
-    Ok(groups)
+    comparison.finish();
+    Ok(())
 }
 
-fn replay(
+/// Replays answers of an on-demand view, each of the views that it read at its own position.
+fn replay_requests(
     world: &World,
     args: &Audit,
     version: LiveVersion,
-    position: BTreeMap<u32, u64>,
-    looked_up: &[LookedUp],
-    report: &mut Report,
+    states: Vec<(LiveVersion, Positions)>,
+    asking: &Asking,
+    mut comparison: Comparison<'_>,
 ) -> Outcome {
-    let view = version.view().clone();
-    let cut = Cut::Position(trifold_model::Positions(position));
-    let questions = Questions {
-        keys: looked_up.iter().map(|row| row.key.clone()).collect(),
-        as_of: looked_up.iter().map(|row| row.as_of).collect(),
-    };
-    let replay = Replay {
-        job: job(world, version, &args.log, Ask::Spine(cut), false)?,
-        questions: Some(questions),
+    let job = |(version, positions)| job(world, version, &args.log, Ask::Spine(Cut::Position(positions)), false);
+    let replay = OnDemandReplay {
+        version,
+        reads: states.into_iter().map(job).collect::<Outcome<_>>()?,
+        requests: Requests {
+            fields: asking.rows(comparison.looked_up.iter().map(|row| row.number))?,
+            as_of: comparison.looked_up.iter().map(|row| row.as_of).collect(),
+        },
         spill_dir: world.config.data_dir.clone(),
         resources: resources(world, None, None),
         watch: watch(world),
     };
-    let mut answered = 0;
-    let mut compare = |answer: ReplayAnswer<'_>| {
-        answered += 1;
-        let Some(row) = usize::try_from(answer.number).ok().and_then(|number| looked_up.get(number)) else {
+    let mut compare = |answers: ReplayedRows<'_>| {
+        let canonical = answers.rows.canonical().map_err(RowTableError::from)?;
+        for (number, value) in (answers.first..).zip(&canonical) {
+            comparison.answer(number, value.as_deref());
+        }
+        Ok(())
+    };
+    replay.answers(&mut compare).map_err(backfill_failure)?;
+    comparison.finish();
+    Ok(())
+}
+
+/// Compares answers with the replay of the same questions.
+struct Comparison<'a> {
+    view: &'a FeatureView,
+    looked_up: &'a [LookedUp],
+    answered: u64,
+    report: &'a mut Report,
+}
+
+impl Comparison<'_> {
+    /// `number` is the place of the question among those that were looked up.
+    fn answer(&mut self, number: u64, replayed: Option<&[u8]>) {
+        self.answered += 1;
+        let Some(row) = usize::try_from(number).ok().and_then(|number| self.looked_up.get(number)) else {
             return;
         };
-        let place = Place { number: answer.number, key: &row.key, as_of: row.as_of };
-        let (Some((bytes, digest)), Ok(replayed)) = (&row.value, answer.value) else {
-            report.unavailable += 1;
+        let place = Place { number: row.number as u64, key: &row.key, as_of: row.as_of };
+        let (Some((bytes, digest)), Some(replayed)) = (&row.value, replayed) else {
+            self.report.unavailable += 1;
             return;
         };
         let replayed_digest = RowDigest::of(replayed);
-        if report.compare(&view, &place, bytes, replayed) && *digest != Some(replayed_digest) {
-            report.differing += 1;
+        if self.report.compare(self.view, &place, bytes, replayed) && *digest != Some(replayed_digest) {
+            self.report.differing += 1;
             let sent = digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
-            report.note(&view, &place, "row digest".to_owned(), sent, replayed_digest.to_string());
+            self.report.note(self.view, &place, "row digest".to_owned(), sent, replayed_digest.to_string());
         }
-    };
-    replay.answers(&mut compare).map_err(backfill_failure)?;
-    report.extra += looked_up.len() as u64 - answered;
-    Ok(())
+    }
+
+    fn finish(self) {
+        self.report.extra += self.looked_up.len() as u64 - self.answered;
+    }
 }

@@ -46,15 +46,32 @@ pub(super) struct ComponentRows {
     pub digest: String,
     /// How many rows it computed.
     pub rows: u64,
+    /// Of an on-demand view: the states that they were made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<ReadState>,
+}
+
+/// The state of a view that an on-demand view read.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ReadState {
+    /// The view.
+    pub view: String,
+    /// The version that was read.
+    pub version: u64,
+    /// Its component.
+    pub digest: String,
+    /// The next offset of each partition.
+    pub next_offsets: BTreeMap<String, u64>,
 }
 
 /// One row that does not agree.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Mismatch {
-    /// The offset of the event; for a lookup the number of the entity.
+    /// The offset of the event; for a lookup the number of the entity, or of the row of the spine.
     pub number: u64,
-    /// The entity.
+    /// The entity, or the fields of the request.
     pub key: String,
     /// The as-of time.
     pub as_of_micros: i64,
@@ -150,7 +167,7 @@ fn status_name(canonical: &[u8]) -> &'static str {
 pub(super) struct Place<'a> {
     /// The offset of the event, or the number of the lookup.
     pub number: u64,
-    /// The entity.
+    /// The entity, or the fields of the request.
     pub key: &'a EntityKey,
     /// The as-of time.
     pub as_of: EventTime,
@@ -179,10 +196,11 @@ pub(super) fn key_difference(
     }
 }
 
-/// The fields of a key and their values as text.
+/// The fields of a key, or of a request, and their values as text.
 fn key_parts(view: &FeatureView, key: &EntityKey) -> Option<Vec<(String, String)>> {
-    let columns = decode_keys(view.key_fields(), [key]).ok()?;
-    let parts = view.key_fields().iter().zip(columns.columns()).map(|(field, values)| {
+    let fields: Vec<_> = view.key_fields().iter().chain(view.request_fields()).cloned().collect();
+    let columns = decode_keys(&fields, [key]).ok()?;
+    let parts = fields.iter().zip(columns.columns()).map(|(field, values)| {
         let value = trifold_eventlog::value_json(values, 0).map(|value| match value {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
@@ -208,6 +226,11 @@ pub(super) fn text(report: &Report) -> String {
     }
     for component in &report.components {
         text.push_str(&format!("  {} rows by component {}\n", component.rows, &component.digest[..12]));
+        for ReadState { view, version, digest, next_offsets } in &component.reads {
+            let next: Vec<_> = next_offsets.values().map(u64::to_string).collect();
+            let next = next.join(", ");
+            text.push_str(&format!("    read {view}@{version} ({}) up to offset {next}\n", &digest[..12]));
+        }
     }
     for mismatch in &report.mismatches {
         text.push_str(&format!(

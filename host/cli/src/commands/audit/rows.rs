@@ -82,7 +82,7 @@ fn check_log(world: &World, args: &Audit, version: &LiveVersion) -> Outcome<Opti
     let Some(marker) = marker(world, version.state_id())? else { return Ok(None) };
     let options = LogOptions { name: args.log.log_id.clone(), columns: None };
     let log = FileLog::open(&args.log.events, options).map_err(log_failure)?;
-    same_log(version.view(), &marker.log, log.id())?;
+    same_log(version.view().name.as_str(), &marker.log, log.id())?;
     Ok(Some(marker.positions.next(PARTITION)))
 }
 
@@ -283,7 +283,11 @@ impl<'a> Comparison<'a> {
         while self.next_is(|_| true) {
             self.extra();
         }
-        self.report.components.push(ComponentRows { digest: self.component.to_string(), rows: self.compared });
+        self.report.components.push(ComponentRows {
+            digest: self.component.to_string(),
+            rows: self.compared,
+            reads: Vec::new(),
+        });
         self.failure.map_or(Ok(()), Err)
     }
 }

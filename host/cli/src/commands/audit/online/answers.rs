@@ -1,0 +1,141 @@
+//! What a server answers, and what its answers were made of.
+
+use std::collections::BTreeMap;
+
+use trifold_model::{
+    ComponentDigest, EntityKey, EventTime, FeatureView, LogId, OnDemandSpec, Positions, RowDigest, ViewName,
+};
+use trifold_server::client::{Client, ViewRows};
+
+use super::questions::Asking;
+use crate::args::Audit;
+use crate::commands::audit::same_log;
+use crate::commands::get::{client_failure, connect};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::progress;
+use crate::world::World;
+
+/// Entities or requests of one lookup.
+const REQUEST_ROWS: usize = 1000;
+
+/// What answers were made of, which a replay of them must use.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Basis {
+    /// The version that answered.
+    pub(super) version: u64,
+    /// Its component.
+    pub(super) component: ComponentDigest,
+    /// The states that it read: that of a row or window view itself, or of the views that an on-demand view reads.
+    pub(super) states: Vec<State>,
+}
+
+/// The state of a view.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct State {
+    pub(super) view: String,
+    pub(super) version: u64,
+    pub(super) component: ComponentDigest,
+    /// The offset of the next event of each partition.
+    pub(super) next_offsets: BTreeMap<u32, u64>,
+}
+
+/// One answer of the server.
+pub(super) struct LookedUp {
+    /// The row that asked.
+    pub(super) number: usize,
+    /// The entity, or the fields of the request.
+    pub(super) key: EntityKey,
+    pub(super) as_of: EventTime,
+    /// The canonical bytes and the digest that the server sent; `None` where it was unavailable.
+    pub(super) value: Option<(Vec<u8>, Option<RowDigest>)>,
+}
+
+/// Looks everything up and files the answers by what they were made of.
+pub(super) async fn look_up(
+    world: &World,
+    args: &Audit,
+    view: &FeatureView,
+    asking: &Asking,
+) -> Outcome<BTreeMap<Basis, Vec<LookedUp>>> {
+    let mut client: Client = connect(world, &args.server).await?;
+    let features = [view.name.to_string()];
+    let keys = asking.keys()?;
+    let bar = progress::rows("lookups", keys.len() as u64);
+    let mut groups: BTreeMap<Basis, Vec<LookedUp>> = BTreeMap::new();
+    let mut requests = asking.requests(REQUEST_ROWS);
+    while let Some(rows) = requests.pop() {
+        let columns = asking.columns.slice(rows.start, rows.len());
+        let middle = rows.start + rows.len() / 2;
+        let halves = [rows.start..middle, middle..rows.end];
+        let answer = match client.get(&features, &columns, asking.as_of[rows.start]).await {
+            // The server's limits may be lower than ours.
+            Err(error) if error.is_limit() && rows.len() > 1 => {
+                requests.extend(halves);
+                continue;
+            }
+            answer => answer.map_err(client_failure)?,
+        };
+        let answered: &ViewRows =
+            answer.views.first().ok_or_else(|| Failure::new(Exit::Data, "the server answered for no view"))?;
+        let basis = basis(view, &asking.log, answered)?;
+        let canonical = answered.rows.canonical().or_exit(Exit::Data)?;
+        // Rows may be unavailable because the request as a whole was too much.
+        if rows.len() > 1 && canonical.contains(&None) {
+            requests.extend(halves);
+            continue;
+        }
+        bar.inc(rows.len() as u64);
+        let looked_up = canonical.into_iter().enumerate().map(|(place, bytes)| LookedUp {
+            number: rows.start + place,
+            key: keys[rows.start + place].clone(),
+            as_of: answer.as_of[place],
+            value: bytes.map(|bytes| (bytes, answered.digests[place])),
+        });
+        groups.entry(basis).or_default().extend(looked_up);
+    }
+    bar.finish_and_clear();
+    Ok(groups)
+}
+
+fn basis(view: &FeatureView, log: &LogId, answered: &ViewRows) -> Outcome<Basis> {
+    let state = |view: &str, version, component, position: &Option<(LogId, Positions)>| {
+        let Some((followed, positions)) = position else {
+            let message = format!("the server has no state of view {view}: run `trifold stream`");
+            return Err(Failure::new(Exit::Unavailable, message));
+        };
+        same_log(view, followed, log)?;
+        Ok(State { view: view.to_owned(), version, component, next_offsets: positions.0.clone() })
+    };
+    let states = match view.on_demand() {
+        None => vec![state(&answered.view, answered.version, answered.digest, &answered.position)?],
+        Some(spec) => {
+            check_reads(view, spec, answered)?;
+            let reads = answered.reads.iter();
+            reads
+                .map(|read| state(&read.view, read.version, read.digest, &read.position))
+                .collect::<Outcome<_>>()?
+        }
+    };
+    Ok(Basis { version: answered.version, component: answered.digest, states })
+}
+
+/// Refuses answers for which the server did not read what the view reads: it says so where the versions in force do not
+/// give it.
+fn check_reads(view: &FeatureView, spec: &OnDemandSpec, answered: &ViewRows) -> Outcome {
+    let names = || answered.reads.iter().map(|read| read.view.as_str());
+    if names().eq(spec.views().into_iter().map(ViewName::as_str)) {
+        return Ok(());
+    }
+    let reads: Vec<_> = spec.views().into_iter().map(ViewName::as_str).collect();
+    let found: Vec<_> = names().collect();
+    let reason = answered.rows.outcomes().iter().find_map(|outcome| match outcome {
+        trifold_pipeline::Outcome::Unavailable(reason) => Some(reason.clone()),
+        trifold_pipeline::Outcome::Known(_) => None,
+    });
+    let (exit, problem) = match reason {
+        Some(reason) => (Exit::Unavailable, reason),
+        None => (Exit::Data, format!("the server names as read: {}", found.join(", "))),
+    };
+    let message = format!("view {} reads {}, and the server did not: {problem}", view.name, reads.join(", "));
+    Err(Failure::new(exit, message))
+}
