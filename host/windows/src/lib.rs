@@ -6,14 +6,17 @@
 //! value is.
 //!
 //! Everything here is synchronous and pure: no clock, no I/O. Reading order: `layout` (levels of tiles), `entity`
-//! (what is kept of one), `plan` (events and questions), `fold` (who computes), `codec` (the bytes that are kept).
+//! (what is kept of one), `plan` (events and questions), `fold` (who computes), `codec` (the bytes that are kept), `behind`
+//! (what a value was made of).
 
+mod behind;
 mod codec;
 mod entity;
 mod fold;
 mod layout;
 mod plan;
 
+pub use behind::TileBehind;
 pub use codec::Damage;
 pub use entity::{Entity, Seen};
 pub use fold::{Base, Failure, Fold, Folded, Group, Question, Row, Run};
