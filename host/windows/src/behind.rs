@@ -1,8 +1,8 @@
 //! What a value is made of, for whoever asks why it is what it is.
 
-use trifold_model::EventTime;
+use trifold_model::{EventTime, Window};
 
-use crate::entity::{Entity, State};
+use crate::entity::{Entity, State, Tile};
 use crate::fold::{Failure, Folded};
 use crate::layout::{Layout, end};
 
@@ -21,9 +21,9 @@ impl Entity {
     /// The tiles that a question at a time is answered from, if no later event was added: for each window in declared
     /// order, by ascending time. The plan of the entity must be [settled](crate::Settled::settle).
     pub fn tiles_behind(&self, layout: &Layout, at: EventTime) -> Vec<Vec<TileBehind>> {
-        let tiles = |&(level, window): &(usize, trifold_model::Window)| {
+        let tiles = |&(level, window): &(usize, Window)| {
             let picked = self.tiles[level].range(window.first_tile(at)..);
-            let tile = |(&start, tile): (&EventTime, &crate::entity::Tile)| TileBehind {
+            let tile = |(&start, tile): (&EventTime, &Tile)| TileBehind {
                 start,
                 end: end(start, window.hop),
                 state: match &tile.state {
@@ -42,7 +42,7 @@ impl Layout {
     /// Where the windows stand in declared order that cover an event, which is not after `at`, in a value at `at`; each
     /// with the start of the event's tile.
     pub fn covering(&self, event: EventTime, at: EventTime) -> impl Iterator<Item = (usize, EventTime)> {
-        let tile = move |(place, &(_, window)): (usize, &(usize, trifold_model::Window))| {
+        let tile = move |(place, &(_, window)): (usize, &(usize, Window))| {
             let start = event.align_down(window.hop);
             (start >= window.first_tile(at)).then_some((place, start))
         };

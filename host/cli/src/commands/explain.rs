@@ -6,7 +6,7 @@ mod text;
 use arrow_array::RecordBatch;
 use trifold_backfill::{Explain as Run, Explained, Job, OnDemandExplain};
 use trifold_eventlog::YEARS_1_TO_9999;
-use trifold_model::{CanonicalRows, Cut, EventTime, Field};
+use trifold_model::{CanonicalRows, EventTime, Field};
 use trifold_pipeline::{Ask, ExplainBounds, LiveVersion};
 
 use self::report::{Asked, Read, Report, Request, Value};
@@ -68,7 +68,7 @@ fn on_demand(world: &World, args: &Explain, version: LiveVersion, asked: &Asked)
 }
 
 fn explained_job(world: &World, args: &Explain, version: LiveVersion, asked: &Asked) -> Outcome<Job> {
-    job(world, version, &args.log, Ask::Spine(Cut::clone(&asked.cut)), asked.before)
+    job(world, version, &args.log, Ask::Spine(asked.cut.clone()), asked.before)
 }
 
 fn bounds(args: &Explain) -> ExplainBounds {
@@ -94,13 +94,14 @@ fn entity(args: &Explain, view: &str, fields: &[Field]) -> Outcome<RecordBatch> 
             "the entity is named twice, by its values and with `--key`: leave one of them out",
         )),
         (None, given) => {
+            let plural = if names.len() == 1 { "" } else { "s" };
             let upper = names.iter().map(|name| name.to_uppercase()).collect::<Vec<_>>().join(" ");
+            let pairs = names.iter().map(|name| format!("{name}=...")).collect::<Vec<_>>().join(",");
             let message = format!(
-                "view {view} takes {} values, {}, and {given} are given: write `trifold explain {view} {upper} ...`, or \
-                 `--key {}`",
+                "view {view} takes {} value{plural} ({}), not {given}: write `trifold explain {view} {upper} ...`, or \
+                 `--key {pairs}`",
                 names.len(),
-                names.join(", "),
-                names.iter().map(|name| format!("{name}=...")).collect::<Vec<_>>().join(",")
+                names.join(", ")
             );
             Err(Failure::new(Exit::Usage, message))
         }

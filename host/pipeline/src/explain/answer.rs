@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
+use trifold_eventlog::Events;
 use trifold_model::EventTime;
 use trifold_sandbox::Budget;
 use trifold_windows::{Layout, Seen, TileBehind};
@@ -49,31 +50,25 @@ impl Explain {
 
     fn latest(mut self, rows: Rows, decides: Option<u64>) -> Result<Explanation, ExplainError> {
         let held = std::mem::take(&mut self.held);
-        let place = |held: &Held| held.events.offsets.binary_search(&decides?).ok();
-        let found = held.iter().find_map(|held| Some((&held.events, place(held)?)));
-        let mut decider = None;
-        if let Some((from, latest)) = found {
-            let content = contents(&from.inputs.slice(latest, 1)).map_err(TimelineError::from)?;
-            for Held { events, .. } in &held {
-                let contents = contents(&events.inputs).map_err(TimelineError::from)?;
-                for (row, own) in contents.into_iter().enumerate() {
-                    let of = from.offsets[latest];
-                    let is_copy =
-                        events.times[row] == from.times[latest] && events.ids.value(row) == from.ids.value(latest);
-                    let verdict = match (events.offsets[row] == of, is_copy) {
-                        (true, _) => Verdict::Decides,
-                        (false, true) if content[0] == own => Verdict::Duplicate { of },
-                        (false, true) => Verdict::Conflict { with: of },
-                        (false, false) => Verdict::Superseded,
-                    };
-                    let event = |verdict| explained(events, row, verdict);
-                    self.nearest.note(events.offsets[row], Some(events.times[row]), verdict, event);
-                }
+        let found = decides.and_then(|offset| {
+            let place = |held: &Held| held.events.offsets.binary_search(&offset).ok();
+            held.iter().find_map(|held| Some((&held.events, place(held)?)))
+        });
+        let Some((from, latest)) = found else {
+            let (events, counts) = self.nearest.finish();
+            return Ok(Explanation { rows, behind: Behind::Latest(None), events, counts });
+        };
+        let decider = Decider::new(from, latest)?;
+        for Held { events, .. } in &held {
+            for row in 0..events.times.len() {
+                let verdict = decider.verdict(events, row)?;
+                let event = |verdict| explained(events, row, verdict);
+                self.nearest.note(events.offsets[row], Some(events.times[row]), verdict, event);
             }
-            decider = Some(explained(from, latest, Verdict::Decides));
         }
+        let behind = Behind::Latest(Some(explained(from, latest, Verdict::Decides)));
         let (events, counts) = self.nearest.finish();
-        Ok(Explanation { rows, behind: Behind::Latest(decider), events, counts })
+        Ok(Explanation { rows, behind, events, counts })
     }
 
     fn windows(
@@ -121,6 +116,37 @@ impl Explain {
         let (events, counts) = self.nearest.finish();
         Explanation { rows, behind, events, counts }
     }
+}
+
+/// The event that is the value of a row view.
+struct Decider<'a> {
+    offset: u64,
+    time: EventTime,
+    id: &'a str,
+    content: [u8; 16],
+}
+
+impl<'a> Decider<'a> {
+    fn new(events: &'a Events, row: usize) -> Result<Self, TimelineError> {
+        let content = content(events, row)?;
+        Ok(Decider { offset: events.offsets[row], time: events.times[row], id: events.ids.value(row), content })
+    }
+
+    fn verdict(&self, events: &Events, row: usize) -> Result<Verdict, TimelineError> {
+        let of = self.offset;
+        if events.offsets[row] == of {
+            return Ok(Verdict::Decides);
+        }
+        if (events.times[row], events.ids.value(row)) != (self.time, self.id) {
+            return Ok(Verdict::Superseded);
+        }
+        let is_same = content(events, row)? == self.content;
+        Ok(if is_same { Verdict::Duplicate { of } } else { Verdict::Conflict { with: of } })
+    }
+}
+
+fn content(events: &Events, row: usize) -> Result<[u8; 16], TimelineError> {
+    Ok(contents(&events.inputs.slice(row, 1))?[0])
 }
 
 /// The offsets of the events of which others are copies, by time and id.

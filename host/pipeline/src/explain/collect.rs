@@ -82,6 +82,8 @@ impl Explain {
         bounds: ExplainBounds,
     ) -> Self {
         let view = version.view();
+        let layout = view.windows().map(|spec| Layout::new(spec, view.lateness_limit()));
+        let first = layout.as_ref().map_or(EventTime(i64::MIN), |layout| layout.first_time(at));
         Explain {
             version: version.clone(),
             timeline: Timeline::new(version, Ask::Spine(cut), before, &[]),
@@ -89,16 +91,11 @@ impl Explain {
             at,
             before,
             bounds,
-            layout: view.windows().map(|spec| Layout::new(spec, view.lateness_limit())),
+            layout,
             held: Vec::new(),
             held_count: 0,
-            nearest: Nearest::new(at, bounds.listed_max),
+            nearest: Nearest::new(first, at, bounds.listed_max),
         }
-    }
-
-    /// The entity.
-    pub fn key(&self) -> &EntityKey {
-        &self.key
     }
 
     /// Takes an event of the entity in that cannot be decoded.

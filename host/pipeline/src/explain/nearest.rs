@@ -21,15 +21,17 @@ enum Rank {
 
 /// The events nearest to a time, those that might have counted first; and how many there were of all.
 pub(crate) struct Nearest {
+    /// The earliest time that may count.
+    first: EventTime,
     at: EventTime,
     max: usize,
     listed: BTreeMap<(Rank, u64, u64), ExplainedEvent>,
-    pub(crate) counts: BTreeMap<&'static str, u64>,
+    counts: BTreeMap<&'static str, u64>,
 }
 
 impl Nearest {
-    pub(crate) fn new(at: EventTime, max: usize) -> Self {
-        Nearest { at, max, listed: BTreeMap::new(), counts: BTreeMap::new() }
+    pub(crate) fn new(first: EventTime, at: EventTime, max: usize) -> Self {
+        Nearest { first, at, max, listed: BTreeMap::new(), counts: BTreeMap::new() }
     }
 
     /// Counts an event, and lists it if it is near enough.
@@ -56,8 +58,8 @@ impl Nearest {
     fn rank(&self, time: Option<EventTime>, verdict: &Verdict) -> Rank {
         match verdict {
             Verdict::Counts(_) | Verdict::Decides | Verdict::Superseded => Rank::Reached,
-            Verdict::BeforeWindows => Rank::Before,
             _ if time.is_some_and(|time| time > self.at) => Rank::After,
+            _ if time.is_some_and(|time| time < self.first) => Rank::Before,
             _ => Rank::Excluded,
         }
     }

@@ -329,7 +329,9 @@ impl Read {
         asked: &Asked,
     ) -> Outcome<Self> {
         let explained = Report::new(explained, asked)?;
-        let inputs = taken.features.iter().map(|&(input, output)| {
+        let mut features = taken.features.clone();
+        features.sort();
+        let inputs = features.into_iter().map(|(input, output)| {
             let feature = &explained.value.features[output];
             Input {
                 input: version.view().inputs[input].name.to_string(),

@@ -21,7 +21,10 @@ pub(super) fn on_demand(request: &Request) -> String {
             vec![format!("  {}", input.input), source, input.value.to_string()]
         })
     });
-    text.push_str(&format!("\nreads\n{}", table(&read.collect::<Vec<_>>())));
+    let read: Vec<_> = read.collect();
+    if !read.is_empty() {
+        text.push_str(&format!("\nreads\n{}", table(&read)));
+    }
     for read in &request.reads {
         text.push_str(&format!("\n{}", stored(&read.explained)));
     }
@@ -42,7 +45,7 @@ fn heading(head: &Head, entity: &Map<String, Json>) -> String {
         head.version,
         &head.digest[..12],
         entity.join(", "),
-        head.as_of
+        when(&head.as_of)
     )
 }
 
@@ -66,8 +69,8 @@ fn body(report: &Report) -> String {
             "\nwindow {} in hops of {}: {} to {}, {} in {}\n",
             window.window,
             window.hop,
-            window.start,
-            report.head.as_of,
+            when(&window.start),
+            when(&report.head.as_of),
             counted(window.events, "event"),
             counted(window.tiles.len() as u64, "tile"),
         ));
@@ -104,7 +107,12 @@ fn tiles(tiles: &[Tile]) -> String {
         };
         let partial = if tile.partial { " partial: it ends later" } else { "" };
         let bytes = tile.state_bytes.map_or_else(String::new, |bytes| bytes.to_string());
-        vec![format!("  {} to {}", tile.start, tile.end), tile.events.to_string(), bytes, state + partial]
+        vec![
+            format!("  {} to {}", when(&tile.start), when(&tile.end)),
+            tile.events.to_string(),
+            bytes,
+            state + partial,
+        ]
     };
     table(&[heads].into_iter().chain(tiles.iter().map(row)).collect::<Vec<_>>())
 }
@@ -129,11 +137,11 @@ fn events(report: &Report) -> String {
 fn event_row(event: &Event) -> Vec<String> {
     let unknown = || "?".to_owned();
     let mut row = vec![
-        format!("  {}", event.event_time.clone().unwrap_or_else(unknown)),
+        format!("  {}", event.event_time.as_deref().map_or_else(unknown, when)),
         event.event_id.clone().unwrap_or_else(unknown),
         format!("offset {}", event.offset),
     ];
-    row.extend(event.arrival.as_ref().map(|arrival| format!("arrived {arrival}")));
+    row.extend(event.arrival.as_ref().map(|arrival| format!("arrived {}", when(arrival))));
     row.push(verdict(event));
     row.push(event.inputs.to_string());
     row
@@ -160,6 +168,11 @@ fn verdict(event: &Event) -> String {
 
 fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A time without the fraction of a second that it does not have.
+fn when(time: &str) -> String {
+    time.replace(".000000Z", "Z")
 }
 
 /// A JSON value as people write it.
