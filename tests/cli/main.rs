@@ -6,6 +6,7 @@
 mod compiler;
 mod components;
 mod events;
+mod explain;
 mod files;
 mod hostile;
 mod processes;

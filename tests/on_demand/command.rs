@@ -57,6 +57,7 @@ fn a_flight_is_measured_by_the_last_hour_of_its_airport() {
     refused(&["--event", "{}"], "it needs `event_time`");
     refused(&["--event", "[]"], "`--event` is no event of view airport_load");
     drop(up);
+    check_explained(&trifold, log);
 
     let spine = trifold.path("spine.jsonl");
     let rows = [("JFK", 200, json!(30.0)), ("JFK", 120, json!(30.0)), ("SFO", 200, Value::Null)];
@@ -78,4 +79,29 @@ fn a_flight_is_measured_by_the_last_hour_of_its_airport() {
     for command in [&["audit", "departure_context", "--events", log][..], &["clear", "departure_context"]] {
         trifold.run(command).refused(Exit::Usage, &["view departure_context is an on-demand view"]);
     }
+}
+
+/// The value is that of the server, and what it reads is explained with it.
+#[track_caller]
+fn check_explained(trifold: &Trifold, log: &str) {
+    let explain = |arguments: &[&str]| {
+        let explain = ["explain", "departure_context", "--events", log, "--as-of", "200000000"];
+        trifold.run(explain.iter().chain(arguments))
+    };
+    let json = explain(&["JFK", "30", "--format", "json"]).succeeded().json();
+    let features = json["value"]["features"].as_array().unwrap().iter();
+    let values: Vec<_> = features.map(|feature| (feature["name"].as_str().unwrap(), &feature["value"])).collect();
+    assert_eq!(values, [("excess", &json!(15.0)), ("deviations", &json!(3.0)), ("is_alone", &json!(false))]);
+    assert_eq!(json["request"], json!({"origin": "JFK", "dep_delay": 30.0}));
+    let read = &json["reads"][0];
+    assert_eq!((&read["view"], &read["entity"]), (&json!("airport_load"), &json!({"origin": "JFK"})));
+    assert_eq!(read["counts"], json!({"counts": 2}));
+    let departures = json!({"input": "departures", "feature": "departures_1h", "value": 2});
+    assert_eq!(read["inputs"][0], departures);
+    let text = explain(&["--key", "origin=JFK"]).succeeded().stdout;
+    for part in ["of origin=JFK, dep_delay=null as of", "airport_load@1.departures_1h", "counts in 15m, 1h, 1d"] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    let part = "view departure_context takes 2 values (origin, dep_delay), not 1";
+    explain(&["JFK"]).refused(Exit::Usage, &[part]);
 }

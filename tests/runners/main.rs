@@ -2,12 +2,13 @@
 //!
 //! [`case`] is what is run and what must come out, [`runner`] are the runners; [`golden`] and [`random`] are small
 //! logs, [`flights`] and [`killed`] the real one, [`fractions`] rows at their limits, [`points`] questions at
-//! other times than the events', [`audit`] what happens when a stored byte changes.
+//! other times than the events', [`explain`] why their answers are what they are, [`audit`] what happens when a stored byte changes.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
 mod audit;
 mod case;
+mod explain;
 mod flights;
 mod fractions;
 mod golden;

@@ -130,7 +130,7 @@ impl Site {
     }
 }
 
-fn resources(random: &mut SplitMix64) -> Resources {
+pub(crate) fn resources(random: &mut SplitMix64) -> Resources {
     Resources {
         shards: pick(random, &[1, 2, 5]),
         threads: pick(random, &[1, 2, 3]),
@@ -190,7 +190,7 @@ fn check_online(site: &Site, random: &mut SplitMix64) {
     }
 }
 
-fn of_oracle(cut: &Cut) -> oracle::Cut {
+pub(crate) fn of_oracle(cut: &Cut) -> oracle::Cut {
     match cut {
         Cut::All => oracle::Cut::All,
         Cut::Arrival => oracle::Cut::Arrival,

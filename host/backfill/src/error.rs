@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use datafusion_common::DataFusionError;
 use trifold_eventlog::LogError;
-use trifold_pipeline::{ReadError, RowTableError, TimelineError};
+use trifold_pipeline::{ExplainError, ReadError, RowTableError, TimelineError};
 
 /// Why a backfill cannot be done, or was not finished.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +99,9 @@ pub enum BackfillError {
     /// Events and questions could not be put together.
     #[error(transparent)]
     Timeline(#[from] TimelineError),
+    /// A value could not be explained.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
     /// Rows could not be put into a table.
     #[error(transparent)]
     Table(#[from] RowTableError),

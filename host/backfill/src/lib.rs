@@ -4,14 +4,16 @@
 //! says ([`trifold_pipeline::Timeline`] and [`trifold_pipeline::PointInTime`]).
 //!
 //! Reading order: [`job`] (what is asked) and [`report`] (what was done), [`error`]; then `run` (a backfill into
-//! files), `replay` (one whose answers are only looked at) and `on_demand` (replays, joined with requests). Both take a
-//! `recording` of the log, `survey` it and follow one of two plans: `sorted` (`exchange`, `sorter`) or `streamed`. Either hands rows to a `shard`,
+//! files), `replay` (one whose answers are only looked at) and `on_demand` (replays, joined with requests); `explain`
+//! reads the events of one entity. All take a `recording` of the log, `survey` it and follow one of two plans: `sorted`
+//! (`exchange`, `sorter`) or `streamed`. Either hands rows to a `shard`,
 //! whose answers go where `output` or `replay` puts them.
 
 mod aside;
 mod durable;
 pub mod error;
 mod exchange;
+mod explain;
 pub mod job;
 mod manifest;
 mod meter;
@@ -30,11 +32,13 @@ mod streamed;
 mod survey;
 mod threads;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
+use trifold_eventlog::AsideReason;
 use trifold_model::{EntityKey, EventTime};
-use trifold_pipeline::{LiveVersion, Rows};
+use trifold_pipeline::{ExplainBounds, Explanation, LiveVersion, ReadView, Rows};
 
 pub use error::BackfillError;
 pub use job::{Job, Output, Phase, Progress, Resources, Spine, Watch};
@@ -192,5 +196,81 @@ impl OnDemandReplay {
         each: &mut (dyn FnMut(ReplayedRows<'_>) -> Result<(), BackfillError> + Send),
     ) -> Result<(), BackfillError> {
         on_demand::replay::answers(self, each)
+    }
+}
+
+/// A value of one entity at one time, whose events and tiles are looked at.
+///
+/// The log is read once, by one thread, and only events of the entity that are within reach of the value are held.
+#[derive(Clone)]
+pub struct Explain {
+    /// What is computed: it asks for a spine, of which this is the one row.
+    pub job: Job,
+    /// The entity.
+    pub key: EntityKey,
+    /// The as-of time.
+    pub as_of: EventTime,
+    /// How much is listed and held.
+    pub bounds: ExplainBounds,
+    /// How it is watched and stopped.
+    pub watch: Watch,
+}
+
+/// What a log says of a value.
+#[derive(Clone)]
+pub struct Explained {
+    /// The version that computed it.
+    pub version: LiveVersion,
+    /// The entity.
+    pub key: EntityKey,
+    /// The value, and what it is made of.
+    pub explanation: Explanation,
+    /// The id of the log.
+    pub log: String,
+    /// How many rows of the log were read.
+    pub rows_read: u64,
+    /// How many of them could not be decoded, whoever they are about.
+    pub unreadable: BTreeMap<AsideReason, u64>,
+    /// What is wrong with the first of them.
+    pub first_unreadable: Option<String>,
+}
+
+impl Explain {
+    /// Reads the log and explains the value. Blocks the thread, as [`Backfill::run`] does.
+    pub fn run(&self) -> Result<Explained, BackfillError> {
+        explain::explain(self)
+    }
+}
+
+/// A value of an on-demand view at one request, with the values that it reads.
+#[derive(Clone)]
+pub struct OnDemandExplain {
+    /// The version that computes.
+    pub version: LiveVersion,
+    /// How each view that it reads is computed: jobs that ask for a spine, one for each of those views.
+    pub reads: Vec<Job>,
+    /// The request: one row, with the request fields in columns of their own names.
+    pub request: RecordBatch,
+    /// The as-of time.
+    pub as_of: EventTime,
+    /// How much is listed and held of each view that is read.
+    pub bounds: ExplainBounds,
+    /// How it is watched and stopped.
+    pub watch: Watch,
+}
+
+/// What a log says of a value of an on-demand view.
+#[derive(Clone)]
+pub struct OnDemandExplained {
+    /// The value, a single row.
+    pub rows: Rows,
+    /// The views that it reads, with what passes between them, and their values.
+    pub reads: Vec<(ReadView, Explained)>,
+}
+
+impl OnDemandExplain {
+    /// Reads the log for each view and explains the values. Blocks the thread, as [`Backfill::run`] does.
+    pub fn run(&self) -> Result<OnDemandExplained, BackfillError> {
+        explain::explain_on_demand(self)
     }
 }

@@ -57,10 +57,24 @@ impl Recording {
         unit: &Unit,
         rows_max: usize,
     ) -> Result<impl Iterator<Item = Result<Events, BackfillError>> + use<'a>, BackfillError> {
+        Ok(self.decoded(job, unit, rows_max)?.map(|decoded| Ok(decoded?.1)))
+    }
+
+    /// The events of a unit, with the rows that they were decoded from.
+    pub(crate) fn decoded<'a>(
+        &self,
+        job: &'a Job,
+        unit: &Unit,
+        rows_max: usize,
+    ) -> Result<impl Iterator<Item = Result<(RawBatch, Events), BackfillError>> + use<'a>, BackfillError> {
         let view: &'a FeatureView = job.version.view();
         let mut clock = unit.clock;
         let raw = unit.raw(&self.columns, rows_max)?;
-        Ok(raw.map(move |raw| Ok(decode(&raw?, &job.source, view, &mut clock)?)))
+        Ok(raw.map(move |raw| {
+            let raw = raw?;
+            let events = decode(&raw, &job.source, view, &mut clock)?;
+            Ok((raw, events))
+        }))
     }
 }
 

@@ -338,7 +338,7 @@ impl Questioner for SpineFile {
 }
 
 /// The entity keys of rows, from their key columns.
-fn keys(columns: &[ArrayRef]) -> Result<Vec<EntityKey>, TimelineError> {
+pub(crate) fn keys(columns: &[ArrayRef]) -> Result<Vec<EntityKey>, TimelineError> {
     let named = columns.iter().enumerate().map(|(index, column)| (index.to_string(), column.clone()));
     let batch = RecordBatch::try_from_iter(named)?;
     let rows = CanonicalRows::new(&batch)?;

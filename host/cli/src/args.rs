@@ -127,6 +127,11 @@ pub enum Command {
         after_help = "Examples:\n  trifold get card_activity --key card=c-17\n  trifold get flight_profile.route flight_profile.lateness_risk --key carrier=UA,flight=1545 --key carrier=AA,flight=1141\n  trifold get card_load --key card=c-17 --event '{\"event_time\": \"2026-01-05T12:00:00Z\", \"event_id\": \"e-9\", \"amount\": 12.5}'"
     )]
     Get(Get),
+    /// Show the events and tiles behind a value: which events count, and why the others do not
+    #[command(
+        after_help = "Examples:\n  trifold explain card_load c-17 --events events/ --as-of 2026-01-05T12:00:00Z\n  trifold explain flight_profile@2 UA 1545 --events events/ --as-of 2013-01-17T18:00:00Z\n  trifold explain departure_context --key origin=JFK,dep_delay=30 --events events/ --as-of 2013-01-17T18:00:00Z\n\nThe value is the one that a backfill gives a spine with this row: same version, same cut, same bytes. The log is read once, from its beginning to its end. Events are listed the latest first. Where there are more than --events-max, those come first that might have counted by their time and do not, then those that count or that another supersedes, and after them those that lie after the as-of time or before every window, always the nearest.\n\nWhat becomes of an event:\n  counts               it is in the windows that are named\n  decides              it is the latest, and so the value of a row view\n  superseded           another event is later\n  duplicate, conflict  an event of the same time and id came first, and is equal or differs\n  late, early          it arrived later after its time, or longer before it, than the view allows\n  after-as-of          it happened after the as-of time; with --before also at it\n  arrived-after-as-of  it had not arrived by the as-of time (--cut arrival)\n  behind-cut           it stands at or behind the position (--cut position)\n  before-windows       it is older than what the windows cover\n  refused              the view refuses it, with its code\n  decode, null-input, null-time, too-large\n                       it cannot be read as an event of the view"
+    )]
+    Explain(Explain),
     /// Replay what the stream emitted or the server answers through a backfill and compare bytes
     #[command(
         after_help = "Examples:\n  trifold audit card_activity --events events/\n  trifold audit card_activity --events events/ --online --server http://127.0.0.1:7411\n  trifold audit card_risk --events events/ --online --spine requests.parquet\n\nAn answer of an on-demand view is replayed with the versions that it names, each at the position that it names.\n\nExits with 1 and names the first differing field if anything differs."
@@ -399,6 +404,43 @@ pub struct Get {
     /// The server
     #[command(flatten)]
     pub server: Server,
+}
+
+/// `trifold explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The view and the version, as in `flight_profile@2`; without `@` the version in force
+    #[arg(value_name = "VIEW")]
+    pub version: String,
+    /// The entity: the values of its key fields in declared order, or of an on-demand view's request fields
+    #[arg(allow_negative_numbers = true)]
+    pub entity: Vec<String>,
+    /// The same as FIELD=VALUE pairs joined by commas, or as a JSON object of texts, as `get` takes it: request fields
+    /// that may be null may be left out
+    #[arg(long, value_name = "FIELD=VALUE,...")]
+    pub key: Option<String>,
+    /// The time that is asked for: RFC 3339, or microseconds since 1970
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    pub as_of: String,
+    /// The recorded events
+    #[command(flatten)]
+    pub log: Log,
+    /// What was known when the value was asked for [default: arrival where arrivals are recorded, else all]
+    #[arg(long, value_enum)]
+    pub cut: Option<CutName>,
+    /// With `--cut position`: only events before this offset
+    #[arg(long, value_name = "OFFSET")]
+    pub position: Option<u64>,
+    /// A version of a view that an on-demand view reads, as in `card_load@2`; may be repeated [default: the version in
+    /// force, or the newest where nothing was released]
+    #[arg(long = "reads", value_name = "VIEW@N")]
+    pub reads: Vec<String>,
+    /// Leave out events at exactly the as-of time
+    #[arg(long)]
+    pub before: bool,
+    /// The most events to list; all of them are counted
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub events_max: usize,
 }
 
 /// `trifold audit`.

@@ -12,7 +12,7 @@ use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
 use trifold_model::EventTime;
 use trifold_sandbox::Budget;
-use trifold_windows::Layout;
+use trifold_windows::{Layout, Seen, TileBehind};
 
 use crate::rows::Rows;
 use crate::timeline::{BOTH, EVENT, LEAD, Timeline, TimelineError, is_question};
@@ -67,6 +67,14 @@ pub struct PointInTime {
     /// Events of the last (key, moment) that are asked at it; the next batch may bring more of them.
     unfinished: Option<RecordBatch>,
     state: State,
+}
+
+/// What a value was computed from.
+pub(crate) enum AnsweredFrom {
+    /// The offset of the entity's latest event.
+    Latest(Option<u64>),
+    /// For each window of the layout its tiles.
+    Windows(Layout, Vec<Vec<TileBehind>>),
 }
 
 /// What is known of the entity that the last batch ended with.
@@ -127,6 +135,22 @@ impl PointInTime {
     pub fn finish(mut self, budget: &mut Budget) -> Result<Answered, TimelineError> {
         let rest = self.unfinished.take().unwrap_or_else(|| RecordBatch::new_empty(self.timeline.schema.clone()));
         self.answer(rest, budget)
+    }
+
+    /// What the last question was answered from, if no row came after it.
+    pub(crate) fn behind(&self, at: EventTime) -> AnsweredFrom {
+        match &self.state {
+            State::Latest(walk) => AnsweredFrom::Latest(walk.latest.as_ref().map(|latest| latest.winner.offset)),
+            State::Windows(walk) => AnsweredFrom::Windows(walk.layout().clone(), walk.tiles_behind(at)),
+        }
+    }
+
+    /// The events of the last rows that the tiles of a window view had seen before, by their numbers.
+    pub(crate) fn repeated(&self) -> &[(u64, Seen)] {
+        match &self.state {
+            State::Latest(_) => &[],
+            State::Windows(walk) => walk.repeated(),
+        }
     }
 
     fn answer(&mut self, rows: RecordBatch, budget: &mut Budget) -> Result<Answered, TimelineError> {
@@ -279,8 +303,8 @@ impl Walk {
 /// The columns of a timeline's rows.
 pub(crate) struct Columns<'a> {
     pub(crate) keys: &'a BinaryArray,
-    moments: &'a [i64],
-    numbers: &'a [u64],
+    pub(crate) moments: &'a [i64],
+    pub(crate) numbers: &'a [u64],
     pub(crate) kinds: &'a [u8],
     pub(crate) times: &'a Int64Array,
     pub(crate) ids: &'a StringArray,

@@ -20,6 +20,7 @@ use trifold_model::{ArrivalTime, CanonicalRows, Cut, DecodeError, EntityKey, Eve
 use trifold_sandbox::Budget;
 
 use crate::admission::admit;
+use crate::point_in_time::Columns;
 use crate::version::LiveVersion;
 use crate::windows::{FoldError, NotPrepared, Prepared, contents, prepare};
 
@@ -212,6 +213,13 @@ impl Timeline {
         let nothing: Vec<_> =
             self.input_fields().map(|field| new_null_array(field.data_type(), keys.len())).collect();
         Ok(self.batch(rows, None, &[&nothing, extra].concat())?)
+    }
+
+    /// For each of some rows of events whether it is sorted ahead of a question at `at`, which then knows it.
+    pub(crate) fn known(&self, rows: &RecordBatch, at: EventTime) -> Vec<bool> {
+        let (columns, question) = (Columns::new(rows), (at.0, self.question()));
+        let sorted = columns.moments.iter().zip(columns.kinds);
+        sorted.map(|(&moment, &kind)| (moment, kind) < question).collect()
     }
 
     fn question(&self) -> u8 {

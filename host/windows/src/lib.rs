@@ -6,8 +6,10 @@
 //! value is.
 //!
 //! Everything here is synchronous and pure: no clock, no I/O. Reading order: `layout` (levels of tiles), `entity`
-//! (what is kept of one, in the order of a `series`), `plan` (events and questions), `fold` (who computes), `codec` (the bytes that are kept).
+//! (what is kept of one, in the order of a `series`), `plan` (events and questions), `fold` (who computes), `codec` (the
+//! bytes that are kept), `behind` (what a value was made of).
 
+mod behind;
 mod codec;
 mod entity;
 mod fold;
@@ -15,6 +17,7 @@ mod layout;
 mod plan;
 mod series;
 
+pub use behind::TileBehind;
 pub use codec::Damage;
 pub use entity::{Entity, Seen};
 pub use fold::{Base, Failure, Fold, Folded, Group, Question, Row, Run};

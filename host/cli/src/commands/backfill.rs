@@ -103,25 +103,33 @@ fn unavailable(rows: u64, reason: &str) -> Failure {
 }
 
 fn ask(args: &Backfill, arrivals_recorded: bool) -> Outcome<Ask> {
+    match (args.cut, args.position) {
+        _ if args.spine.is_some() => cut_of_spine(args.cut, args.position, arrivals_recorded).map(Ask::Spine),
+        (Some(CutName::Position), None) if !args.before => Ok(Ask::OwnPosition),
+        (cut, position) => cut_of(cut.unwrap_or(CutName::All), position).map(Ask::EveryEvent),
+    }
+}
+
+/// The cut of questions that stand at no event.
+pub fn cut_of_spine(cut: Option<CutName>, position: Option<u64>, arrivals_recorded: bool) -> Outcome<Cut> {
     // Where arrivals are known, nothing may leak into training from later unless it is asked for.
-    let default = if arrivals_recorded && args.spine.is_some() { CutName::Arrival } else { CutName::All };
-    let cut = match (args.cut.unwrap_or(default), args.position) {
-        (CutName::Position, Some(offset)) => Cut::Position(Positions(BTreeMap::from([(0, offset)]))),
-        (CutName::Position, None) if args.spine.is_none() && !args.before => return Ok(Ask::OwnPosition),
+    let default = if arrivals_recorded { CutName::Arrival } else { CutName::All };
+    cut_of(cut.unwrap_or(default), position)
+}
+
+fn cut_of(cut: CutName, position: Option<u64>) -> Outcome<Cut> {
+    match (cut, position) {
+        (CutName::Position, Some(offset)) => Ok(Cut::Position(Positions(BTreeMap::from([(0, offset)])))),
         (CutName::Position, None) => {
-            let message = "`--cut position` with a spine or --before needs the position: add `--position OFFSET`";
-            return Err(Failure::new(Exit::Usage, message));
+            let message = "`--cut position` needs the position here: add `--position OFFSET`";
+            Err(Failure::new(Exit::Usage, message))
         }
         (_, Some(_)) => {
-            return Err(Failure::new(
-                Exit::Usage,
-                "`--position` goes with `--cut position`: add that, or leave it out",
-            ));
+            Err(Failure::new(Exit::Usage, "`--position` goes with `--cut position`: add that, or leave it out"))
         }
-        (CutName::All, None) => Cut::All,
-        (CutName::Arrival, None) => Cut::Arrival,
-    };
-    Ok(if args.spine.is_some() { Ask::Spine(cut) } else { Ask::EveryEvent(cut) })
+        (CutName::All, None) => Ok(Cut::All),
+        (CutName::Arrival, None) => Ok(Cut::Arrival),
+    }
 }
 
 /// A job over a log.
@@ -191,6 +199,7 @@ pub fn backfill_failure(error: BackfillError) -> Failure {
         BackfillError::Log(error) => return log_failure(error),
         BackfillError::Usage(_)
         | BackfillError::Read(_)
+        | BackfillError::Explain(_)
         | BackfillError::OtherBackfill { .. }
         | BackfillError::ForeignDirectory { .. } => Exit::Usage,
         BackfillError::NoSpine { .. } => Exit::NotFound,

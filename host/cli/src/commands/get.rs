@@ -10,6 +10,7 @@ use trifold_model::{EventTime, LogId, Positions};
 use trifold_pipeline::Outcome as Row;
 use trifold_server::client::{Answer, Client, ClientError, Lookup, ViewRead, ViewRows};
 
+use super::fields;
 use crate::args::{Get, Server};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::output;
@@ -21,7 +22,7 @@ pub async fn run(world: &World, args: Get) -> Outcome {
     let mut client = connect(world, &args.server).await?;
     let views = client.views().await.map_err(client_failure)?;
     let fields = keys::asked_fields(&args.features, &views)?;
-    let columns = keys::key_batch(&fields, &args.keys)?;
+    let columns = fields::key_batch(&fields, &args.keys)?;
     let in_hand = in_hand::events(world, &args, &views, &columns)?;
     let lookup = Lookup { features: &args.features, columns: &columns, as_of, in_hand: &in_hand };
     let answer = client.look_up(lookup).await.map_err(client_failure)?;

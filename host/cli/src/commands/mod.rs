@@ -6,6 +6,8 @@ pub mod backfill;
 pub mod check;
 pub mod clear;
 pub mod events;
+pub mod explain;
+mod fields;
 pub mod get;
 pub mod inspect;
 pub mod registry;

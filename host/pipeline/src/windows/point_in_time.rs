@@ -4,7 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, BinaryArray, RecordBatch};
 use trifold_model::{EntityKey, EventTime, decode_keys};
 use trifold_sandbox::Budget;
-use trifold_windows::{Entity, Event, Layout, Plan, Question};
+use trifold_windows::{Entity, Event, Layout, Plan, Question, Seen, TileBehind};
 
 use crate::point_in_time::Columns;
 use crate::rows::Rows;
@@ -17,11 +17,13 @@ pub(crate) struct WindowWalk {
     layout: Layout,
     /// The entity that the last batch ended with.
     last: Option<(EntityKey, Entity)>,
+    /// The events of the last batch that had been seen before, by their numbers.
+    repeated: Vec<(u64, Seen)>,
 }
 
 impl WindowWalk {
     pub(crate) fn new(layout: Layout) -> Self {
-        WindowWalk { layout, last: None }
+        WindowWalk { layout, last: None, repeated: Vec::new() }
     }
 
     /// Walks rows moment by moment and answers their questions: which rows asked, when, and the values.
@@ -38,6 +40,7 @@ impl WindowWalk {
         let mut plan = Plan::new(&layout);
         let mut keys = Vec::new();
         let (mut asked, mut as_of) = (Vec::new(), Vec::new());
+        self.repeated.clear();
         let mut entity = Entity::new(&layout);
         if let Some((key, last)) = self.last.take() {
             keys.push(key);
@@ -72,7 +75,10 @@ impl WindowWalk {
                 content.copy_from_slice(contents.value(row));
                 let time = EventTime(columns.times.value(row));
                 let event = Event { time, id: columns.ids.value(row), content, row: row as u32 };
-                plan.add(&mut entity, event);
+                match plan.add(&mut entity, event) {
+                    Seen::New => {}
+                    seen => self.repeated.push((columns.numbers[row], seen)),
+                }
             }
             if !timeline.asks_first() {
                 ask(&mut plan, &mut entity);
@@ -85,6 +91,23 @@ impl WindowWalk {
         settled.settle(&mut entity);
         self.last = keys.pop().map(|key| (key, entity));
         Ok((asked, as_of, fold.rows(&settled)?))
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The events of the last batch that had been seen before, by their numbers.
+    pub(crate) fn repeated(&self) -> &[(u64, Seen)] {
+        &self.repeated
+    }
+
+    /// The tiles of each window behind the value of the last entity at a time, if nothing later was walked.
+    pub(crate) fn tiles_behind(&self, at: EventTime) -> Vec<Vec<TileBehind>> {
+        match &self.last {
+            Some((_, entity)) => entity.tiles_behind(&self.layout, at),
+            None => vec![Vec::new(); self.layout.windows.len()],
+        }
     }
 
     fn key_columns(&self, version: &LiveVersion, keys: &[EntityKey]) -> Result<RecordBatch, TimelineError> {
