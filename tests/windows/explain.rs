@@ -28,7 +28,7 @@ type Verdicts = BTreeMap<u64, (&'static str, Option<u64>)>;
 
 impl Site {
     fn explain(&self, question: &Question, cut: Cut, bounds: ExplainBounds) -> Result<Explained, BackfillError> {
-        let job = self.job(Ask::Spine(cut), question.before);
+        let job = self.recorded.job(self.guest.version(), Ask::Spine(cut), question.before);
         let (key, as_of) = (key(&question.entity), EventTime(question.at));
         Explain { job, key, as_of, bounds, watch: Watch::default() }.run()
     }
