@@ -2,7 +2,7 @@
 //! the same work without them.
 //!
 //! Reading order: `catalog` (what is measured against what), `measure` (medians in turns), then `sandbox`,
-//! `flags`, `backfill` and `online`; `guests` builds the components and `random` makes the data from a seed.
+//! `flags`, `backfill`, `online` and `windows`; `guests` builds the components and `random` makes the data from a seed.
 
 mod backfill;
 mod catalog;
@@ -14,6 +14,7 @@ mod online;
 mod random;
 mod report;
 mod sandbox;
+mod windows;
 
 use std::io::Write;
 
@@ -77,6 +78,7 @@ fn main() -> anyhow::Result<()> {
         (flags::NAMES, flags::run),
         (online::NAMES, online::run),
         (backfill::NAMES, backfill::run),
+        (windows::NAMES, windows::run),
     ] {
         if names.iter().any(|name| wanted(name)) {
             entries.extend(run(effort, &wanted).with_context(|| format!("measuring {}", names.join(", ")))?);

@@ -1,6 +1,9 @@
 //! Medians, with the baseline taken in turns in the same run.
 
+use std::fs;
 use std::time::{Duration, Instant};
+
+use anyhow::Context;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,19 @@ fn time(work: &mut impl FnMut(), runs: u32) -> f64 {
         work();
     }
     start.elapsed().as_nanos() as f64 / f64::from(runs)
+}
+
+/// The ticks of processor time in a second, which is the same on all processors.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// The processor time that the process has used so far, all threads and the kernel's work for them included.
+pub(crate) fn processor_seconds() -> anyhow::Result<f64> {
+    let path = "/proc/self/stat";
+    let stat = fs::read_to_string(path).with_context(|| format!("{path}: this is measured on Linux only"))?;
+    // The second field is the program's name in brackets, which may have blanks in it.
+    let (_, fields) = stat.rsplit_once(')').context("a line without a name")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| Ok(ticks.parse::<f64>()?));
+    Ok(ticks.sum::<anyhow::Result<f64>>()? / TICKS_PER_SECOND)
 }
 
 /// The middle value.

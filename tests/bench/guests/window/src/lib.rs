@@ -13,8 +13,9 @@ pub struct Payment {
 }
 
 /// What a card pays.
+#[cfg_attr(feature = "fine", window_view(name = "bench_window_fine", event = Payment, windows = "5m/1s", lateness = "1h"))]
 #[cfg_attr(
-    not(feature = "ordered"),
+    not(any(feature = "ordered", feature = "fine")),
     window_view(name = "bench_window", event = Payment, windows = "5m, 1h, 1d", lateness = "1h")
 )]
 #[cfg_attr(

@@ -1,0 +1,168 @@
+//! A log through the embedded worker, and through the same steps with native functions.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::ensure;
+use tempfile::TempDir;
+use trifold_eventlog::{ArrivalClock, Events, FileLog, LogOptions, SourceConfig, decode};
+use trifold_model::ArrivalTime;
+use trifold_pipeline::row_table::RowTable;
+use trifold_pipeline::{ArrivalPolicy, Ingested, LiveVersion, LiveViews, WindowFunctions, WindowIngest};
+use trifold_sandbox::Budget;
+use trifold_store::{EmbeddedStore, OnlineStore};
+use trifold_stream::{DEFAULT_ROWS_MAX, NoSink, Worker, WorkerConfig};
+
+use crate::measure::{Effort, median, processor_seconds};
+use crate::windows::events::{ARRIVAL, Disorder, generate};
+use crate::windows::native::Native;
+use crate::windows::{commit, runtime, store};
+
+const TURNS: usize = 3;
+
+/// A log, and the version that is streamed over it.
+pub(crate) struct Rig {
+    version: LiveVersion,
+    dir: TempDir,
+    count: u64,
+    stores: AtomicUsize,
+}
+
+impl Rig {
+    /// Writes the log.
+    pub(crate) fn new(version: LiveVersion, effort: Effort, disorder: Disorder) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let count = effort.choose(1_000_000, 50_000);
+        generate(&dir.path().join("log"), count, disorder)?;
+        Ok(Rig { version, dir, count, stores: AtomicUsize::new(0) })
+    }
+
+    /// Events that the worker takes in a second of one processor, all of its threads together.
+    pub(crate) fn stream(&self) -> anyhow::Result<f64> {
+        self.timed(self.store()?, |store| self.work(store))
+    }
+
+    /// The same where the functions of the view are native: each step of the worker for one view, without its book-keeping.
+    pub(crate) fn stream_natively(&self) -> anyhow::Result<f64> {
+        self.timed(self.store()?, |store| self.work_natively(store))
+    }
+
+    /// What the state takes in the store by event, and what the log takes.
+    pub(crate) fn bytes_per_event(&self) -> anyhow::Result<(f64, f64)> {
+        let store = self.store()?;
+        self.work(store.clone())?;
+        let (mut bytes, mut after) = (0, None);
+        loop {
+            let page = runtime()?.block_on(store.scan_slots(self.version.state_id(), after, 10_000))?;
+            for (key, slots) in &page.entities {
+                bytes += slots.iter().map(|(_, slot)| key.0.len() + slot.len()).sum::<usize>();
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let log = std::fs::read_dir(self.log())?.map(|file| Ok(file?.metadata()?.len()));
+        let log: u64 = log.sum::<anyhow::Result<u64>>()?;
+        Ok((bytes as f64 / self.count as f64, log as f64 / self.count as f64))
+    }
+
+    fn timed(
+        &self,
+        store: EmbeddedStore,
+        work: impl FnOnce(EmbeddedStore) -> anyhow::Result<()>,
+    ) -> anyhow::Result<f64> {
+        let begun = processor_seconds()?;
+        work(store)?;
+        Ok(self.count as f64 / (processor_seconds()? - begun))
+    }
+
+    fn work(&self, store: EmbeddedStore) -> anyhow::Result<()> {
+        let config = WorkerConfig { source: source(), ..WorkerConfig::new(1) };
+        let live = LiveViews { views: [(self.version.view().name.clone(), self.version.clone())].into() };
+        let mut worker =
+            Worker::new(FileLog::open(&self.log(), LogOptions::default())?, Arc::new(store), NoSink, config);
+        runtime()?.block_on(async {
+            worker.restore(&live).await?;
+            let mut row_count = 0;
+            while let Some(polled) = worker.poll(None)? {
+                let step = worker.process(polled).await?;
+                let report = worker.commit(step).await?;
+                row_count += report.feeds.iter().map(|(_, counts)| counts.row_count).sum::<u64>();
+            }
+            ensure!(row_count == self.count, "{row_count} of {} events emitted a row", self.count);
+            Ok(())
+        })
+    }
+
+    fn work_natively(&self, store: EmbeddedStore) -> anyhow::Result<()> {
+        let mut log = FileLog::open(&self.log(), LogOptions::default())?;
+        let table = RowTable::of_events(self.version.view(), ArrivalPolicy::Recorded, true);
+        let (mut next, mut clock, mut checked) = (0, ArrivalClock::default(), false);
+        runtime()?.block_on(async {
+            while let Some(raw) = log.read(next, DEFAULT_ROWS_MAX)? {
+                let events = decode(&raw, &source(), self.version.view(), &mut clock)?;
+                if !std::mem::replace(&mut checked, true) {
+                    self.check(&events)?;
+                }
+                next = raw.next_offset();
+                let arrival = clock.state().map(ArrivalTime);
+                let ingest = WindowIngest::new(
+                    &self.version,
+                    Native(self.version.clone()),
+                    events,
+                    &mut Budget::unlimited(),
+                )?;
+                let snapshot = store.read_slots(self.version.state_id(), ingest.queries()).await?;
+                let ingested = ingest.fold(snapshot.entities, arrival, &mut Budget::unlimited())?;
+                table.ingested(&self.version, &ingested)?;
+                store.commit(vec![commit(&self.version, ingested, next)?]).await?;
+            }
+            ensure!(next == self.count, "{next} of {} events were read", self.count);
+            Ok(())
+        })
+    }
+
+    /// Native functions must come to the rows of the component, or they are no baseline.
+    fn check(&self, events: &Events) -> anyhow::Result<()> {
+        let rows = |ingested: Ingested| ingested.rows.canonical();
+        let native = self.fold(Native(self.version.clone()), events.clone())?;
+        let own = self.fold(self.version.transform.clone(), events.clone())?;
+        ensure!(rows(native)? == rows(own)?, "the native functions come to other rows than the component");
+        Ok(())
+    }
+
+    fn fold<F: WindowFunctions>(&self, functions: F, events: Events) -> anyhow::Result<Ingested> {
+        let ingest = WindowIngest::new(&self.version, functions, events, &mut Budget::unlimited())?;
+        let nothing = vec![Vec::new(); ingest.queries().len()];
+        Ok(ingest.fold(nothing, None, &mut Budget::unlimited())?)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    fn store(&self) -> anyhow::Result<EmbeddedStore> {
+        let number = self.stores.fetch_add(1, Ordering::Relaxed);
+        store(&self.dir.path().join(format!("{number}.redb")))
+    }
+}
+
+/// Two streams in turns: the medians of what they come to.
+pub(crate) fn in_turns(
+    effort: Effort,
+    value: &dyn Fn() -> anyhow::Result<f64>,
+    baseline: &dyn Fn() -> anyhow::Result<f64>,
+) -> anyhow::Result<(f64, f64)> {
+    let (mut values, mut baselines) = (Vec::new(), Vec::new());
+    for _ in 0..effort.choose(TURNS, 1) {
+        values.push(value()?);
+        baselines.push(baseline()?);
+    }
+    Ok((median(values), median(baselines)))
+}
+
+fn source() -> SourceConfig {
+    SourceConfig { arrival: Some(ARRIVAL.to_owned()), ..SourceConfig::default() }
+}
