@@ -36,7 +36,7 @@ pub(crate) fn log(random: &mut SplitMix64, keys: &[&str], count: u64, arrivals: 
     let start = pick(random, &[0, -70 * SECOND, 1_700_000_000 * SECOND + 7, -1_700_000_000 * SECOND]);
     let kind = random.between(0, 3);
     // Where ids are long, what is kept of an entity does not fit into one slot.
-    let id_length = pick(random, &[1, 1, 1, 300]);
+    let id_length = pick(random, &[1, 1, 1, 2_000]);
     let mut events: Vec<Event> = Vec::new();
     for offset in 0..count {
         let now = start + spread * offset as i64 / count as i64;

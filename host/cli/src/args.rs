@@ -274,7 +274,7 @@ pub struct Stream {
     /// Stop before this offset
     #[arg(long, value_name = "OFFSET", conflicts_with = "follow")]
     pub stop_at: Option<u64>,
-    /// The most events of one step: one transaction and one file of rows per view [default: 8192]
+    /// The most events of one step: one transaction and one file of rows per view [default: 65536]
     #[arg(long, env = "TRIFOLD_STEP_ROWS", value_name = "N", value_parser = at_least_one)]
     pub step_rows: Option<usize>,
     /// The format of emitted rows [default: parquet]

@@ -23,9 +23,9 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::step::{Part, Polled, Step, StepReport, arrival_policy, process_feed};
 
-/// The most events of a step by default: two calls of a component, so that the store's transaction, which waits
-/// for the disk, is a small part of a step.
-pub const DEFAULT_ROWS_MAX: usize = 8192;
+/// The most events of a step by default: so many that the store's transaction, which waits for the disk and writes
+/// pages of many entities, is a small part of a step, and so few that a step takes no more than a second or two.
+pub const DEFAULT_ROWS_MAX: usize = 65_536;
 
 /// What a worker is told.
 #[derive(Debug, Clone)]

@@ -25,8 +25,10 @@ const APART: u8 = 1;
 const PACKED: u8 = 2;
 /// The level that stands for events.
 const EVENTS: u8 = u8::MAX;
-/// The most bytes of a head: about a page of a store, which it writes as a whole anyway.
-const PACKED_BYTES_MAX: usize = 4000;
+/// What a packed slot takes beside its own bytes.
+const PART_BYTES: usize = 1 + 8 + 4;
+/// The most bytes of the parts of a head: a few pages of a store, which writes a page as a whole anyway.
+const PACKED_BYTES_MAX: usize = 16_000;
 const KNOWN: u8 = 0;
 const FAILED: u8 = 1;
 
@@ -69,22 +71,30 @@ pub(crate) struct Parts(Reader);
 pub(crate) struct Packing(Vec<u8>);
 
 impl Packing {
-    /// A head alone.
-    pub(crate) fn new(latest: EventTime) -> Self {
-        let mut out = Vec::with_capacity(PACKED_BYTES_MAX);
+    /// A head alone, with room for parts of some bytes; `None` if they are too many.
+    pub(crate) fn new(latest: EventTime, bytes: usize) -> Option<Self> {
+        if bytes > PACKED_BYTES_MAX {
+            return None;
+        }
+        // A commit has many of these in memory, so none is larger than it must be.
+        let mut out = Vec::with_capacity(1 + size_of::<i64>() + bytes);
         out.push(PACKED);
         out.extend_from_slice(&latest.0.to_le_bytes());
-        Packing(out)
+        Some(Packing(out))
     }
 
-    /// Adds a slot; `None` says that no more fits.
-    pub(crate) fn add(&mut self, slot: Slot, write: impl FnOnce(&mut Vec<u8>)) -> Option<()> {
+    /// Adds a tile.
+    pub(crate) fn tile(&mut self, level: u8, start: EventTime, tile: &Tile) {
+        self.part(level, start, |out| write_tile(tile, out));
+    }
+
+    /// Adds the events of a granule.
+    pub(crate) fn granule(&mut self, start: EventTime, granule: &Granule) {
+        self.part(EVENTS, start, |out| write_granule(granule, out));
+    }
+
+    fn part(&mut self, level: u8, start: EventTime, write: impl FnOnce(&mut Vec<u8>)) {
         let Packing(out) = self;
-        let (level, start) = match slot {
-            Slot::Tile { level, start } => (level, start),
-            Slot::Events { start } => (EVENTS, start),
-            Slot::Head => return Some(()),
-        };
         out.push(level);
         out.extend_from_slice(&start.0.to_le_bytes());
         let length = out.len();
@@ -93,12 +103,30 @@ impl Packing {
         write(out);
         let written = (out.len() - first) as u32;
         out[length..first].copy_from_slice(&written.to_le_bytes());
-        (out.len() <= PACKED_BYTES_MAX).then_some(())
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
+}
+
+/// The bytes that a tile takes in a packed head.
+pub(crate) fn packed_tile_bytes(tile: &Tile) -> usize {
+    PART_BYTES
+        + match &tile.state {
+            State::Known(state) => 1 + state.len(),
+            State::Failed(failure) => 1 + failure.len(),
+            State::Planned(_) => 0,
+        }
+}
+
+/// The bytes that the events of a granule take in a packed head.
+pub(crate) fn packed_granule_bytes(granule: &Granule) -> usize {
+    PART_BYTES
+        + match granule {
+            Granule::Events { bytes, .. } => 1 + bytes,
+            Granule::Failed(failure) => 1 + failure.len(),
+        }
 }
 
 pub(crate) fn write_head(latest: EventTime, out: &mut Vec<u8>) {

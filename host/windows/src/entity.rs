@@ -172,15 +172,13 @@ impl Entity {
 
     /// All of it in one slot, unless it is too large.
     fn packed(&self, latest: EventTime) -> Option<Vec<u8>> {
-        let mut packing = Packing::new(latest);
+        let tiles = self.tiles.iter().flat_map(Series::iter).map(|(_, tile)| codec::packed_tile_bytes(tile));
+        let granules = self.granules.iter().map(|(_, granule)| codec::packed_granule_bytes(granule));
+        let mut packing = Packing::new(latest, tiles.chain(granules).sum())?;
         for (level, tiles) in (0..).zip(&self.tiles) {
-            for (start, tile) in tiles.iter() {
-                packing.add(Slot::Tile { level, start }, |out| codec::write_tile(tile, out))?;
-            }
+            tiles.iter().for_each(|(start, tile)| packing.tile(level, start, tile));
         }
-        for (start, granule) in self.granules.iter() {
-            packing.add(Slot::Events { start }, |out| codec::write_granule(granule, out))?;
-        }
+        self.granules.iter().for_each(|(start, granule)| packing.granule(start, granule));
         Some(packing.into_bytes())
     }
 

@@ -31,7 +31,8 @@ async fn every_departure_of_two_months_gives_a_row_per_view_that_can_key_it() {
     let live = world.live(&[&by_flight, &by_aircraft]);
     let sink =
         FileSink::new().with_rows(world.rows_dir("run"), RowFormat::Parquet).with_aside(world.aside_dir("run"));
-    let mut driver = driver(world.log(), Arc::new(world.store("run")), sink, live.clone(), WorkerConfig::new(1));
+    let config = WorkerConfig { rows_max: 8192, ..WorkerConfig::new(1) };
+    let mut driver = driver(world.log(), Arc::new(world.store("run")), sink, live.clone(), config);
     let report = run(&mut driver, Until::End).await.unwrap();
     assert_eq!((report.progress.rows_done(), report.progress.rows_known), (FLIGHT_COUNT, FLIGHT_COUNT));
     let counts: Vec<_> = report.progress.feeds.iter().map(|feed| &feed.counts).collect();

@@ -66,7 +66,7 @@ fn random_batch(seed: u64) -> u64 {
 
 /// In some cases ids are so long that what is kept does not fit into one slot.
 fn random_id_length(seed: u64) -> usize {
-    if seed % 4 == 1 { 500 } else { 1 }
+    if seed % 4 == 1 { 2_000 } else { 1 }
 }
 
 /// Few times and ids, so that ties and copies are common, in and out of order, near the ends of time too.
