@@ -1,8 +1,10 @@
-//! Backfills of generated flights, beside the reading and writing that they cannot do without.
+//! Backfills of generated events, beside the reading, writing and sorting that they cannot do without.
 
 mod bare;
 mod events;
 pub(crate) mod memory;
+pub(crate) mod point_in_time;
+mod sort;
 
 use std::path::Path;
 use std::time::Instant;
@@ -24,7 +26,15 @@ const SORTED: &str = "backfill.rows.sorted";
 const MEMORY: &str = "backfill.memory";
 
 /// The entries of this module.
-pub(crate) const NAMES: &[&str] = &[ROWS, SORTED, MEMORY];
+pub(crate) const NAMES: &[&str] = &[
+    ROWS,
+    SORTED,
+    MEMORY,
+    point_in_time::NAMES[0],
+    point_in_time::NAMES[1],
+    point_in_time::NAMES[2],
+    point_in_time::NAMES[3],
+];
 
 pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
     let mut entries = Vec::new();
@@ -37,6 +47,7 @@ pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Resu
         let (once, ten_times) = memory::most_resident(effort)?;
         entries.push(Entry::new(MEMORY, ten_times, once)?);
     }
+    entries.extend(point_in_time::run(effort, wanted)?);
     Ok(entries)
 }
 

@@ -50,12 +50,18 @@ struct Arguments {
     /// One backfill in a process of its own, whose memory is measured.
     #[arg(long, hide = true, value_name = "JSON")]
     backfill_child: Option<String>,
+    /// One backfill or sort in a process of its own, whose time and memory are measured.
+    #[arg(long, hide = true, value_name = "JSON")]
+    point_in_time_child: Option<String>,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     if let Some(json) = &arguments.backfill_child {
         return backfill::memory::child(json);
+    }
+    if let Some(json) = &arguments.point_in_time_child {
+        return backfill::point_in_time::child(json);
     }
     if let Some(json) = &arguments.instructions_child {
         return instructions::child(json);

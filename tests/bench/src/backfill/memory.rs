@@ -60,7 +60,7 @@ pub(crate) fn child(json: &str) -> anyhow::Result<()> {
     crate::say(&format!("{}\n", most_resident_kibibytes()?))
 }
 
-fn most_resident_kibibytes() -> anyhow::Result<u64> {
+pub(crate) fn most_resident_kibibytes() -> anyhow::Result<u64> {
     let path = "/proc/self/status";
     let status = fs::read_to_string(path).with_context(|| format!("{path}: this is measured on Linux only"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
