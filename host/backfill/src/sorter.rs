@@ -144,11 +144,12 @@ impl SortLimits {
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(self.memory_bytes)))
             .with_disk_manager_builder(disk)
             .build_arc()?;
-        // Merging needs memory beside what is merged. DataFusion keeps 10 MiB for it by default, which is more
-        // than all there is under a low limit.
+        // Merging needs memory beside what is merged, for another form of the columns that are sorted by, and fails
+        // where it does not get it. DataFusion keeps 10 MiB for it by default, which is more than all there is under a
+        // low limit, and was too little for three million payments within 256 MiB.
         let config = SessionConfig::new()
             .with_batch_size(self.batch_rows)
-            .with_sort_spill_reservation_bytes((self.memory_bytes / 4).min(10 << 20));
+            .with_sort_spill_reservation_bytes(self.memory_bytes / 2);
         Ok(Arc::new(TaskContext::default().with_session_config(config).with_runtime(runtime)))
     }
 }
