@@ -12,7 +12,7 @@ use arrow_schema::SchemaRef;
 use datafusion_common::DataFusionError;
 use datafusion_execution::config::SessionConfig;
 use datafusion_execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion_execution::memory_pool::GreedyMemoryPool;
+use datafusion_execution::memory_pool::FairSpillPool;
 use datafusion_execution::runtime_env::RuntimeEnvBuilder;
 use datafusion_execution::{SendableRecordBatchStream, TaskContext};
 use datafusion_physical_expr::expressions::Column;
@@ -50,10 +50,14 @@ pub(crate) fn run(log: &Path, spill: &Path, memory_bytes: usize, threads: usize)
         .with_mode(DiskManagerMode::Directories(vec![spill.to_owned()]))
         .with_max_temp_directory_size(u64::MAX);
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory_bytes)))
+        .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
         .with_disk_manager_builder(disk)
         .build_arc()?;
-    let config = SessionConfig::new().with_batch_size(BATCH_ROWS).with_target_partitions(threads);
+    // With the 10 MiB of the default, the sort of ten million payments fails.
+    let config = SessionConfig::new()
+        .with_batch_size(BATCH_ROWS)
+        .with_target_partitions(threads)
+        .with_sort_spill_reservation_bytes(memory_bytes / 2 / threads);
     let context = Arc::new(TaskContext::default().with_session_config(config).with_runtime(runtime));
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).build()?;
     tokio.block_on(async {
