@@ -10,7 +10,7 @@
 //!          u8 0 | u8 1 + u32 length + prepared event
 //! ```
 //!
-//! Most entities are small, and what a store takes to write a slot does not depend on its size: they are packed into
+//! Most entities are small, and what a store takes to write a slot hardly depends on its size: they are packed into
 //! their heads. A large one has slots that are written each by itself.
 
 use std::sync::Arc;
