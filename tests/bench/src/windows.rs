@@ -52,7 +52,14 @@ pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Resu
     let out_of_order: Vec<_> = OUT_OF_ORDER.into_iter().filter(|(name, ..)| wanted(name)).collect();
     if wanted(STREAM) || wanted(STATE_BYTES) || !out_of_order.is_empty() {
         let in_order = Rig::new(version(Guest::WINDOW)?, effort, Disorder::hundredths(0))?;
-        entries.extend(streams(&in_order, effort)?);
+        if wanted(STREAM) {
+            let (ours, baseline) = stream::in_turns(effort, &|| in_order.stream(), &|| in_order.stream_natively())?;
+            entries.push(Entry::new(STREAM, ours, baseline)?);
+        }
+        if wanted(STATE_BYTES) {
+            let (state_bytes, log_bytes) = in_order.bytes_per_event()?;
+            entries.push(Entry::new(STATE_BYTES, state_bytes, log_bytes)?);
+        }
         for (name, guest, hundredths) in out_of_order {
             let disordered = Rig::new(version(guest)?, effort, Disorder::hundredths(hundredths))?;
             let (ours, baseline) = stream::in_turns(effort, &|| disordered.stream(), &|| in_order.stream())?;
@@ -68,12 +75,6 @@ pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Resu
         }
     }
     Ok(entries)
-}
-
-fn streams(rig: &Rig, effort: Effort) -> anyhow::Result<[Entry; 2]> {
-    let (ours, baseline) = stream::in_turns(effort, &|| rig.stream(), &|| rig.stream_natively())?;
-    let (state_bytes, log_bytes) = rig.bytes_per_event()?;
-    Ok([Entry::new(STREAM, ours, baseline)?, Entry::new(STATE_BYTES, state_bytes, log_bytes)?])
 }
 
 fn version(guest: Guest) -> anyhow::Result<LiveVersion> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use tempfile::TempDir;
 use trifold_eventlog::{ArrivalClock, Events, FileLog, LogOptions, SourceConfig, decode};
 use trifold_model::ArrivalTime;
@@ -20,6 +20,8 @@ use crate::windows::native::Native;
 use crate::windows::{commit, runtime, store};
 
 const TURNS: usize = 3;
+/// The events on which the native functions are checked.
+const CHECKED: usize = 4096;
 
 /// A log, and the version that is streamed over it.
 pub(crate) struct Rig {
@@ -30,12 +32,15 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// Writes the log.
+    /// Writes the log, and checks that the native functions come to the rows of the component on its first events, or
+    /// they would be no baseline.
     pub(crate) fn new(version: LiveVersion, effort: Effort, disorder: Disorder) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let count = effort.choose(1_000_000, 50_000);
         generate(&dir.path().join("log"), count, disorder)?;
-        Ok(Rig { version, dir, count, stores: AtomicUsize::new(0) })
+        let rig = Rig { version, dir, count, stores: AtomicUsize::new(0) };
+        rig.check()?;
+        Ok(rig)
     }
 
     /// Events that the worker takes in a second of one processor, all of its threads together.
@@ -99,13 +104,10 @@ impl Rig {
     fn work_natively(&self, store: EmbeddedStore) -> anyhow::Result<()> {
         let mut log = FileLog::open(&self.log(), LogOptions::default())?;
         let table = RowTable::of_events(self.version.view(), ArrivalPolicy::Recorded, true);
-        let (mut next, mut clock, mut checked) = (0, ArrivalClock::default(), false);
+        let (mut next, mut clock) = (0, ArrivalClock::default());
         runtime()?.block_on(async {
             while let Some(raw) = log.read(next, DEFAULT_ROWS_MAX)? {
                 let events = decode(&raw, &source(), self.version.view(), &mut clock)?;
-                if !std::mem::replace(&mut checked, true) {
-                    self.check(&events)?;
-                }
                 next = raw.next_offset();
                 let arrival = clock.state().map(ArrivalTime);
                 let ingest = WindowIngest::new(
@@ -124,11 +126,12 @@ impl Rig {
         })
     }
 
-    /// Native functions must come to the rows of the component, or they are no baseline.
-    fn check(&self, events: &Events) -> anyhow::Result<()> {
+    fn check(&self) -> anyhow::Result<()> {
+        let raw = FileLog::open(&self.log(), LogOptions::default())?.read(0, CHECKED)?.context("the log is empty")?;
+        let events = decode(&raw, &source(), self.version.view(), &mut ArrivalClock::default())?;
         let rows = |ingested: Ingested| ingested.rows.canonical();
         let native = self.fold(Native(self.version.clone()), events.clone())?;
-        let own = self.fold(self.version.transform.clone(), events.clone())?;
+        let own = self.fold(self.version.transform.clone(), events)?;
         ensure!(rows(native)? == rows(own)?, "the native functions come to other rows than the component");
         Ok(())
     }
