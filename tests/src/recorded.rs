@@ -54,31 +54,52 @@ impl Recorded {
         store: EmbeddedStore,
         sink: K,
     ) -> Worker<FileLog, K> {
+        self.worker_with(versions, WorkerConfig { rows_max, ..WorkerConfig::new(1) }, store, sink).await
+    }
+
+    async fn worker_with<K: Sink>(
+        &self,
+        versions: &[LiveVersion],
+        config: WorkerConfig,
+        store: EmbeddedStore,
+        sink: K,
+    ) -> Worker<FileLog, K> {
         let log = FileLog::open(&self.log(), LogOptions::default()).unwrap();
-        let config = WorkerConfig { source: self.source.clone(), rows_max, ..WorkerConfig::new(1) };
+        let config = WorkerConfig { source: self.source.clone(), ..config };
         let mut worker = Worker::new(log, Arc::new(store), sink, config);
         let restored = worker.restore(&views(versions.to_vec())).await.unwrap();
         assert!(restored.problems.is_empty(), "{:?}", restored.problems);
         worker
     }
 
-    /// Streams to the end. About every third step ends the worker's life: after its commit, or before.
+    /// Streams to the end, some steps written by themselves and some with later ones. About every third step ends the
+    /// worker's life: after it was written, or before.
     pub fn stream(&self, versions: &[LiveVersion], rows_max: usize, random: &mut SplitMix64) -> Streamed {
         let streamed = Streamed { dir: self.scratch() };
         let dir = streamed.dir.path();
         let sink = FileSink::new().with_rows(dir.join("rows"), RowFormat::Parquet);
         runtime().block_on(async {
             loop {
-                let mut worker = self.worker(versions, rows_max, stores::open(dir), sink.clone()).await;
+                let resident_bytes = random.between(0, 20_000) as usize;
+                let config = WorkerConfig { rows_max, resident_bytes, ..WorkerConfig::new(1) };
+                let mut worker = self.worker_with(versions, config, stores::open(dir), sink.clone()).await;
                 loop {
-                    let Some(polled) = worker.poll(None).unwrap() else { return };
+                    let Some(polled) = worker.poll(None).unwrap() else {
+                        return worker.checkpoint().await.unwrap();
+                    };
                     let step = worker.process(polled).await.unwrap();
-                    let fate = random.between(0, 6);
+                    let fate = random.between(0, 9);
                     if fate == 0 {
                         break;
                     }
-                    worker.commit(step).await.unwrap();
+                    worker.apply(step).unwrap();
                     if fate == 1 {
+                        break;
+                    }
+                    if fate < 6 || worker.is_full() {
+                        worker.checkpoint().await.unwrap();
+                    }
+                    if fate == 2 {
                         break;
                     }
                 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use trifold_model::{EntityKey, Slot, StateId};
 use trifold_store::{
-    Commit, EntityQuery, Marker, OnlineStore, Page, SlotChange, SlotPage, SlotSnapshot, Snapshot, StoreError,
+    Commit, EntityQuery, Marker, OnlineStore, Page, SlotChange, SlotPage, SlotSnapshot, Slots, Snapshot,
+    StoreError,
 };
 
 /// What is kept of one state.
@@ -17,7 +19,7 @@ pub(crate) struct Memory(Mutex<State>);
 #[derive(Default)]
 struct State {
     marker: Option<Marker>,
-    slots: BTreeMap<EntityKey, BTreeMap<Slot, Vec<u8>>>,
+    slots: BTreeMap<EntityKey, BTreeMap<Slot, Bytes>>,
 }
 
 impl Memory {
@@ -37,7 +39,7 @@ impl OnlineStore for Memory {
         queries: &'a [EntityQuery],
     ) -> BoxFuture<'a, Result<SlotSnapshot, StoreError>> {
         let state = self.state();
-        let read = |query: &EntityQuery| -> Vec<(Slot, Vec<u8>)> {
+        let read = |query: &EntityQuery| -> Slots {
             let is_read = |slot: &Slot| match slot {
                 Slot::Events { start } => query.events.iter().any(|range| range.contains(start)),
                 Slot::Head | Slot::Tile { .. } => true,

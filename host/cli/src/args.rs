@@ -274,9 +274,13 @@ pub struct Stream {
     /// Stop before this offset
     #[arg(long, value_name = "OFFSET", conflicts_with = "follow")]
     pub stop_at: Option<u64>,
-    /// The most events of one step: one transaction and one file of rows per view [default: 65536]
+    /// The most events of one step: one file of rows per view [default: 65536]
     #[arg(long, env = "TRIFOLD_STEP_ROWS", value_name = "N", value_parser = at_least_one)]
     pub step_rows: Option<usize>,
+    /// How long steps may be kept in memory before they are written to the store together; 0 writes each by itself
+    /// [default: 5000]
+    #[arg(long, env = "TRIFOLD_CHECKPOINT_INTERVAL_MS", value_name = "MS")]
+    pub checkpoint_interval_ms: Option<u64>,
     /// The format of emitted rows [default: parquet]
     #[arg(long, value_parser = ["parquet", "jsonl"])]
     pub rows_format: Option<String>,

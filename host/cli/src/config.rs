@@ -55,8 +55,12 @@ pub struct SourceSection {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StreamSection {
-    /// The most events of one step, which is one transaction and one file of rows per view.
+    /// The most events of one step, which is one file of rows per view.
     pub step_rows: usize,
+    /// How long steps may be kept in memory before they are written to the store together, in milliseconds.
+    pub checkpoint_interval_ms: u64,
+    /// The memory for states, written and unwritten, beyond which they are written at once, in mebibytes.
+    pub resident_mib: usize,
     /// The format of emitted rows: `parquet` or `jsonl`.
     pub rows_format: String,
     /// How often a followed log and the releases are looked at, in milliseconds.
@@ -288,12 +292,16 @@ impl Reader<'_> {
                 r.one_of("rows-format", &["parquet", "jsonl"]),
                 r.positive("poll-interval-ms"),
                 r.get("keep-outputs"),
+                r.get("checkpoint-interval-ms"),
+                r.get("resident-mib"),
             );
             Some(StreamSection {
                 step_rows: parts.0?,
                 rows_format: parts.1?,
                 poll_interval_ms: parts.2?,
                 keep_outputs: parts.3?,
+                checkpoint_interval_ms: parts.4?,
+                resident_mib: parts.5?,
             })
         });
         let backfill = self.section("backfill", |r| {

@@ -19,6 +19,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use trifold_model::{ComputationId, EntityKey, EventTime, LogId, Positions, Slot, StateId};
 
 use crate::error::{Damage, StoreError};
@@ -43,7 +44,7 @@ impl SlotChange {
     /// Checks that a key and what the slot holds are within the limits of every store.
     pub fn check_size(&self, state: StateId) -> Result<(), StoreError> {
         check_key(state, &self.key)?;
-        let bytes = self.bytes.as_ref().map_or(0, Vec::len);
+        let bytes = self.bytes.as_ref().map_or(0, Bytes::len);
         if bytes > RECORD_BYTES_MAX {
             return Err(StoreError::SlotTooLarge { state, key: self.key.clone(), slot: self.slot, bytes });
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use trifold_model::{ComputationId, EntityKey, EventTime, LogId, Positions, Slot, StateId};
 
 /// What a store keeps of one entity of a row view: the entity's latest event in canonical order.
@@ -64,7 +65,7 @@ pub struct Snapshot {
 }
 
 /// What is kept of one entity of a window view, in ascending order.
-pub type Slots = Vec<(Slot, Vec<u8>)>;
+pub type Slots = Vec<(Slot, Bytes)>;
 
 /// What is read of one entity of a window view: all of its tiles, and the events of some times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +105,7 @@ pub struct SlotChange {
     /// The slot.
     pub slot: Slot,
     /// What it holds from now on; `None` removes it.
-    pub bytes: Option<Vec<u8>>,
+    pub bytes: Option<Bytes>,
 }
 
 /// Some of a state's entities in ascending order of their keys, and the marker read in the same transaction.

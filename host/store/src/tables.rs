@@ -235,7 +235,7 @@ impl Tables {
             if let Some((key, slots)) = page.entities.last_mut() {
                 let slot = decode_slot(&place[key.0.len()..]);
                 let slot = slot.map_err(|damage| StoreError::DamagedSlot { state, damage })?;
-                slots.push((slot, bytes.value().to_vec()));
+                slots.push((slot, bytes.value().to_vec().into()));
             }
         }
         Ok(page)
@@ -324,13 +324,13 @@ fn stored_slots(
             has_events = true;
             break;
         }
-        slots.push((slot, bytes.value().to_vec()));
+        slots.push((slot, bytes.value().to_vec().into()));
     }
     for times in query.events.iter().filter(|_| has_events) {
         let [first, end] = [times.start, times.end].map(|start| place(Slot::Events { start }));
         for entry in table.range::<&[u8]>(first.as_slice()..end.as_slice())? {
             let (place, bytes) = entry?;
-            slots.push((slot(&place.value()[entity.len()..])?, bytes.value().to_vec()));
+            slots.push((slot(&place.value()[entity.len()..])?, bytes.value().to_vec().into()));
         }
     }
     Ok(slots)
@@ -348,7 +348,7 @@ fn change_slots(
         place.extend_from_slice(&key.0);
         encode_slot(*slot, &mut place);
         match bytes {
-            Some(bytes) => drop(table.insert(place.as_slice(), bytes.as_slice())?),
+            Some(bytes) => drop(table.insert(place.as_slice(), bytes.as_ref())?),
             None => drop(table.remove(place.as_slice())?),
         }
     }

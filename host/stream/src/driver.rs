@@ -14,6 +14,10 @@ use crate::sink::{AsideKind, Sink};
 use crate::source::Source;
 use crate::worker::{Restored, Worker};
 
+/// How long steps may be kept in memory by default: as long as a worker that is killed takes to do them again, and as
+/// lookups in the store are behind a worker that catches up.
+pub const DEFAULT_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
+
 /// When a run is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
@@ -50,6 +54,9 @@ pub struct Driver<S, K, R> {
     worker: Worker<S, K>,
     releases: R,
     interval: Duration,
+    checkpoint_interval: Duration,
+    /// When steps that are in memory only must be written.
+    due: Option<Instant>,
     next_poll: Option<Instant>,
     reported: BTreeSet<String>,
     /// The feeds and reasons of which the first event was told.
@@ -71,8 +78,23 @@ enum Turn {
 impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
     /// A driver that looks for releases, and for new events once there are none, every `interval`.
     pub fn new(worker: Worker<S, K>, releases: R, interval: Duration) -> Self {
-        let (reported, set_aside) = Default::default();
-        Driver { worker, releases, interval, next_poll: None, reported, set_aside, standing: None }
+        Driver {
+            worker,
+            releases,
+            interval,
+            checkpoint_interval: DEFAULT_CHECKPOINT_INTERVAL,
+            due: None,
+            next_poll: None,
+            reported: BTreeSet::new(),
+            set_aside: BTreeSet::new(),
+            standing: None,
+        }
+    }
+
+    /// Writes what steps came to after so long at the latest. At the end of the log it is written at once.
+    pub fn with_checkpoints(mut self, interval: Duration) -> Self {
+        self.checkpoint_interval = interval;
+        self
     }
 
     /// The worker.
@@ -82,7 +104,7 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
 
     /// Runs until the end that was asked for, or until `stop` turns true; a step under way is finished. Needs a
     /// runtime with timers, and keeps its thread busy while it computes: give it one of its own. After an error
-    /// it may be run again, and goes on at the last commit.
+    /// it may be run again, and goes on where it stands.
     pub async fn run(
         &mut self,
         until: Until,
@@ -106,15 +128,25 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
                     }
                 }
                 Err(error) if read && until == Until::Follow && error.is_of_the_log() => {
+                    self.checkpoint().await?;
                     self.stand_still(&mut run, &error);
                     wait(self.interval, &mut stop).await;
                     if *stop.borrow() {
                         return Ok(self.report(run, true));
                     }
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // The steps before it are good; that they cannot be written either is told by the next run.
+                    let _ = self.checkpoint().await;
+                    return Err(error);
+                }
             }
         }
+    }
+
+    async fn checkpoint(&mut self) -> Result<(), StreamError> {
+        self.due = None;
+        self.worker.checkpoint().await
     }
 
     /// Looks around and takes a step, if there is one to take.
@@ -124,6 +156,7 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
         }
         self.look(run).await?;
         if *stop.borrow() {
+            self.checkpoint().await?;
             return Ok(Turn::Over(true));
         }
         if run.until != Until::Follow && self.worker.is_idle() {
@@ -155,9 +188,16 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
 
     /// One step, if there is one to take.
     async fn step(&mut self, run: &mut Run<'_>) -> Result<bool, StreamError> {
-        let Some(polled) = self.worker.poll(run.until.stop_at())? else { return Ok(false) };
+        let Some(polled) = self.worker.poll(run.until.stop_at())? else {
+            self.checkpoint().await?;
+            return Ok(false);
+        };
         let step = self.worker.process(polled).await?;
-        let report = self.worker.commit(step).await?;
+        let report = self.worker.apply(step)?;
+        let due = *self.due.get_or_insert_with(|| Instant::now() + self.checkpoint_interval);
+        if self.worker.is_full() || due <= Instant::now() {
+            self.checkpoint().await?;
+        }
         for (feed, line) in &report.aside {
             if self.set_aside.insert((feed.clone(), line.kind)) {
                 (run.notify)(Notice::Aside { feed, line });

@@ -9,7 +9,9 @@ use trifold_registry::RegistryError;
 use trifold_sandbox::Cause;
 use trifold_store::StoreError;
 
-/// Why a worker stopped. Whatever the step under way had written is taken back by the next restore.
+use crate::resident::StateError;
+
+/// Why a worker stopped. Whatever was written since the last checkpoint is taken back by the next restore.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
@@ -131,7 +133,7 @@ pub enum StreamError {
     )]
     Overtaken {
         /// The view.
-        view: ViewName,
+        view: String,
         /// Its state.
         state: StateId,
     },
@@ -171,6 +173,14 @@ impl StreamError {
     pub(crate) fn store(view: &ViewName) -> impl FnOnce(StoreError) -> StreamError {
         let view = view.to_string();
         move |source| StreamError::Store { view, source }
+    }
+
+    pub(crate) fn state(view: impl Into<String>) -> impl FnOnce(StateError) -> StreamError {
+        let view = view.into();
+        move |error| match error {
+            StateError::Store(source) => StreamError::Store { view, source },
+            StateError::Overtaken(state) => StreamError::Overtaken { view, state },
+        }
     }
 
     pub(crate) fn sink(view: &ViewName) -> impl FnOnce(LogError) -> StreamError {

@@ -33,10 +33,8 @@ impl fmt::Display for FeedId {
 pub(crate) struct Feed {
     /// The version in force.
     pub(crate) version: LiveVersion,
-    /// The marker that the next commit builds on.
+    /// The marker after the last step.
     pub(crate) marker: Marker,
-    /// Whether the store holds that marker; a feed that never committed has none there.
-    pub(crate) stored: bool,
     /// The entity after which the next sweep of a window view's state begins.
     pub(crate) swept: Option<EntityKey>,
     /// Why the feed stands still, if it does. A new version of the view sets it going again.
@@ -63,10 +61,5 @@ impl Feed {
             marker.arrivals.insert(partition, latest);
         }
         marker
-    }
-
-    /// The marker that the store must hold, unless somebody else works on the same state.
-    pub(crate) fn expected(&self) -> Option<&Marker> {
-        self.stored.then_some(&self.marker)
     }
 }

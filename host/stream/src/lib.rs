@@ -3,12 +3,13 @@
 //!
 //! Every view's state is a *feed* with a position of its own, so that a view that is released later starts at
 //! the log's beginning and catches up. A step takes one batch of the log through all feeds that stand at the
-//! same position: what it emitted is made durable first, then its records and positions are committed in one
-//! store transaction. A crash in between leaves files that begin at the committed position; [`Worker::restore`]
-//! removes them, and the step is taken again. So each event counts once and each row is there once.
+//! same position and makes durable what it emitted; at a checkpoint, the records and positions that the steps before it
+//! came to are committed in one store transaction. A crash in between leaves files behind the committed position;
+//! [`Worker::restore`] removes them, and the steps are taken again. So each event counts once and each row is there
+//! once.
 //!
-//! Reading order: [`source`], [`sink`] and [`releases`] are the worker's ports; [`feed`], [`step`] and [`worker`] are the
-//! state machine over them; [`files`] is the sink of row files; [`driver`] runs a worker and says when; [`notice`]
+//! Reading order: [`source`], [`sink`] and [`releases`] are the worker's ports; [`feed`], `resident`, [`step`] and [`worker`] are
+//! the state machine over them; [`files`] is the sink of row files; [`driver`] runs a worker and says when; [`notice`]
 //! is what it reports, [`error`] what stops it.
 
 pub mod driver;
@@ -19,12 +20,13 @@ pub mod files;
 mod fingerprint;
 pub mod notice;
 pub mod releases;
+mod resident;
 pub mod sink;
 pub mod source;
 pub mod step;
 pub mod worker;
 
-pub use driver::{Driver, RunReport, Until};
+pub use driver::{DEFAULT_CHECKPOINT_INTERVAL, Driver, RunReport, Until};
 pub use error::{Problem, RecordProblem, StreamError};
 pub use feed::FeedId;
 pub use files::{FileSink, feed_dir};
@@ -33,4 +35,6 @@ pub use releases::{Fixed, ReleaseFeed};
 pub use sink::{AsideKind, AsideLine, Discard, Emission, NoSink, Sink};
 pub use source::Source;
 pub use step::{Polled, Step, StepReport};
-pub use worker::{DEFAULT_ROWS_MAX, Restored, Switch, Worker, WorkerConfig};
+pub use worker::{
+    DEFAULT_RESIDENT_BYTES, DEFAULT_ROWS_MAX, MakeFunctions, Restored, Switch, Worker, WorkerConfig,
+};

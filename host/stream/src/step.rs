@@ -11,12 +11,13 @@ use trifold_pipeline::{
     ArrivalPolicy, ArrivalPolicyError, Changes, Ingest, Ingested, LiveVersion, Outcome, WindowIngest,
 };
 use trifold_sandbox::{Budget, Cause};
-use trifold_store::{Commit, OnlineStore, StoreError};
+use trifold_store::Commit;
 
 use crate::emission::emit;
 use crate::error::{Problem, RecordProblem, StreamError};
 use crate::feed::{Feed, FeedId};
 use crate::notice::Counts;
+use crate::resident::{Resident, StateError};
 use crate::sink::{AsideKind, AsideLine, Emission};
 use crate::worker::WorkerConfig;
 
@@ -26,7 +27,7 @@ pub struct Polled {
     pub(crate) feeds: Vec<FeedId>,
 }
 
-/// A batch taken through its feeds, not yet committed.
+/// A batch taken through its feeds, not yet applied.
 pub struct Step {
     pub(crate) first_offset: u64,
     pub(crate) next_offset: u64,
@@ -44,7 +45,7 @@ pub(crate) struct Part {
     pub(crate) swept: Option<EntityKey>,
 }
 
-/// A step that was committed.
+/// A step that was applied.
 #[derive(Debug)]
 pub struct StepReport {
     /// The first offset of the step.
@@ -73,7 +74,7 @@ impl Part {
 /// Decodes, admits and folds a batch for one feed; the inner error keeps this feed back and no other.
 pub(crate) async fn process_feed(
     config: &WorkerConfig,
-    store: &dyn OnlineStore,
+    states: &Resident,
     id: &FeedId,
     feed: &Feed,
     raw: &RawBatch,
@@ -92,26 +93,23 @@ pub(crate) async fn process_feed(
         }
     };
     let folded = match view.kind {
-        ViewKind::Window(_) => fold_windows(store, id, feed, events, clock).await,
+        ViewKind::Window(_) => fold_windows(config, states, id, feed, events, clock).await,
         ViewKind::Row | ViewKind::OnDemand(_) => {
-            fold_records(config, store, id, feed, events).await.map(|ingested| (ingested, None))
+            fold_records(config, states, id, feed, events).await.map(|ingested| (ingested, None))
         }
     };
     let (mut ingested, swept) = match folded {
         Ok(folded) => folded,
-        Err(Unfolded::Store(error)) if error.is_damage() => {
+        Err(Unfolded::State(StateError::Store(error))) if error.is_damage() => {
             let source = RecordProblem::Store(error);
             return Ok(Err(Problem::Record { view: id.view.clone(), offset: raw.first_offset, source }));
         }
-        Err(Unfolded::Store(error)) => return Err(StreamError::store(&id.view)(error)),
+        Err(Unfolded::State(error)) => return Err(StreamError::state(id.view.as_str())(error)),
         Err(Unfolded::Ingest(error @ (IngestError::Record { .. } | IngestError::Tiles { .. }))) => {
             let source = RecordProblem::Fields(error);
             return Ok(Err(Problem::Record { view: id.view.clone(), offset: raw.first_offset, source }));
         }
         Err(Unfolded::Ingest(error)) => return Err(error.into()),
-        Err(Unfolded::Overtaken) => {
-            return Err(StreamError::Overtaken { view: id.view.clone(), state: id.state });
-        }
     };
     check_answered(id, &ingested)?;
     let (puts, slots) = match std::mem::replace(&mut ingested.changes, Changes::Slots(Vec::new())) {
@@ -128,10 +126,8 @@ pub(crate) async fn process_feed(
 
 /// Why events were not folded.
 enum Unfolded {
-    Store(StoreError),
+    State(StateError),
     Ingest(IngestError),
-    /// The store moved on without this worker.
-    Overtaken,
 }
 
 impl From<IngestError> for Unfolded {
@@ -140,25 +136,22 @@ impl From<IngestError> for Unfolded {
     }
 }
 
-impl From<StoreError> for Unfolded {
-    fn from(error: StoreError) -> Self {
-        Unfolded::Store(error)
+impl From<StateError> for Unfolded {
+    fn from(error: StateError) -> Self {
+        Unfolded::State(error)
     }
 }
 
 async fn fold_records(
     config: &WorkerConfig,
-    store: &dyn OnlineStore,
+    states: &Resident,
     id: &FeedId,
     feed: &Feed,
     events: Events,
 ) -> Result<Ingested, Unfolded> {
     let ingest = Ingest::new(feed.version.view(), events)?;
-    let snapshot = store.read(id.state, ingest.entities()).await?;
-    if snapshot.marker.as_ref() != feed.expected() {
-        return Err(Unfolded::Overtaken);
-    }
-    Ok(ingest.fold(&snapshot.records, &feed.version, config.keep_outputs, &mut Budget::unlimited())?)
+    let records = states.read(id.state, ingest.entities()).await?;
+    Ok(ingest.fold(&records, &feed.version, config.keep_outputs, &mut Budget::unlimited())?)
 }
 
 /// For each entity that is new in a step, two are looked at, whether they can be forgotten: before a state has doubled,
@@ -168,28 +161,26 @@ const SWEPT_PER_NEW: usize = 2;
 const EVENTS_PER_SWEPT: usize = 4;
 
 async fn fold_windows(
-    store: &dyn OnlineStore,
+    config: &WorkerConfig,
+    states: &Resident,
     id: &FeedId,
     feed: &Feed,
     events: Events,
     clock: ArrivalClock,
 ) -> Result<(Ingested, Option<EntityKey>), Unfolded> {
     let event_count = events.times.len();
-    let ingest =
-        WindowIngest::new(&feed.version, feed.version.transform.clone(), events, &mut Budget::unlimited())?;
-    let snapshot = store.read_slots(id.state, ingest.queries()).await?;
-    if snapshot.marker.as_ref() != feed.expected() {
-        return Err(Unfolded::Overtaken);
-    }
+    let functions = (config.functions)(&feed.version);
+    let ingest = WindowIngest::new(&feed.version, functions, events, &mut Budget::unlimited())?;
+    let entities = states.read_slots(id.state, ingest.queries()).await?;
     // The log has one partition, so that its clock is the earliest arrival that an event to come can have.
     let clock = clock.state().map(ArrivalTime);
-    let new = snapshot.entities.iter().filter(|slots| slots.is_empty()).count();
-    let mut ingested = ingest.fold(snapshot.entities, clock, &mut Budget::unlimited())?;
+    let new = entities.iter().filter(|slots| slots.is_empty()).count();
+    let mut ingested = ingest.fold(entities, clock, &mut Budget::unlimited())?;
     if clock.is_none() || feed.version.view().lateness_limit().is_none() {
         return Ok((ingested, None));
     }
     let swept = new * SWEPT_PER_NEW + event_count.div_ceil(EVENTS_PER_SWEPT);
-    let page = store.scan_slots(id.state, feed.swept.clone(), swept).await?;
+    let page = states.scan_slots(id.state, feed.swept.clone(), swept).await?;
     let next = page.next.clone();
     if let Changes::Slots(changes) = &mut ingested.changes {
         let swept = sweep(&feed.version, page, changes, clock)?;

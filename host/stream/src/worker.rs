@@ -11,14 +11,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use trifold_eventlog::{LogError, RawBatch, SourceConfig};
-use trifold_model::{EntityKey, LogId, Positions, ViewName};
-use trifold_pipeline::{LiveVersion, LiveViews};
+use trifold_model::{LogId, Positions, ViewName};
+use trifold_pipeline::{LiveVersion, LiveViews, WindowFunctions};
 use trifold_store::{Marker, OnlineStore};
 
 use crate::error::{Problem, StreamError};
 use crate::feed::{Feed, FeedId};
 use crate::fingerprint::fingerprint;
 use crate::notice::{Counts, FeedProgress, Progress};
+use crate::resident::{Resident, StateError};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::step::{Part, Polled, Step, StepReport, arrival_policy, process_feed};
@@ -27,6 +28,12 @@ use crate::step::{Part, Polled, Step, StepReport, arrival_policy, process_feed};
 /// pages of many entities, is a small part of a step, and so few that a step takes no more than a second or two.
 pub const DEFAULT_ROWS_MAX: usize = 65_536;
 
+/// What is held of states in memory by default: some two hundred thousand entities of a few windows each.
+pub const DEFAULT_RESIDENT_BYTES: usize = 256 << 20;
+
+/// Makes the functions of a window view.
+pub type MakeFunctions = fn(&LiveVersion) -> Box<dyn WindowFunctions + Send + Sync>;
+
 /// What a worker is told.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
@@ -34,6 +41,9 @@ pub struct WorkerConfig {
     pub source: SourceConfig,
     /// The most events of a step; 0 counts as 1.
     pub rows_max: usize,
+    /// What is held of states in memory before it must be written: a checkpoint is due once there is as much, whatever
+    /// the time. A step may go beyond it by what its own entities take.
+    pub resident_bytes: usize,
     /// The incarnation of states that do not exist yet.
     pub incarnation: u64,
     /// The operator vouches that no event is late or early, where the source records no arrivals.
@@ -42,6 +52,8 @@ pub struct WorkerConfig {
     pub digest: bool,
     /// Whether records carry the values that were computed from them, so that lookups need not compute them again.
     pub keep_outputs: bool,
+    /// What window views are folded with: by default, their components.
+    pub functions: MakeFunctions,
 }
 
 impl WorkerConfig {
@@ -50,10 +62,12 @@ impl WorkerConfig {
         WorkerConfig {
             source: SourceConfig::default(),
             rows_max: DEFAULT_ROWS_MAX,
+            resident_bytes: DEFAULT_RESIDENT_BYTES,
             incarnation,
             assume_on_time: false,
             digest: true,
             keep_outputs: true,
+            functions: |version| Box::new(version.transform.clone()),
         }
     }
 }
@@ -61,7 +75,7 @@ impl WorkerConfig {
 /// Follows one partition of a log for every row view and window view in force.
 pub struct Worker<S, K> {
     source: S,
-    store: Arc<dyn OnlineStore>,
+    states: Resident,
     sink: K,
     config: WorkerConfig,
     feeds: BTreeMap<FeedId, Feed>,
@@ -70,7 +84,7 @@ pub struct Worker<S, K> {
     last: Option<u64>,
     /// The rows of the log, as of the last look.
     known: u64,
-    /// A commit was begun and its end is unknown.
+    /// What was begun has an end that is unknown.
     torn: bool,
 }
 
@@ -102,7 +116,8 @@ impl<S: Source, K: Sink> Worker<S, K> {
     /// A worker that follows nothing yet.
     pub fn new(source: S, store: Arc<dyn OnlineStore>, sink: K, config: WorkerConfig) -> Self {
         let (feeds, counts) = Default::default();
-        Worker { source, store, sink, config, feeds, counts, last: None, known: 0, torn: false }
+        let states = Resident::new(store, config.resident_bytes);
+        Worker { source, states, sink, config, feeds, counts, last: None, known: 0, torn: false }
     }
 
     /// Puts the versions in force from the next step on. A state that is new to the worker goes on at the
@@ -110,11 +125,12 @@ impl<S: Source, K: Sink> Worker<S, K> {
     pub async fn restore(&mut self, live: &LiveViews) -> Result<Restored, StreamError> {
         if std::mem::take(&mut self.torn) {
             self.feeds.clear();
+            self.states.clear();
         }
         let stored = live.views.values().filter(|version| version.view().on_demand().is_none());
         let wanted: BTreeMap<FeedId, &LiveVersion> =
             stored.map(|version| (FeedId::of(version), version)).collect();
-        self.feeds.retain(|id, _| wanted.contains_key(id));
+        self.leave(|id| wanted.contains_key(id)).await?;
         let mut restored = Restored::default();
         for (id, version) in wanted {
             match self.feeds.get_mut(&id) {
@@ -134,10 +150,23 @@ impl<S: Source, K: Sink> Worker<S, K> {
         Ok(restored)
     }
 
+    /// Leaves feeds that are no longer wanted, where they stand.
+    async fn leave(&mut self, wanted: impl Fn(&FeedId) -> bool) -> Result<(), StreamError> {
+        if self.feeds.keys().all(&wanted) {
+            return Ok(());
+        }
+        self.checkpoint().await?;
+        let left = std::mem::take(&mut self.feeds).into_iter();
+        let (kept, left): (BTreeMap<_, _>, BTreeMap<_, _>) = left.partition(|(id, _)| wanted(id));
+        self.feeds = kept;
+        left.keys().for_each(|id| self.states.forget(id.state));
+        Ok(())
+    }
+
     /// Reads where a state stands, and removes what was emitted beyond it.
     async fn begin(&mut self, id: &FeedId, version: &LiveVersion) -> Result<u64, StreamError> {
         let partition = self.source.partition();
-        let stored = self.store.marker(id.state).await.map_err(StreamError::store(&id.view))?;
+        let stored = self.states.begin(id.state).await.map_err(StreamError::store(&id.view))?;
         // Without a policy the feed stands still, and what it has stays as it is.
         let policy = arrival_policy(&self.config, version).ok();
         let reading = policy.map(|arrivals| fingerprint(&self.config.source, arrivals));
@@ -147,7 +176,6 @@ impl<S: Source, K: Sink> Worker<S, K> {
         }
         let feed = Feed {
             version: version.clone(),
-            stored: stored.is_some(),
             marker: stored.unwrap_or_else(|| self.first_marker(reading.unwrap_or_default())),
             swept: None,
             blocked: false,
@@ -275,7 +303,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
         };
         for id in feeds {
             let Some(feed) = self.feeds.get(&id) else { continue };
-            match process_feed(&self.config, &*self.store, &id, feed, &raw).await? {
+            match process_feed(&self.config, &self.states, &id, feed, &raw).await? {
                 Ok(mut part) => {
                     part.commit.marker.consumed.clone_from(&consumed);
                     step.parts.push(part);
@@ -286,50 +314,63 @@ impl<S: Source, K: Sink> Worker<S, K> {
         Ok(step)
     }
 
-    /// Makes a step durable: first what it emitted, then records and positions of all its feeds in one store
-    /// transaction. After an error the step may have been committed or not; the next restore finds out.
+    /// Makes a step durable: [`Worker::apply`], and a [checkpoint](Worker::checkpoint) after it.
     pub async fn commit(&mut self, step: Step) -> Result<StepReport, StreamError> {
+        let report = self.apply(step)?;
+        self.checkpoint().await?;
+        Ok(report)
+    }
+
+    /// Makes durable what a step emitted, and moves its feeds on. What it came to is in memory until a checkpoint.
+    /// After an error the next restore goes back to the last one.
+    pub fn apply(&mut self, step: Step) -> Result<StepReport, StreamError> {
         self.torn = true;
         let Step { first_offset, next_offset, parts, blocked } = step;
         for part in &parts {
             self.sink.write(&part.emission).map_err(StreamError::sink(&part.feed.view))?;
         }
         let aside = parts.iter().flat_map(Part::first_aside).collect();
-        let mut moved = Vec::with_capacity(parts.len());
-        let mut commits = Vec::with_capacity(parts.len());
-        for Part { feed, commit, counts, swept, .. } in parts {
-            moved.push((feed, commit.marker.clone(), counts, swept));
-            commits.push(commit);
-        }
-        if !commits.is_empty() {
-            let views: Vec<_> = moved.iter().map(|(feed, ..)| feed.view.as_str()).collect();
-            let failed = |source| StreamError::Store { view: views.join(", "), source };
-            self.store.commit(commits).await.map_err(failed)?;
-        }
+        let feeds = parts.into_iter().map(|part| self.move_feed(part)).collect();
         self.torn = false;
         self.last = Some(next_offset);
-        let feeds = moved
-            .into_iter()
-            .map(|(feed, marker, counts, swept)| self.move_feed(feed, marker, counts, swept))
-            .collect();
         let problems = blocked.into_iter().map(|(feed, problem)| self.block(&feed, problem)).collect();
         Ok(StepReport { first_offset, next_offset, feeds, aside, problems })
     }
 
-    fn move_feed(
-        &mut self,
-        id: FeedId,
-        marker: Marker,
-        counts: Counts,
-        swept: Option<EntityKey>,
-    ) -> (FeedId, Counts) {
+    fn move_feed(&mut self, part: Part) -> (FeedId, Counts) {
+        let Part { feed: id, commit, counts, swept, .. } = part;
         if let Some(feed) = self.feeds.get_mut(&id) {
-            feed.marker = marker;
+            feed.marker.clone_from(&commit.marker);
             feed.swept = swept;
-            feed.stored = true;
         }
+        self.states.apply(commit);
         self.counts.entry(id.clone()).or_default().add(&counts);
         (id, counts)
+    }
+
+    /// Whether so much is in memory that a checkpoint is due.
+    pub fn is_full(&self) -> bool {
+        self.states.is_full()
+    }
+
+    /// Writes the records and positions of all steps since the last checkpoint in one store transaction. After an error
+    /// they may have been committed or not; the next restore finds out.
+    pub async fn checkpoint(&mut self) -> Result<(), StreamError> {
+        if std::mem::replace(&mut self.torn, true) {
+            return Ok(());
+        }
+        self.states.checkpoint().await.map_err(|error| self.unwritten(error))?;
+        self.torn = false;
+        Ok(())
+    }
+
+    fn unwritten(&self, error: StateError) -> StreamError {
+        let is_meant = |id: &&FeedId| match error {
+            StateError::Overtaken(state) => id.state == state,
+            StateError::Store(_) => true,
+        };
+        let views: Vec<_> = self.feeds.keys().filter(is_meant).map(|id| id.view.as_str()).collect();
+        StreamError::state(views.join(", "))(error)
     }
 
     fn block(&mut self, id: &FeedId, problem: Problem) -> Problem {

@@ -129,6 +129,11 @@ pub(crate) fn packed_granule_bytes(granule: &Granule) -> usize {
         }
 }
 
+/// Whether a head is all that is kept of its entity: it has no other slot.
+pub fn is_packed(head: &[u8]) -> bool {
+    head.first() == Some(&PACKED)
+}
+
 pub(crate) fn write_head(latest: EventTime, out: &mut Vec<u8>) {
     out.push(APART);
     out.extend_from_slice(&latest.0.to_le_bytes());

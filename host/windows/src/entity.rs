@@ -136,7 +136,7 @@ impl Entity {
 
     /// Takes what must be written, `None` being what must be removed. `clock` is the earliest arrival that an event
     /// to come can have, if that is known: events that can no longer come are forgotten.
-    pub fn take_changes(&mut self, layout: &Layout, clock: Option<ArrivalTime>) -> Vec<(Slot, Option<Vec<u8>>)> {
+    pub fn take_changes(&mut self, layout: &Layout, clock: Option<ArrivalTime>) -> Vec<(Slot, Option<Bytes>)> {
         self.forget(layout, clock);
         if let Stored::Packed { is_changed } = &mut self.stored {
             if !std::mem::take(is_changed) {
@@ -171,7 +171,7 @@ impl Entity {
     }
 
     /// All of it in one slot, unless it is too large.
-    fn packed(&self, latest: EventTime) -> Option<Vec<u8>> {
+    fn packed(&self, latest: EventTime) -> Option<Bytes> {
         let tiles = self.tiles.iter().flat_map(Series::iter).map(|(_, tile)| codec::packed_tile_bytes(tile));
         let granules = self.granules.iter().map(|(_, granule)| codec::packed_granule_bytes(granule));
         let mut packing = Packing::new(latest, tiles.chain(granules).sum())?;
@@ -179,17 +179,17 @@ impl Entity {
             tiles.iter().for_each(|(start, tile)| packing.tile(level, start, tile));
         }
         self.granules.iter().for_each(|(start, granule)| packing.granule(start, granule));
-        Some(packing.into_bytes())
+        Some(packing.into_bytes().into())
     }
 
-    fn encode(&self, slot: Slot) -> Option<Vec<u8>> {
+    fn encode(&self, slot: Slot) -> Option<Bytes> {
         let mut out = Vec::new();
         match slot {
             Slot::Head => codec::write_head(self.latest?, &mut out),
             Slot::Tile { level, start } => codec::write_tile(self.tiles[usize::from(level)].get(start)?, &mut out),
             Slot::Events { start } => codec::write_granule(self.granules.get(start)?, &mut out),
         }
-        Some(out)
+        Some(out.into())
     }
 
     /// Drops what no window of a value to come covers, and events that can neither come again nor be joined by one

@@ -18,7 +18,7 @@ mod plan;
 mod series;
 
 pub use behind::TileBehind;
-pub use codec::Damage;
+pub use codec::{Damage, is_packed};
 pub use entity::{Entity, Seen};
 pub use fold::{Base, Failure, Fold, Folded, Group, Question, Row, Run};
 pub use layout::{Layout, Level};

@@ -53,7 +53,8 @@ pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Resu
     if wanted(STREAM) || wanted(STATE_BYTES) || !out_of_order.is_empty() {
         let in_order = Rig::new(version(Guest::WINDOW)?, effort, Disorder::hundredths(0))?;
         if wanted(STREAM) {
-            let (ours, baseline) = stream::in_turns(effort, &|| in_order.stream(), &|| in_order.stream_natively())?;
+            let (ours, baseline) =
+                stream::in_turns(effort, &|| in_order.stream(), &|| in_order.stream_natively())?;
             entries.push(Entry::new(STREAM, ours, baseline)?);
         }
         if wanted(STATE_BYTES) {

@@ -86,20 +86,23 @@ pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>) -> Outcom
         _ => RowFormat::Parquet,
     };
     let sink = FileSink::new().with_rows(world.data("rows"), format).with_aside(world.data("aside"));
+    // Unlike that of any earlier life of the state, and never read by anybody but for equality.
+    let incarnation = clock::now().0.unsigned_abs();
     let config = WorkerConfig {
         source: world.source(&args.log.source),
         rows_max: args.step_rows.unwrap_or(section.step_rows),
-        // Unlike that of any earlier life of the state, and never read by anybody but for equality.
-        incarnation: clock::now().0.unsigned_abs(),
+        resident_bytes: section.resident_mib.saturating_mul(1 << 20),
         assume_on_time: world.assume_on_time(&args.log.source),
-        digest: true,
         keep_outputs: args.keep_outputs.unwrap_or(section.keep_outputs),
+        ..WorkerConfig::new(incarnation)
     };
     let registry = world.registry(false)?;
     world.block_on(check_names(&registry, &names))?;
     let catalog = Catalog::new(registry, world.sandbox()?);
     let interval = Duration::from_millis(section.poll_interval_ms);
-    Ok(Driver::new(Worker::new(log, store, sink, config), Chosen { catalog, names }, interval))
+    let checkpoints = args.checkpoint_interval_ms.unwrap_or(section.checkpoint_interval_ms);
+    let driver = Driver::new(Worker::new(log, store, sink, config), Chosen { catalog, names }, interval);
+    Ok(driver.with_checkpoints(Duration::from_millis(checkpoints)))
 }
 
 /// A view that is not in the registry would be left out, or waited for, without a word.

@@ -22,6 +22,26 @@ pub trait WindowFunctions {
     fn finish(&self, tiles: &WindowTiles<'_>, budget: &mut Budget) -> Applied;
 }
 
+impl<F: WindowFunctions + ?Sized> WindowFunctions for Box<F> {
+    fn prepare(&self, events: &RecordBatch, budget: &mut Budget) -> Applied {
+        (**self).prepare(events, budget)
+    }
+
+    fn accumulate(
+        &self,
+        states: &BinaryArray,
+        groups: &[Group],
+        prepared: &RecordBatch,
+        budget: &mut Budget,
+    ) -> Folded {
+        (**self).accumulate(states, groups, prepared, budget)
+    }
+
+    fn finish(&self, tiles: &WindowTiles<'_>, budget: &mut Budget) -> Applied {
+        (**self).finish(tiles, budget)
+    }
+}
+
 impl WindowFunctions for Transform {
     fn prepare(&self, events: &RecordBatch, budget: &mut Budget) -> Applied {
         Transform::prepare(self, events, budget)

@@ -213,7 +213,6 @@ pub(crate) fn decode(
     key: &EntityKey,
     slots: Slots,
 ) -> Result<Entity, IngestError> {
-    let slots = slots.into_iter().map(|(slot, bytes)| (slot, bytes.into()));
     Entity::decode(layout, slots).map_err(|source| IngestError::Tiles {
         view: version.view().name.to_string(),
         state: version.state_id(),

@@ -45,7 +45,6 @@ impl WindowRead {
             queries.map(|(key, events)| EntityQuery { key: key.clone(), events: joined(events) }).collect();
         let snapshot = store.read_slots(version.state_id(), &queries).await?;
         let decode = |slots: Slots| {
-            let slots = slots.into_iter().map(|(slot, bytes)| (slot, bytes.into()));
             Entity::decode(&layout, slots).map_err(|damage| {
                 format!("its tiles are damaged: {damage}; clear the state with `trifold clear` and replay")
             })

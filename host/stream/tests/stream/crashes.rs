@@ -13,7 +13,7 @@ use trifold_model::{EntityKey, StateId};
 use trifold_store::{
     Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StoreError,
 };
-use trifold_stream::{Discard, Emission, FeedId, FileSink, Fixed, Sink, Until, feed_dir};
+use trifold_stream::{Discard, Emission, FeedId, FileSink, Fixed, Sink, Until, WorkerConfig, feed_dir};
 
 use crate::support::{SplitMix64, World, config, driver, echo, feeds, joined, run, strict, unruly_events};
 
@@ -129,10 +129,10 @@ impl OnlineStore for FaultyStore {
 }
 
 /// Lives until the fault strikes, or to the end of the log; whether it reached the end.
-async fn live_once(world: &World, name: &str, live: &Fixed, rows_max: usize, fault: &Fault) -> bool {
+async fn live_once(world: &World, name: &str, live: &Fixed, config: WorkerConfig, fault: &Fault) -> bool {
     let sink = FaultySink { inner: world.sink(name), rows_dir: world.rows_dir(name), fault: fault.clone() };
     let store = FaultyStore { inner: world.store(name), fault: fault.clone() };
-    let mut driver = driver(world.log(), Arc::new(store), sink, live.clone(), config(rows_max));
+    let mut driver = driver(world.log(), Arc::new(store), sink, live.clone(), config);
     run(&mut driver, Until::End).await.is_ok()
 }
 
@@ -151,7 +151,7 @@ async fn a_worker_that_dies_anywhere_leaves_what_one_that_never_died_does() {
     let world = world_of(seed);
     let live = world.live(&[&echo("echo", "", 1), &strict("strict")]);
     let never = Fault { stage: Stage::BeforeCommit, left: Arc::new(AtomicI64::new(i64::MAX)) };
-    assert!(live_once(&world, "whole", &live, 8192, &never).await);
+    assert!(live_once(&world, "whole", &live, config(8192), &never).await);
     let mut random = SplitMix64(seed);
     let mut survived = BTreeSet::new();
     for trial in 0..16 {
@@ -159,8 +159,9 @@ async fn a_worker_that_dies_anywhere_leaves_what_one_that_never_died_does() {
         let mut deaths = 0;
         loop {
             let left = Arc::new(AtomicI64::new(random.below(6) as i64));
-            let rows_max = 1 + random.below(90) as usize;
-            if live_once(&world, &name, &live, rows_max, &Fault { stage, left }).await {
+            let mut config = config(1 + random.below(90) as usize);
+            config.resident_bytes = random.below(3_000) as usize;
+            if live_once(&world, &name, &live, config, &Fault { stage, left }).await {
                 break;
             }
             deaths += 1;
@@ -184,7 +185,7 @@ async fn a_worker_that_failed_goes_on_when_it_is_run_again() {
     let world = world_of(seed);
     let live = world.live(&[&echo("echo", "", 1), &strict("strict")]);
     let never = Fault { stage: Stage::BeforeCommit, left: Arc::new(AtomicI64::new(i64::MAX)) };
-    assert!(live_once(&world, "whole", &live, 8192, &never).await);
+    assert!(live_once(&world, "whole", &live, config(8192), &never).await);
     for stage in STAGES {
         let name = format!("again-{stage:?}");
         {
@@ -192,7 +193,8 @@ async fn a_worker_that_failed_goes_on_when_it_is_run_again() {
             let sink =
                 FaultySink { inner: world.sink(&name), rows_dir: world.rows_dir(&name), fault: fault.clone() };
             let store = Arc::new(FaultyStore { inner: world.store(&name), fault });
-            let mut driver = driver(world.log(), store, sink, live.clone(), config(50));
+            let config = WorkerConfig { resident_bytes: 0, ..config(50) };
+            let mut driver = driver(world.log(), store, sink, live.clone(), config);
             assert!(run(&mut driver, Until::End).await.is_err());
             let report = run(&mut driver, Until::End).await.unwrap();
             assert_eq!(report.progress.rows_done(), 400);

@@ -25,8 +25,13 @@ fn world() -> (World, Fixed) {
     (world, live)
 }
 
+/// Each step is written by itself, and the next one reads what it wrote.
+fn written_by_step() -> WorkerConfig {
+    WorkerConfig { resident_bytes: 0, ..config(8) }
+}
+
 async fn refusal(store: Arc<dyn OnlineStore>, log: FileLog, live: &Fixed) -> StreamError {
-    let mut driver = driver(log, store, NoSink, live.clone(), config(8));
+    let mut driver = driver(log, store, NoSink, live.clone(), written_by_step());
     run(&mut driver, Until::End).await.unwrap_err()
 }
 
@@ -222,7 +227,7 @@ async fn a_damaged_record_stops_its_view_alone_and_is_named() {
         (true, "record", ["the record of state", "byte 0 names format 9"]),
     ] {
         let store = Tampered { inner: world.store(run_name), flip: Some(Flip { state, by_store }) };
-        let mut driver = driver(world.log(), Arc::new(store), NoSink, live.clone(), config(8));
+        let mut driver = driver(world.log(), Arc::new(store), NoSink, live.clone(), written_by_step());
         let report = run(&mut driver, Until::End).await.unwrap();
         let [problem] = &report.problems[..] else { panic!("{:?}", report.problems) };
         let told = problem.to_string();

@@ -132,7 +132,7 @@ pub(crate) fn write(layout: &Layout, stored: &mut Stored, entity: &mut Entity, b
     let clock = batch.last().map(|event| ArrivalTime(event.arrival));
     for (slot, bytes) in entity.take_changes(layout, clock) {
         match bytes {
-            Some(bytes) => stored.insert(slot, bytes),
+            Some(bytes) => stored.insert(slot, bytes.to_vec()),
             None => stored.remove(&slot),
         };
     }

@@ -1,23 +1,23 @@
-//! A log through the embedded worker, and through the same steps with native functions.
+//! A log through the embedded worker, with the component of its view and with native functions.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use trifold_eventlog::{ArrivalClock, Events, FileLog, LogOptions, SourceConfig, decode};
-use trifold_model::ArrivalTime;
-use trifold_pipeline::row_table::RowTable;
-use trifold_pipeline::{ArrivalPolicy, Ingested, LiveVersion, LiveViews, WindowFunctions, WindowIngest};
+use trifold_pipeline::{Ingested, LiveVersion, LiveViews, WindowFunctions, WindowIngest};
 use trifold_sandbox::Budget;
 use trifold_store::{EmbeddedStore, OnlineStore};
-use trifold_stream::{DEFAULT_ROWS_MAX, NoSink, Worker, WorkerConfig};
+use trifold_stream::{Driver, Fixed, MakeFunctions, NoSink, Until, Worker, WorkerConfig};
 
 use crate::measure::{Effort, median, processor_seconds};
 use crate::windows::events::{ARRIVAL, Disorder, generate};
 use crate::windows::native::Native;
-use crate::windows::{commit, runtime, store};
+use crate::windows::{runtime, store};
 
 const TURNS: usize = 3;
 /// The events on which the native functions are checked.
@@ -45,18 +45,18 @@ impl Rig {
 
     /// Events that the worker takes in a second of one processor, all of its threads together.
     pub(crate) fn stream(&self) -> anyhow::Result<f64> {
-        self.timed(self.store()?, |store| self.work(store))
+        self.timed(|version| Box::new(version.transform.clone()))
     }
 
-    /// The same where the functions of the view are native: each step of the worker for one view, without its book-keeping.
+    /// The same where the functions of the view are native.
     pub(crate) fn stream_natively(&self) -> anyhow::Result<f64> {
-        self.timed(self.store()?, |store| self.work_natively(store))
+        self.timed(|version| Box::new(Native(version.clone())))
     }
 
     /// What the state takes in the store by event, and what the log takes.
     pub(crate) fn bytes_per_event(&self) -> anyhow::Result<(f64, f64)> {
         let store = self.store()?;
-        self.work(store.clone())?;
+        self.work(store.clone(), |version| Box::new(version.transform.clone()))?;
         let (mut bytes, mut after) = (0, None);
         loop {
             let page = runtime()?.block_on(store.scan_slots(self.version.state_id(), after, 10_000))?;
@@ -73,61 +73,29 @@ impl Rig {
         Ok((bytes as f64 / self.count as f64, log as f64 / self.count as f64))
     }
 
-    fn timed(
-        &self,
-        store: EmbeddedStore,
-        work: impl FnOnce(EmbeddedStore) -> anyhow::Result<()>,
-    ) -> anyhow::Result<f64> {
+    fn timed(&self, functions: MakeFunctions) -> anyhow::Result<f64> {
+        let store = self.store()?;
         let begun = processor_seconds()?;
-        work(store)?;
+        self.work(store, functions)?;
         Ok(self.count as f64 / (processor_seconds()? - begun))
     }
 
-    fn work(&self, store: EmbeddedStore) -> anyhow::Result<()> {
-        let config = WorkerConfig { source: source(), ..WorkerConfig::new(1) };
+    fn work(&self, store: EmbeddedStore, functions: MakeFunctions) -> anyhow::Result<()> {
+        let config = WorkerConfig { source: source(), functions, ..WorkerConfig::new(1) };
         let live = LiveViews { views: [(self.version.view().name.clone(), self.version.clone())].into() };
-        let mut worker =
-            Worker::new(FileLog::open(&self.log(), LogOptions::default())?, Arc::new(store), NoSink, config);
-        runtime()?.block_on(async {
-            worker.restore(&live).await?;
-            let mut row_count = 0;
-            while let Some(polled) = worker.poll(None)? {
-                let step = worker.process(polled).await?;
-                let report = worker.commit(step).await?;
-                row_count += report.feeds.iter().map(|(_, counts)| counts.row_count).sum::<u64>();
-            }
-            ensure!(row_count == self.count, "{row_count} of {} events emitted a row", self.count);
-            Ok(())
-        })
-    }
-
-    fn work_natively(&self, store: EmbeddedStore) -> anyhow::Result<()> {
-        let mut log = FileLog::open(&self.log(), LogOptions::default())?;
-        let table = RowTable::of_events(self.version.view(), ArrivalPolicy::Recorded, true);
-        let (mut next, mut clock) = (0, ArrivalClock::default());
-        runtime()?.block_on(async {
-            while let Some(raw) = log.read(next, DEFAULT_ROWS_MAX)? {
-                let events = decode(&raw, &source(), self.version.view(), &mut clock)?;
-                next = raw.next_offset();
-                let arrival = clock.state().map(ArrivalTime);
-                let ingest = WindowIngest::new(
-                    &self.version,
-                    Native(self.version.clone()),
-                    events,
-                    &mut Budget::unlimited(),
-                )?;
-                let snapshot = store.read_slots(self.version.state_id(), ingest.queries()).await?;
-                let ingested = ingest.fold(snapshot.entities, arrival, &mut Budget::unlimited())?;
-                table.ingested(&self.version, &ingested)?;
-                store.commit(vec![commit(&self.version, ingested, next)?]).await?;
-            }
-            ensure!(next == self.count, "{next} of {} events were read", self.count);
-            Ok(())
-        })
+        let log = FileLog::open(&self.log(), LogOptions::default())?;
+        let worker = Worker::new(log, Arc::new(store), NoSink, config);
+        let mut driver = Driver::new(worker, Fixed(Arc::new(live)), Duration::from_secs(1));
+        let (_running, stop) = watch::channel(false);
+        let report = runtime()?.block_on(driver.run(Until::End, &mut |_| {}, stop))?;
+        let row_count: u64 = report.progress.feeds.iter().map(|feed| feed.counts.row_count).sum();
+        ensure!(row_count == self.count, "{row_count} of {} events emitted a row", self.count);
+        Ok(())
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        let raw = FileLog::open(&self.log(), LogOptions::default())?.read(0, CHECKED)?.context("the log is empty")?;
+        let raw =
+            FileLog::open(&self.log(), LogOptions::default())?.read(0, CHECKED)?.context("the log is empty")?;
         let events = decode(&raw, &source(), self.version.view(), &mut ArrivalClock::default())?;
         let rows = |ingested: Ingested| ingested.rows.canonical();
         let native = self.fold(Native(self.version.clone()), events.clone())?;
