@@ -237,7 +237,7 @@ fn check_hot(guest: &'static Guest, name: &str, hot: Vec<Event>, limit: &str) {
 fn an_entity_with_too_many_ids_is_unavailable_alone() {
     let id = |number: u64| format!("{number:04}").repeat(1_000);
     let events = (0..300).map(|number| event(number, vec![Value::Int(1)], 60, &id(number), "w"));
-    let limit = "limit of 1048576 bytes for the events of one entity in ";
+    let limit = "limit of 1048575 bytes for the events of one entity in ";
     check_hot(&guests::NUMBERS, "ids", events.collect(), limit);
 }
 
@@ -247,7 +247,7 @@ fn an_entity_whose_state_grows_too_large_is_unavailable_alone() {
     let events = (0..3_u64).map(|number| {
         event(number, vec![Value::Int(1)], 60 + 120 * number as i64, &format!("e{number}"), &word(number))
     });
-    check_hot(&guests::ORDER, "state", events.collect(), "state limit of 1048576 bytes reached: a tile has ");
+    check_hot(&guests::ORDER, "state", events.collect(), "state limit of 1048575 bytes reached: a tile has ");
 }
 
 /// Two versions share a state and disagree about its layout, because the author forgot to say so: what was folded before

@@ -11,7 +11,7 @@ use trifold_windows::Event;
 use crate::admission::admit;
 use crate::lookup::LookupError;
 use crate::version::LiveVersion;
-use crate::windows::refusal;
+use crate::windows::{Kept, refusal};
 
 /// Events in hand of one view: each is folded in for the answer of one row, which then equals the row that the stream
 /// emits when the event arrives.
@@ -99,10 +99,10 @@ impl Admitted {
     }
 
     /// A row's event as a window view folds it. `contents` are the digests of all events.
-    pub(crate) fn event(&self, row: usize, contents: &[[u8; 16]]) -> Option<Event<'_>> {
+    pub(crate) fn event(&self, row: usize, contents: &[[u8; 16]], kept: &Kept<'_>) -> Option<Event<'_>> {
         let place = self.place(row)?;
         let (time, id) = (self.events.times[place], self.events.ids.value(place));
-        Some(Event { time, id, content: contents[place], row: place as u32 })
+        Some(Event { time, id, content: contents[place], row: place as u32, kept: kept.bytes(place) })
     }
 
     /// The rows without an answer, and why.

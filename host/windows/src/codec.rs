@@ -13,12 +13,13 @@
 //! Most entities are small, and what a store takes to write a slot hardly depends on its size: they are packed into
 //! their heads. A large one has slots that are written each by itself.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use trifold_model::{EventTime, Slot};
 
-use crate::entity::{Granule, KeptEvent, KeptRow, State, Tile};
+use crate::entity::{Granule, KeptEvent, State, Tile};
 use crate::fold::Failure;
 
 const APART: u8 = 1;
@@ -65,7 +66,7 @@ pub(crate) struct Head {
 }
 
 /// Slots that were packed into a head.
-pub(crate) struct Parts(Reader);
+pub(crate) struct Parts(Reader<Bytes>);
 
 /// A head into which the other slots are packed.
 pub(crate) struct Packing(Vec<u8>);
@@ -124,6 +125,7 @@ pub(crate) fn packed_tile_bytes(tile: &Tile) -> usize {
 pub(crate) fn packed_granule_bytes(granule: &Granule) -> usize {
     PART_BYTES
         + match granule {
+            Granule::Stored(stored) => stored.len(),
             Granule::Events { bytes, .. } => 1 + bytes,
             Granule::Failed(failure) => 1 + failure.len(),
         }
@@ -160,6 +162,27 @@ impl Iterator for Parts {
 }
 
 impl Parts {
+    /// How many tiles of a level there are.
+    pub(crate) fn tile_count(&self, level: u8) -> usize {
+        self.levels().filter(|other| *other == level).count()
+    }
+
+    /// How many runs of events there are.
+    pub(crate) fn granule_count(&self) -> usize {
+        self.tile_count(EVENTS)
+    }
+
+    /// The levels of the parts that are as long as they say.
+    fn levels(&self) -> impl Iterator<Item = u8> {
+        let mut reader = Reader(&*self.0.0);
+        std::iter::from_fn(move || {
+            let level = reader.byte("the level of a packed slot").ok()?;
+            reader.array::<8>("the start of a packed slot").ok()?;
+            reader.bytes("a packed slot").ok()?;
+            Some(level)
+        })
+    }
+
     fn part(&mut self) -> Result<(Slot, Bytes), Damage> {
         let level = self.0.byte("the level of a packed slot")?;
         let start = EventTime(i64::from_le_bytes(self.0.array("the start of a packed slot")?));
@@ -190,6 +213,7 @@ pub(crate) fn decode_tile(bytes: Bytes) -> Result<State, Damage> {
 
 pub(crate) fn write_granule(granule: &Granule, out: &mut Vec<u8>) {
     let (events, bytes) = match granule {
+        Granule::Stored(stored) => return out.extend_from_slice(stored),
         Granule::Events { events, bytes } => (events, bytes),
         Granule::Failed(failure) => return write_failure(failure, out),
     };
@@ -200,50 +224,38 @@ pub(crate) fn write_granule(granule: &Granule, out: &mut Vec<u8>) {
         write_bytes(&event.id, out);
         out.extend_from_slice(&event.content);
         match &event.row {
-            Some(KeptRow::Bytes(row)) => {
+            Some(row) => {
                 out.push(1);
                 write_bytes(row, out);
             }
-            Some(KeptRow::Batch(_)) | None => out.push(0),
+            None => out.push(0),
         }
     }
 }
 
 /// The bytes that an event takes.
 pub(crate) fn event_bytes(event: &KeptEvent) -> usize {
-    let row = match &event.row {
-        Some(KeptRow::Bytes(row)) => row_bytes(row),
-        Some(KeptRow::Batch(_)) | None => 0,
-    };
-    8 + 4 + event.id.len() + 16 + 1 + row
-}
-
-/// The bytes that a prepared event takes of them.
-pub(crate) fn row_bytes(row: &[u8]) -> usize {
-    4 + row.len()
+    8 + 4 + event.id.len() + 16 + 1 + event.row.as_ref().map_or(0, |row| 4 + row.len())
 }
 
 pub(crate) fn decode_granule(bytes: Bytes) -> Result<Granule, Damage> {
-    let mut reader = Reader(bytes);
+    let mut reader = Reader(bytes.clone());
     match reader.byte("the form of events")? {
         KNOWN => {}
         FAILED => return Ok(Granule::Failed(reader.failure()?)),
         found => return Err(Damage::Form { what: "a run of events", found }),
     }
-    let mut events = Vec::new();
-    while !reader.0.is_empty() {
-        let time = EventTime(i64::from_le_bytes(reader.array("an event's time")?));
-        let id = reader.bytes("an event's id")?;
-        std::str::from_utf8(&id).map_err(|_| Damage::Text("an event's id"))?;
-        let content = reader.array("an event's content")?;
-        let row = match reader.byte("an event's form")? {
-            0 => None,
-            1 => Some(KeptRow::Bytes(reader.bytes("a prepared event")?)),
-            found => return Err(Damage::Form { what: "an event", found }),
-        };
-        events.push(KeptEvent { time, id, content, row });
+    let mut events = Reader(&bytes[1..]);
+    while !events.0.is_empty() {
+        events.event()?;
     }
-    Ok(Granule::Events { bytes: events.iter().map(event_bytes).sum(), events })
+    Ok(Granule::Stored(bytes))
+}
+
+/// The events of a granule that was decoded.
+pub(crate) fn events(granule: &Bytes) -> impl Iterator<Item = KeptEvent> {
+    let mut reader = Reader(granule.slice(1..));
+    std::iter::from_fn(move || (!reader.0.is_empty()).then(|| reader.event().ok()).flatten())
 }
 
 fn write_failure(failure: &str, out: &mut Vec<u8>) {
@@ -256,13 +268,44 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// What it reads shares the memory of what is read.
-struct Reader(Bytes);
+/// Reads from the beginning on; what it takes shares the memory of the whole.
+struct Reader<T>(T);
 
-impl Reader {
+/// Bytes from whose beginning some can be taken.
+trait Source: Deref<Target = [u8]> + Sized {
+    /// Takes the first `count`, which must be there.
+    fn take(&mut self, count: usize) -> Self;
+
+    /// Goes beyond the first `count`, which must be there.
+    fn skip(&mut self, count: usize);
+}
+
+impl Source for Bytes {
+    fn take(&mut self, count: usize) -> Self {
+        self.split_to(count)
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.advance(count);
+    }
+}
+
+impl Source for &[u8] {
+    fn take(&mut self, count: usize) -> Self {
+        let (taken, rest) = self.split_at(count);
+        *self = rest;
+        taken
+    }
+
+    fn skip(&mut self, count: usize) {
+        *self = &self[count..];
+    }
+}
+
+impl<T: Source> Reader<T> {
     fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], Damage> {
         let taken = *self.0.first_chunk().ok_or(Damage::Truncated(what))?;
-        self.0.advance(N);
+        self.0.skip(N);
         Ok(taken)
     }
 
@@ -270,12 +313,25 @@ impl Reader {
         self.array(what).map(|[byte]| byte)
     }
 
-    fn bytes(&mut self, what: &'static str) -> Result<Bytes, Damage> {
+    fn bytes(&mut self, what: &'static str) -> Result<T, Damage> {
         let length = u32::from_le_bytes(self.array(what)?) as usize;
         if length > self.0.len() {
             return Err(Damage::Truncated(what));
         }
-        Ok(self.0.split_to(length))
+        Ok(self.0.take(length))
+    }
+
+    fn event(&mut self) -> Result<KeptEvent<T>, Damage> {
+        let time = EventTime(i64::from_le_bytes(self.array("an event's time")?));
+        let id = self.bytes("an event's id")?;
+        std::str::from_utf8(&id).map_err(|_| Damage::Text("an event's id"))?;
+        let content = self.array("an event's content")?;
+        let row = match self.byte("an event's form")? {
+            0 => None,
+            1 => Some(self.bytes("a prepared event")?),
+            found => return Err(Damage::Form { what: "an event", found }),
+        };
+        Ok(KeptEvent { time, id, content, row })
     }
 
     fn failure(&mut self) -> Result<Failure, Damage> {

@@ -48,6 +48,8 @@ pub(crate) enum State {
 /// The events of a short time, in canonical order.
 #[derive(Debug, Clone)]
 pub(crate) enum Granule {
+    /// In the bytes that are kept, which decode: most are looked at no more before they are forgotten.
+    Stored(Bytes),
     Events {
         events: Vec<KeptEvent>,
         /// What they take where they are kept.
@@ -58,21 +60,42 @@ pub(crate) enum Granule {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct KeptEvent {
+pub(crate) struct KeptEvent<T = Bytes> {
     pub(crate) time: EventTime,
     /// UTF-8, as it was given.
-    pub(crate) id: Bytes,
+    pub(crate) id: T,
     /// A digest of the event, by which a differing copy is known.
     pub(crate) content: [u8; 16],
     /// The prepared event, where tiles may have to be folded again.
-    pub(crate) row: Option<KeptRow>,
+    pub(crate) row: Option<T>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum KeptRow {
-    /// Of the plan at hand.
-    Batch(u32),
-    Bytes(Bytes),
+impl Granule {
+    pub(crate) fn new() -> Self {
+        Granule::Events { events: Vec::new(), bytes: 0 }
+    }
+
+    /// The events, and what they take where they are kept.
+    pub(crate) fn open(&mut self) -> Result<(&mut Vec<KeptEvent>, &mut usize), Failure> {
+        if let Granule::Stored(stored) = self {
+            let events: Vec<_> = codec::events(stored).collect();
+            *self = Granule::Events { bytes: events.iter().map(codec::event_bytes).sum(), events };
+        }
+        match self {
+            Granule::Events { events, bytes } => Ok((events, bytes)),
+            Granule::Failed(failure) => Err(failure.clone()),
+            Granule::Stored(_) => Err("its events were not opened".into()),
+        }
+    }
+
+    /// The prepared events.
+    pub(crate) fn rows(&self) -> Result<Vec<Bytes>, Failure> {
+        match self {
+            Granule::Stored(stored) => Ok(codec::events(stored).filter_map(|event| event.row).collect()),
+            Granule::Events { events, .. } => Ok(events.iter().filter_map(|event| event.row.clone()).collect()),
+            Granule::Failed(failure) => Err(failure.clone()),
+        }
+    }
 }
 
 /// Whether an event has been seen before.
@@ -105,7 +128,12 @@ impl Entity {
                     if head.packed.is_none() {
                         entity.stored = Stored::Apart { changed: BTreeSet::new() };
                     }
-                    for part in head.packed.into_iter().flatten() {
+                    let Some(parts) = head.packed else { continue };
+                    for (level, tiles) in (0..).zip(&mut entity.tiles) {
+                        tiles.reserve(parts.tile_count(level));
+                    }
+                    entity.granules.reserve(parts.granule_count());
+                    for part in parts {
                         let (slot, bytes) = part?;
                         entity.put(slot, bytes)?;
                     }

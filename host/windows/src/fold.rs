@@ -30,7 +30,7 @@ pub struct Group {
 pub enum Row {
     /// A row of the batch that the plan is about.
     Batch(u32),
-    /// An event that was kept, in the bytes that [`Fold::kept`] made of it.
+    /// An event that was kept, in the bytes that [`Event::kept`](crate::Event::kept) had.
     Kept(Bytes),
 }
 
@@ -64,9 +64,6 @@ pub trait Fold {
     type Error;
     /// The values of some questions.
     type Values;
-
-    /// The bytes in which a row of the batch is kept.
-    fn kept(&self, row: u32) -> Bytes;
 
     /// Folds each group of rows onto its base; one state, or why there is none, for each group.
     fn accumulate(&mut self, states: &[Bytes], groups: &[Group], rows: &[Row])

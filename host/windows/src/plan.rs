@@ -3,19 +3,19 @@
 use bytes::Bytes;
 use trifold_model::{EventTime, FoldOrder, Slot, Span};
 
-use crate::codec::{event_bytes, row_bytes};
-use crate::entity::{Entity, Granule, KeptEvent, KeptRow, Seen, State, Tile};
+use crate::codec::event_bytes;
+use crate::entity::{Entity, Granule, KeptEvent, Seen, State, Tile};
 use crate::fold::{Base, Failure, Fold, Folded, Group, Question, Row, Run};
 use crate::layout::{Layout, end};
 use crate::series::Series;
 
-/// The most bytes of a tile's state.
-const STATE_BYTES_MAX: usize = 1 << 20;
+/// The most bytes of a tile's state: with the byte before it that tells its form, a slot holds 1 MiB.
+const STATE_BYTES_MAX: usize = (1 << 20) - 1;
 /// The most bytes of the events that are kept of one granule: some ten thousand.
-const EVENTS_BYTES_MAX: usize = 1 << 20;
+const EVENTS_BYTES_MAX: usize = (1 << 20) - 1;
 
 /// An admitted event.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Event<'a> {
     /// When it happened.
     pub time: EventTime,
@@ -25,6 +25,8 @@ pub struct Event<'a> {
     pub content: [u8; 16],
     /// The row of its prepared columns in the batch that the plan is about.
     pub row: u32,
+    /// The bytes in which the prepared event is kept where tiles may have to be folded again; otherwise nothing.
+    pub kept: Bytes,
 }
 
 /// What a plan came to for one question.
@@ -44,7 +46,6 @@ pub enum Answer {
 /// A plan that was carried out. Its entities must be [settled](Settled::settle).
 pub struct Settled<V> {
     groups: Vec<Folded>,
-    kept: Vec<Option<Bytes>>,
     /// The values of the questions that have one.
     pub values: V,
     /// One answer for each question, in the order in which they were asked.
@@ -57,8 +58,6 @@ pub struct Plan<'l> {
     states: Vec<Bytes>,
     groups: Vec<Planned>,
     rows: Vec<Row>,
-    /// The batch rows that are kept.
-    kept: Vec<u32>,
     tiles: Vec<Picked>,
     picks: Vec<u32>,
     windows: Vec<Run>,
@@ -91,7 +90,6 @@ impl<'l> Plan<'l> {
             states: vec![Bytes::new()],
             groups: Vec::new(),
             rows: Vec::new(),
-            kept: Vec::new(),
             tiles: Vec::new(),
             picks: Vec::new(),
             windows: Vec::new(),
@@ -134,12 +132,8 @@ impl<'l> Plan<'l> {
             return Ok(Seen::New);
         }
         let start = event.time.align_down(self.layout.granule);
-        let granule =
-            entity.granules.get_or_insert_with(start, || Granule::Events { events: Vec::new(), bytes: 0 });
-        let (events, bytes) = match granule {
-            Granule::Events { events, bytes } => (events, bytes),
-            Granule::Failed(failure) => return Err(failure.clone()),
-        };
+        let granule = entity.granules.get_or_insert_with(start, Granule::new);
+        let (events, bytes) = granule.open()?;
         let place = |kept: &KeptEvent| (kept.time, &*kept.id).cmp(&(event.time, event.id.as_bytes()));
         let place = match (events.binary_search_by(place), self.layout.deduplicate) {
             (Ok(same), true) if events[same].content == event.content => return Ok(Seen::Duplicate),
@@ -151,10 +145,7 @@ impl<'l> Plan<'l> {
             }),
             (Err(place), true) => place,
         };
-        let row = (self.layout.order == FoldOrder::EventTime).then(|| {
-            self.kept.push(event.row);
-            KeptRow::Batch(event.row)
-        });
+        let row = (self.layout.order == FoldOrder::EventTime).then(|| event.kept.clone());
         let kept = KeptEvent {
             time: event.time,
             id: Bytes::copy_from_slice(event.id.as_bytes()),
@@ -222,15 +213,9 @@ impl<'l> Plan<'l> {
     fn fold_again(&mut self, entity: &Entity, hop: Span, start: EventTime) -> State {
         let first = self.rows.len();
         for granule in entity.granules.range(start..end(start, hop)) {
-            match granule {
-                Granule::Events { events, .. } => {
-                    self.rows.extend(events.iter().filter_map(|event| match &event.row {
-                        Some(KeptRow::Batch(row)) => Some(Row::Batch(*row)),
-                        Some(KeptRow::Bytes(bytes)) => Some(Row::Kept(bytes.clone())),
-                        None => None,
-                    }))
-                }
-                Granule::Failed(failure) => return State::Failed(failure.clone()),
+            match granule.rows() {
+                Ok(rows) => self.rows.extend(rows.into_iter().map(Row::Kept)),
+                Err(failure) => return State::Failed(failure),
             }
         }
         let count = (self.rows.len() - first) as u32;
@@ -287,13 +272,8 @@ impl<'l> Plan<'l> {
             false => fold.accumulate(&self.states, &groups, &self.rows)?,
         };
         folded.iter_mut().for_each(refuse_large);
-        let mut kept = Vec::new();
-        for &row in &self.kept {
-            kept.resize((row as usize + 1).max(kept.len()), None);
-            kept[row as usize] = Some(fold.kept(row));
-        }
         let (answers, values) = self.answer(&folded, fold)?;
-        Ok(Settled { groups: folded, kept, values, answers })
+        Ok(Settled { groups: folded, values, answers })
     }
 
     fn answer<F: Fold>(self, folded: &[Folded], fold: &mut F) -> Result<(Vec<Answer>, F::Values), F::Error> {
@@ -335,12 +315,12 @@ impl<'l> Plan<'l> {
 
 /// Whether no event that is kept of the tile comes after this one in canonical order.
 fn is_last(entity: &Entity, hop: Span, start: EventTime, event: &Event<'_>) -> bool {
-    let last = entity.granules.range(start..end(start, hop)).next_back();
-    match last {
+    match entity.granules.range(start..end(start, hop)).next_back() {
         Some(Granule::Events { events, .. }) => events.last().is_none_or(|last| {
             (last.time, &*last.id, &last.content) == (event.time, event.id.as_bytes(), &event.content)
         }),
-        Some(Granule::Failed(_)) => false,
+        // The event's own granule is open, so that this one comes after it.
+        Some(Granule::Stored(_) | Granule::Failed(_)) => false,
         None => true,
     }
 }
@@ -363,17 +343,6 @@ impl<V> Settled<V> {
                     Ok(state) => State::Known(state.clone()),
                     Err(failure) => State::Failed(failure.clone()),
                 };
-            }
-        }
-        for granule in entity.granules.values_mut() {
-            let Granule::Events { events, bytes } = granule else { continue };
-            for row in events.iter_mut().filter_map(|event| event.row.as_mut()) {
-                if let KeptRow::Batch(place) = row
-                    && let Some(Some(kept)) = self.kept.get(*place as usize)
-                {
-                    *row = KeptRow::Bytes(kept.clone());
-                    *bytes += row_bytes(kept);
-                }
             }
         }
     }

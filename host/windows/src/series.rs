@@ -15,6 +15,11 @@ impl<T> Series<T> {
         Series(VecDeque::new())
     }
 
+    /// Makes room for some items that follow, and one more.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.0.reserve_exact(count + 1);
+    }
+
     /// Whether there is nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

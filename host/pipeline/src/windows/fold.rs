@@ -9,7 +9,7 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use bytes::Bytes;
 use trifold_model::canonical::ForeignType;
-use trifold_model::{CanonicalRows, DecodeError, RowStatus, decode_rows_as};
+use trifold_model::{CanonicalRows, DecodeError, FoldOrder, RowStatus, decode_rows_as};
 use trifold_sandbox::{self as sandbox, Applied, Budget, Cause, Verdict, WindowTiles};
 use trifold_windows::{Answer, Base, Failure, Fold, Folded, Group, Question, Row, Run, Settled};
 
@@ -31,14 +31,32 @@ pub enum FoldError {
     Kept(#[from] DecodeError),
 }
 
+/// The bytes in which prepared events are kept, if tiles may have to be folded again.
+pub(crate) struct Kept<'a>(Option<CanonicalRows<'a>>);
+
+impl<'a> Kept<'a> {
+    /// For the prepared columns of a batch.
+    pub(crate) fn new(version: &LiveVersion, prepared: &'a RecordBatch) -> Result<Self, ForeignType> {
+        let is_kept = version.view().windows().is_some_and(|spec| spec.order == FoldOrder::EventTime);
+        Ok(Kept(is_kept.then(|| CanonicalRows::new(prepared)).transpose()?))
+    }
+
+    /// Those of a row; none, if rows are not kept.
+    pub(crate) fn bytes(&self, row: usize) -> Bytes {
+        let mut bytes = Vec::new();
+        if let Some(rows) = &self.0 {
+            rows.write_fields(row, &mut bytes);
+        }
+        bytes.into()
+    }
+}
+
 /// Folds with the functions of a version.
 pub(crate) struct ComponentFold<'a, F> {
     version: &'a LiveVersion,
     functions: &'a F,
     /// The prepared columns of the batch that the plan is about.
     prepared: &'a RecordBatch,
-    /// How each of them is kept.
-    rows: CanonicalRows<'a>,
     /// The keys that questions name.
     keys: &'a RecordBatch,
     budget: &'a mut Budget,
@@ -53,9 +71,8 @@ impl<'a, F: WindowFunctions> ComponentFold<'a, F> {
         prepared: &'a RecordBatch,
         keys: &'a RecordBatch,
         budget: &'a mut Budget,
-    ) -> Result<Self, ForeignType> {
-        let (rows, causes) = (CanonicalRows::new(prepared)?, BTreeMap::new());
-        Ok(ComponentFold { version, functions, prepared, rows, keys, budget, causes })
+    ) -> Self {
+        ComponentFold { version, functions, prepared, keys, budget, causes: BTreeMap::new() }
     }
 
     /// The rows of a plan that was carried out, in the order in which they were asked for.
@@ -131,12 +148,6 @@ impl<'a, F: WindowFunctions> ComponentFold<'a, F> {
 impl<F: WindowFunctions> Fold for ComponentFold<'_, F> {
     type Error = FoldError;
     type Values = Applied;
-
-    fn kept(&self, row: u32) -> Bytes {
-        let mut bytes = Vec::new();
-        self.rows.write_fields(row as usize, &mut bytes);
-        bytes.into()
-    }
 
     fn accumulate(&mut self, states: &[Bytes], groups: &[Group], rows: &[Row]) -> Result<Vec<Folded>, FoldError> {
         let prepared = self.gather(rows)?;

@@ -13,14 +13,15 @@ use trifold_windows::{Entity, Event, Layout, Plan, Question, Seen};
 use crate::ingest::{Changes, IngestError, Ingested};
 use crate::rows::Rows;
 use crate::version::LiveVersion;
-use crate::windows::fold::ComponentFold;
+use crate::windows::fold::{ComponentFold, Kept};
 use crate::windows::{Prepared, WindowFunctions, contents, prepare};
 
 /// So many events are folded at once, and those of the last entity among them.
-const EVENTS_PER_PLAN: usize = 4096;
+const EVENTS_PER_PLAN: usize = 1024;
 
 /// What has come of the entities so far.
-struct Walk {
+struct Walk<'a> {
+    kept: Kept<'a>,
     changes: Vec<SlotChange>,
     conflicts: Vec<Aside>,
     duplicate_count: u64,
@@ -32,9 +33,10 @@ struct Walk {
     places: Vec<(usize, usize)>,
 }
 
-impl Walk {
-    fn new(event_count: usize) -> Self {
+impl<'a> Walk<'a> {
+    fn new(kept: Kept<'a>, event_count: usize) -> Self {
         Walk {
+            kept,
             changes: Vec::new(),
             conflicts: Vec::new(),
             duplicate_count: 0,
@@ -113,8 +115,8 @@ impl<F: WindowFunctions> WindowIngest<F> {
         budget: &mut Budget,
     ) -> Result<Ingested, IngestError> {
         let keys = self.events.inputs.project(self.version.view().key_columns())?;
-        let mut fold = ComponentFold::new(&self.version, &self.functions, &self.prepared, &keys, budget)?;
-        let mut walk = Walk::new(self.events.times.len());
+        let mut fold = ComponentFold::new(&self.version, &self.functions, &self.prepared, &keys, budget);
+        let mut walk = Walk::new(Kept::new(&self.version, &self.prepared)?, self.events.times.len());
         let mut entities = self.entities.iter().zip(slots).peekable();
         // Entities know nothing of each other, so that what is in memory of them need not be all of a step.
         while entities.peek().is_some() {
@@ -141,7 +143,7 @@ impl<F: WindowFunctions> WindowIngest<F> {
         group: impl Iterator<Item = ((&'s EntityKey, &'s Vec<u32>), Slots)>,
         clock: Option<ArrivalTime>,
         fold: &mut ComponentFold<'_, F>,
-        walk: &mut Walk,
+        walk: &mut Walk<'_>,
     ) -> Result<(), IngestError> {
         let mut plan = Plan::new(&self.layout);
         let mut entities = Vec::new();
@@ -166,10 +168,11 @@ impl<F: WindowFunctions> WindowIngest<F> {
     }
 
     /// Adds an event to its entity, and asks for the value after it.
-    fn add(&self, plan: &mut Plan<'_>, entity: &mut Entity, row: u32, walk: &mut Walk) {
+    fn add(&self, plan: &mut Plan<'_>, entity: &mut Entity, row: u32, walk: &mut Walk<'_>) {
         let place = row as usize;
         let time = self.events.times[place];
-        let event = Event { time, id: self.events.ids.value(place), content: self.contents[place], row };
+        let (id, kept) = (self.events.ids.value(place), walk.kept.bytes(place));
+        let event = Event { time, id, content: self.contents[place], row, kept };
         match plan.add(entity, event) {
             Seen::New => {}
             Seen::Duplicate => walk.duplicate_count += 1,

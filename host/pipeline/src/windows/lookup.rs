@@ -12,7 +12,7 @@ use crate::records::distinct;
 use crate::rows::Rows;
 use crate::version::LiveVersion;
 use crate::windows::contents;
-use crate::windows::fold::ComponentFold;
+use crate::windows::fold::{ComponentFold, Kept};
 use crate::windows::ingest::joined;
 
 /// The entities of a lookup, each read once, however often it is asked for.
@@ -72,10 +72,14 @@ impl WindowRead {
         let mut plan = Plan::new(&self.layout);
         let mut nobody = Entity::new(&self.layout);
         let contents = self.in_hand.as_ref().map(|held| contents(&held.events.inputs)).transpose()?;
+        let nothing = RecordBatch::new_empty(version.transform.prepared().clone());
+        let prepared = self.in_hand.as_ref().map_or(&nothing, |held| &held.prepared);
+        let kept = Kept::new(version, prepared).map_err(LookupError::Type)?;
         for (row, (&entity, &at)) in self.entity.iter().zip(as_of).enumerate() {
             let known = self.entities[entity].as_mut().unwrap_or(&mut nobody);
             let question = Question { key: entity as u32, at };
-            match self.in_hand.as_ref().zip(contents.as_ref()).and_then(|(held, all)| held.event(row, all)) {
+            match self.in_hand.as_ref().zip(contents.as_ref()).and_then(|(held, all)| held.event(row, all, &kept))
+            {
                 None => plan.ask(known, question),
                 Some(event) => {
                     // It counts for this row alone.
@@ -87,10 +91,7 @@ impl WindowRead {
         }
         let damaged = |source| LookupError::Record { view: version.view().name.to_string(), source };
         let keys = decode_keys(version.view().key_fields(), &self.keys).map_err(damaged)?;
-        let nothing = RecordBatch::new_empty(version.transform.prepared().clone());
-        let prepared = self.in_hand.as_ref().map_or(&nothing, |held| &held.prepared);
-        let mut fold =
-            ComponentFold::new(version, &version.transform, prepared, &keys, budget).map_err(LookupError::Type)?;
+        let mut fold = ComponentFold::new(version, &version.transform, prepared, &keys, budget);
         let settled = plan.carry_out(&mut fold)?;
         let rows = fold.rows(&settled)?;
         let mut without = self.in_hand.map(Admitted::into_refused).unwrap_or_default();

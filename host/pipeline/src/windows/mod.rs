@@ -9,6 +9,7 @@ mod prepare;
 mod sweep;
 
 pub use fold::FoldError;
+pub(crate) use fold::Kept;
 pub use functions::WindowFunctions;
 pub use ingest::WindowIngest;
 pub(crate) use lookup::WindowRead;

@@ -10,7 +10,7 @@ use crate::point_in_time::Columns;
 use crate::rows::Rows;
 use crate::timeline::{LEAD, Timeline, TimelineError, is_question};
 use crate::version::LiveVersion;
-use crate::windows::fold::ComponentFold;
+use crate::windows::fold::{ComponentFold, Kept};
 
 /// Where the walk stands.
 pub(crate) struct WindowWalk {
@@ -37,6 +37,8 @@ impl WindowWalk {
         let columns = Columns::new(rows);
         let contents: &BinaryArray = rows.column(LEAD).as_binary();
         let layout = self.layout.clone();
+        let prepared = prepared(version, rows)?;
+        let kept = Kept::new(version, &prepared)?;
         let mut plan = Plan::new(&layout);
         let mut keys = Vec::new();
         let (mut asked, mut as_of) = (Vec::new(), Vec::new());
@@ -74,7 +76,8 @@ impl WindowWalk {
                 let mut content = [0; 16];
                 content.copy_from_slice(contents.value(row));
                 let time = EventTime(columns.times.value(row));
-                let event = Event { time, id: columns.ids.value(row), content, row: row as u32 };
+                let (id, kept) = (columns.ids.value(row), kept.bytes(row));
+                let event = Event { time, id, content, row: row as u32, kept };
                 match plan.add(&mut entity, event) {
                     Seen::New => {}
                     seen => self.repeated.push((columns.numbers[row], seen)),
@@ -85,8 +88,7 @@ impl WindowWalk {
             }
         }
         let key_columns = self.key_columns(version, &keys)?;
-        let prepared = prepared(version, rows)?;
-        let mut fold = ComponentFold::new(version, &version.transform, &prepared, &key_columns, budget)?;
+        let mut fold = ComponentFold::new(version, &version.transform, &prepared, &key_columns, budget);
         let settled = plan.carry_out(&mut fold)?;
         settled.settle(&mut entity);
         self.last = keys.pop().map(|key| (key, entity));

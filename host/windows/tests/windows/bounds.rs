@@ -1,5 +1,6 @@
 //! What is kept stays within bounds, and what does not fit makes values unavailable, of that entity and time alone.
 
+use bytes::Bytes;
 use trifold_model::{EventTime, FoldOrder, Slot, Span, Window, WindowSpec};
 use trifold_windows::{Answer, Layout, Plan, Question};
 
@@ -22,7 +23,8 @@ fn feed(layout: &Layout, stored: &mut Stored, event: Event) -> Answer {
     let [event] = &batch;
     let (time, content) = (EventTime(event.time), [event.content; 16]);
     let mut plan = Plan::new(layout);
-    plan.add(&mut entity, trifold_windows::Event { time, id: &event.id, content, row: 0 });
+    let kept = event.letter.to_string().into();
+    plan.add(&mut entity, trifold_windows::Event { time, id: &event.id, content, row: 0, kept });
     plan.ask(&mut entity, Question { key: 0, at: time });
     let mut letters = Letters { order: layout.order, batch: vec![event.letter], windows: layout.windows.len() };
     let settled = plan.carry_out(&mut letters).unwrap();
@@ -62,6 +64,41 @@ fn what_no_window_reaches_goes_away() {
     }
 }
 
+/// Where the limit strikes depends on the events, and not on how many of them come at once.
+#[test]
+fn a_batch_of_too_many_events_fails_as_its_events_do_one_by_one() {
+    let layout = layout(FoldOrder::EventTime, None);
+    let large = |number: u8| Bytes::from(vec![number; 150_000]);
+    let answers = |at_once: usize| {
+        let mut stored = Stored::new();
+        let mut answers = Vec::new();
+        for first in (0..9).step_by(at_once) {
+            let events: Vec<_> =
+                (first..9.min(first + at_once)).map(|number| event(0, &number.to_string())).collect();
+            let mut entity = read(&layout, &stored, &events);
+            let mut plan = Plan::new(&layout);
+            for (row, event) in (0..).zip(&events) {
+                let (time, kept) = (EventTime(event.time), large(row));
+                let (id, content) = (&event.id, [event.content; 16]);
+                plan.add(&mut entity, trifold_windows::Event { time, id, content, row: u32::from(row), kept });
+                plan.ask(&mut entity, Question { key: 0, at: time });
+            }
+            let batch = events.iter().map(|event| event.letter).collect();
+            let mut letters = Letters { order: layout.order, batch, windows: layout.windows.len() };
+            let settled = plan.carry_out(&mut letters).unwrap();
+            answers.extend(settled.answers.iter().map(|answer| matches!(answer, Answer::Value { .. })));
+            settled.settle(&mut entity);
+            write(&layout, &mut stored, &mut entity, &events);
+            assert!(stored.values().all(|bytes| bytes.len() <= 1 << 20), "{at_once} events at once");
+        }
+        answers
+    };
+    for at_once in [1, 2, 4, 9] {
+        let expected = [true, true, true, true, true, true, false, false, false];
+        assert_eq!(answers(at_once), expected, "{at_once} events at once");
+    }
+}
+
 /// Some ten thousand events of one moment are too many; an hour later the entity has values again.
 #[test]
 fn too_many_events_of_one_time_leave_that_time_unknown() {
@@ -72,7 +109,7 @@ fn too_many_events_of_one_time_leave_that_time_unknown() {
         let mut answers = (0..8).map(|number| feed(&layout, &mut stored, event(0, &id(number))));
         assert!(answers.by_ref().take(5).all(|answer| matches!(answer, Answer::Value { .. })));
         let Some(Answer::Unavailable(reason)) = answers.next() else { panic!("{order:?}: no limit") };
-        assert!(reason.contains("limit of 1048576 bytes"), "{reason}");
+        assert!(reason.contains("limit of 1048575 bytes"), "{reason}");
         assert!(answers.all(|answer| matches!(answer, Answer::Unavailable(_))));
         let later = feed(&layout, &mut stored, event(3_600 * SECOND, "a"));
         assert!(matches!(later, Answer::Value { .. }), "{order:?}: {later:?}");

@@ -156,8 +156,8 @@ pub(crate) fn check(case: &Case) -> Stored {
         let mut asked = Vec::new();
         for (row, event) in rows.iter().enumerate() {
             let content = [event.content; 16];
-            let (time, row) = (EventTime(event.time), row as u32);
-            plan.add(&mut entity, trifold_windows::Event { time, id: &event.id, content, row });
+            let (time, row, kept) = (EventTime(event.time), row as u32, event.letter.to_string().into());
+            plan.add(&mut entity, trifold_windows::Event { time, id: &event.id, content, row, kept });
             known += 1;
             let latest = entity.latest().unwrap().0;
             for _ in 0..random.below(3) {

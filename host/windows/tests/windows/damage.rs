@@ -5,7 +5,6 @@ use trifold_model::{ArrivalTime, EventTime, FoldOrder};
 use trifold_windows::{Entity, Layout, Plan, Question};
 
 use crate::case::{Case, Stored, check};
-use crate::letters::Letters;
 use crate::random::Random;
 
 /// A byte more, less, or changed.
@@ -46,10 +45,9 @@ fn damaged_bytes_are_errors_or_other_states() {
                     plan.ask(&mut entity, Question { key: 0, at: EventTime(latest) });
                     let mut random = Random(random.bits());
                     let time = EventTime(latest.saturating_sub(random.below(40) as i64 * 1_000_000));
-                    plan.add(&mut entity, trifold_windows::Event { time, id: "a", content: [0; 16], row: 0 });
-                    let mut nothing =
-                        Silent(Letters { order, batch: vec!['x'], windows: case.spec.windows.len() });
-                    plan.carry_out(&mut nothing).unwrap().settle(&mut entity);
+                    let (id, content, kept) = ("a", [0; 16], Bytes::from_static(b"x"));
+                    plan.add(&mut entity, trifold_windows::Event { time, id, content, row: 0, kept });
+                    plan.carry_out(&mut Silent).unwrap().settle(&mut entity);
                     entity.take_changes(&layout, Some(ArrivalTime(latest)));
                 }
             }
@@ -59,15 +57,11 @@ fn damaged_bytes_are_errors_or_other_states() {
 }
 
 /// The fold without a look at the bytes of states, which mean nothing to it.
-struct Silent(Letters);
+struct Silent;
 
 impl trifold_windows::Fold for Silent {
     type Error = std::convert::Infallible;
     type Values = ();
-
-    fn kept(&self, row: u32) -> Bytes {
-        self.0.kept(row)
-    }
 
     fn accumulate(
         &mut self,

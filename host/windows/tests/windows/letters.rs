@@ -43,10 +43,6 @@ impl Fold for Letters {
     type Error = Infallible;
     type Values = Vec<Value>;
 
-    fn kept(&self, row: u32) -> Bytes {
-        self.batch[row as usize].to_string().into_bytes().into()
-    }
-
     fn accumulate(
         &mut self,
         states: &[Bytes],
