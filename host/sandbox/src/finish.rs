@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, BinaryArray, RecordBatch, UInt32Array};
+use arrow_array::{BinaryArray, RecordBatch, UInt32Array};
 use arrow_schema::SchemaRef;
 use arrow_select::take::take;
 use trifold_model::{EventTime, Field};
@@ -18,7 +18,7 @@ use crate::wire::{self, Input, Outcome};
 
 /// The tiles of some entities, window by window.
 pub struct WindowTiles<'a> {
-    /// The states of tiles; one may belong to several windows and entities.
+    /// The states of tiles, each of which some window picks; one may belong to several windows and entities.
     pub tiles: &'a BinaryArray,
     /// Places of tiles, in the order in which `windows` runs over them.
     pub picks: &'a [u32],
@@ -79,18 +79,6 @@ struct Part {
 }
 
 impl WindowTiles<'_> {
-    /// Whether every tile belongs to some window. Any other stays outside: a guest that cannot read it would fail for
-    /// entities that have nothing to do with it.
-    fn all_are_picked(&self) -> bool {
-        let mut is_picked = vec![false; self.tiles.len()];
-        for &tile in self.picks {
-            if let Some(is_picked) = is_picked.get_mut(tile as usize) {
-                *is_picked = true;
-            }
-        }
-        is_picked.into_iter().all(|is_picked| is_picked)
-    }
-
     fn part(&self, transform: &Transform, rows: &Range<usize>) -> Result<Part, arrow_schema::ArrowError> {
         let windows_each = transform.view().windows().map_or(0, |spec| spec.windows.len());
         let windows = &self.windows[rows.start * windows_each..rows.end * windows_each];
@@ -98,7 +86,7 @@ impl WindowTiles<'_> {
         let end = windows.last().map_or(first, |run| run.first + run.count);
         let picks = &self.picks[first as usize..end as usize];
         let windows = windows.iter().map(|run| wire::Run { first: run.first - first, ..*run }).collect();
-        if *rows == (0..self.as_of.len()) && self.all_are_picked() {
+        if *rows == (0..self.as_of.len()) {
             return Ok(Part { tiles: self.tiles.clone(), picks: picks.to_vec(), windows });
         }
         // The tiles of neighbours lie close to each other, and there is a place for each between the first and the last.

@@ -28,7 +28,7 @@ impl Entity {
                 start,
                 end: end(start, window.hop),
                 state: match &tile.state {
-                    State::Known(state) => Ok(state.clone()),
+                    State::Known(state) => Ok(state.bytes(&self.packed)),
                     State::Failed(failure) => Err(failure.clone()),
                     State::Planned(_) => Err(Failure::from("its plan was never carried out")),
                 },

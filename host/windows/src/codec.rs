@@ -13,13 +13,13 @@
 //! Most entities are small, and what a store takes to write a slot hardly depends on its size: they are packed into
 //! their heads. A large one has slots that are written each by itself.
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use trifold_model::{EventTime, Slot};
 
-use crate::entity::{Granule, KeptEvent, State, Tile};
+use crate::entity::{Granule, Held, KeptEvent, State, Tile};
 use crate::fold::Failure;
 
 const APART: u8 = 1;
@@ -61,53 +61,73 @@ pub enum Damage {
 /// What is known of an entity as a whole.
 pub(crate) struct Head {
     pub(crate) latest: EventTime,
-    /// Everything else, unless it lies in slots of its own.
-    pub(crate) packed: Option<Parts>,
+    /// Everything else, unless it lies in slots of its own: how much of the head comes before it.
+    pub(crate) packed_from: Option<usize>,
 }
 
-/// Slots that were packed into a head.
-pub(crate) struct Parts(Reader<Bytes>);
+/// A slot in a packed head.
+pub(crate) struct Part {
+    pub(crate) slot: Slot,
+    /// Where its own bytes lie.
+    pub(crate) place: Range<u32>,
+}
 
 /// A head into which the other slots are packed.
-pub(crate) struct Packing(Vec<u8>);
+pub(crate) struct Packing<'a> {
+    /// The head that the entity was read from.
+    packed: &'a [u8],
+    out: Vec<u8>,
+}
 
-impl Packing {
+impl<'a> Packing<'a> {
     /// A head alone, with room for parts of some bytes; `None` if they are too many.
-    pub(crate) fn new(latest: EventTime, bytes: usize) -> Option<Self> {
+    pub(crate) fn new(packed: &'a [u8], latest: EventTime, bytes: usize) -> Option<Self> {
         if bytes > PACKED_BYTES_MAX {
             return None;
         }
-        // A commit has many of these in memory, so none is larger than it must be.
+        // A worker has many of these in memory, so none is larger than it must be.
         let mut out = Vec::with_capacity(1 + size_of::<i64>() + bytes);
         out.push(PACKED);
         out.extend_from_slice(&latest.0.to_le_bytes());
-        Some(Packing(out))
+        Some(Packing { packed, out })
     }
 
     /// Adds a tile.
     pub(crate) fn tile(&mut self, level: u8, start: EventTime, tile: &Tile) {
-        self.part(level, start, |out| write_tile(tile, out));
+        match &tile.state {
+            // It stands there as it would be written, with its form before it.
+            State::Known(Held::Packed(place)) => self.again(place.start as usize - 1..place.end as usize),
+            _ => self.part(level, start, |packed, out| write_tile(tile, packed, out)),
+        }
     }
 
     /// Adds the events of a granule.
     pub(crate) fn granule(&mut self, start: EventTime, granule: &Granule) {
-        self.part(EVENTS, start, |out| write_granule(granule, out));
+        match granule {
+            Granule::Stored(Held::Packed(place)) => self.again(place.start as usize..place.end as usize),
+            _ => self.part(EVENTS, start, |packed, out| write_granule(granule, packed, out)),
+        }
     }
 
-    fn part(&mut self, level: u8, start: EventTime, write: impl FnOnce(&mut Vec<u8>)) {
-        let Packing(out) = self;
+    /// Adds a part of the head that the entity was read from.
+    fn again(&mut self, body: Range<usize>) {
+        self.out.extend_from_slice(&self.packed[body.start - PART_BYTES..body.end]);
+    }
+
+    fn part(&mut self, level: u8, start: EventTime, write: impl FnOnce(&[u8], &mut Vec<u8>)) {
+        let Packing { packed, out } = self;
         out.push(level);
         out.extend_from_slice(&start.0.to_le_bytes());
         let length = out.len();
         out.extend_from_slice(&[0; 4]);
         let first = out.len();
-        write(out);
+        write(packed, out);
         let written = (out.len() - first) as u32;
         out[length..first].copy_from_slice(&written.to_le_bytes());
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.out
     }
 }
 
@@ -141,79 +161,63 @@ pub(crate) fn write_head(latest: EventTime, out: &mut Vec<u8>) {
     out.extend_from_slice(&latest.0.to_le_bytes());
 }
 
-pub(crate) fn decode_head(bytes: Bytes) -> Result<Head, Damage> {
+pub(crate) fn decode_head(bytes: &[u8]) -> Result<Head, Damage> {
     let mut reader = Reader(bytes);
     let format = reader.byte("the format")?;
     let latest = EventTime(i64::from_le_bytes(reader.array("the latest event time")?));
-    let packed = match format {
+    let packed_from = match format {
         APART => reader.end().map(|()| None)?,
-        PACKED => Some(Parts(reader)),
+        PACKED => Some(bytes.len() - reader.0.len()),
         found => return Err(Damage::Form { what: "the head", found }),
     };
-    Ok(Head { latest, packed })
+    Ok(Head { latest, packed_from })
 }
 
-impl Iterator for Parts {
-    type Item = Result<(Slot, Bytes), Damage>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        (!self.0.0.is_empty()).then(|| self.part())
-    }
-}
-
-impl Parts {
-    /// How many tiles of a level there are.
-    pub(crate) fn tile_count(&self, level: u8) -> usize {
-        self.levels().filter(|other| *other == level).count()
-    }
-
-    /// How many runs of events there are.
-    pub(crate) fn granule_count(&self) -> usize {
-        self.tile_count(EVENTS)
-    }
-
-    /// The levels of the parts that are as long as they say.
-    fn levels(&self) -> impl Iterator<Item = u8> {
-        let mut reader = Reader(&*self.0.0);
-        std::iter::from_fn(move || {
-            let level = reader.byte("the level of a packed slot").ok()?;
-            reader.array::<8>("the start of a packed slot").ok()?;
-            reader.bytes("a packed slot").ok()?;
-            Some(level)
-        })
-    }
-
-    fn part(&mut self) -> Result<(Slot, Bytes), Damage> {
-        let level = self.0.byte("the level of a packed slot")?;
-        let start = EventTime(i64::from_le_bytes(self.0.array("the start of a packed slot")?));
+/// The slots that are packed into a head.
+pub(crate) fn parts(head: &[u8], from: usize) -> impl Iterator<Item = Result<Part, Damage>> {
+    let mut reader = Reader(&head[from..]);
+    let part = move || {
+        let level = reader.byte("the level of a packed slot")?;
+        let start = EventTime(i64::from_le_bytes(reader.array("the start of a packed slot")?));
         let slot = if level == EVENTS { Slot::Events { start } } else { Slot::Tile { level, start } };
-        Ok((slot, self.0.bytes("a packed slot")?))
-    }
+        let length = reader.bytes("a packed slot")?.len();
+        let end = head.len() - reader.0.len();
+        Ok((Part { slot, place: (end - length) as u32..end as u32 }, reader.0.is_empty()))
+    };
+    let mut rest = (from < head.len()).then_some(part);
+    std::iter::from_fn(move || {
+        let read = rest.as_mut()?();
+        if !matches!(read, Ok((_, false))) {
+            rest = None;
+        }
+        Some(read.map(|(part, _)| part))
+    })
 }
 
-pub(crate) fn write_tile(tile: &Tile, out: &mut Vec<u8>) {
+pub(crate) fn write_tile(tile: &Tile, packed: &[u8], out: &mut Vec<u8>) {
     match &tile.state {
         State::Known(state) => {
             out.push(KNOWN);
-            out.extend_from_slice(state);
+            out.extend_from_slice(state.get(packed));
         }
         State::Failed(failure) => write_failure(failure, out),
         State::Planned(_) => write_failure("its plan was never carried out", out),
     }
 }
 
-pub(crate) fn decode_tile(bytes: Bytes) -> Result<State, Damage> {
+/// Whether a tile's state is known, which then is all but the first byte, or why not.
+pub(crate) fn decode_tile(bytes: &[u8]) -> Result<Result<(), Failure>, Damage> {
     let mut reader = Reader(bytes);
     match reader.byte("the form of a tile")? {
-        KNOWN => Ok(State::Known(reader.0)),
-        FAILED => Ok(State::Failed(reader.failure()?)),
+        KNOWN => Ok(Ok(())),
+        FAILED => reader.failure().map(Err),
         found => Err(Damage::Form { what: "a tile", found }),
     }
 }
 
-pub(crate) fn write_granule(granule: &Granule, out: &mut Vec<u8>) {
+pub(crate) fn write_granule(granule: &Granule, packed: &[u8], out: &mut Vec<u8>) {
     let (events, bytes) = match granule {
-        Granule::Stored(stored) => return out.extend_from_slice(stored),
+        Granule::Stored(stored) => return out.extend_from_slice(stored.get(packed)),
         Granule::Events { events, bytes } => (events, bytes),
         Granule::Failed(failure) => return write_failure(failure, out),
     };
@@ -238,18 +242,18 @@ pub(crate) fn event_bytes(event: &KeptEvent) -> usize {
     8 + 4 + event.id.len() + 16 + 1 + event.row.as_ref().map_or(0, |row| 4 + row.len())
 }
 
-pub(crate) fn decode_granule(bytes: Bytes) -> Result<Granule, Damage> {
-    let mut reader = Reader(bytes.clone());
+/// Whether the events of a granule are known, which then decode, or why not.
+pub(crate) fn decode_granule(bytes: &[u8]) -> Result<Result<(), Failure>, Damage> {
+    let mut reader = Reader(bytes);
     match reader.byte("the form of events")? {
         KNOWN => {}
-        FAILED => return Ok(Granule::Failed(reader.failure()?)),
+        FAILED => return reader.failure().map(Err),
         found => return Err(Damage::Form { what: "a run of events", found }),
     }
-    let mut events = Reader(&bytes[1..]);
-    while !events.0.is_empty() {
-        events.event()?;
+    while !reader.0.is_empty() {
+        reader.event()?;
     }
-    Ok(Granule::Stored(bytes))
+    Ok(Ok(()))
 }
 
 /// The events of a granule that was decoded.

@@ -1,6 +1,7 @@
 //! What is kept of one entity.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use bytes::Bytes;
 use trifold_model::{ArrivalTime, EventTime, Slot};
@@ -18,6 +19,8 @@ pub struct Entity {
     /// By level, then by start.
     pub(crate) tiles: Vec<Series<Tile>>,
     pub(crate) granules: Series<Granule>,
+    /// The packed head that it was read from, in which much of it still lies.
+    pub(crate) packed: Bytes,
     stored: Stored,
 }
 
@@ -37,9 +40,42 @@ pub(crate) struct Tile {
     pub(crate) pick: Option<u32>,
 }
 
+/// Bytes that are kept of an entity.
+#[derive(Debug, Clone)]
+pub(crate) enum Held {
+    /// By themselves.
+    Own(Bytes),
+    /// In the packed head, at this place.
+    Packed(Range<u32>),
+}
+
+impl Held {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Held::Own(bytes) => bytes.len(),
+            Held::Packed(place) => place.len(),
+        }
+    }
+
+    pub(crate) fn get<'a>(&'a self, packed: &'a [u8]) -> &'a [u8] {
+        match self {
+            Held::Own(bytes) => bytes,
+            Held::Packed(place) => &packed[place.start as usize..place.end as usize],
+        }
+    }
+
+    /// The same, by themselves.
+    pub(crate) fn bytes(&self, packed: &Bytes) -> Bytes {
+        match self {
+            Held::Own(bytes) => bytes.clone(),
+            Held::Packed(place) => packed.slice(place.start as usize..place.end as usize),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum State {
-    Known(Bytes),
+    Known(Held),
     /// What a group of the plan at hand will come to.
     Planned(u32),
     Failed(Failure),
@@ -49,7 +85,7 @@ pub(crate) enum State {
 #[derive(Debug, Clone)]
 pub(crate) enum Granule {
     /// In the bytes that are kept, which decode: most are looked at no more before they are forgotten.
-    Stored(Bytes),
+    Stored(Held),
     Events {
         events: Vec<KeptEvent>,
         /// What they take where they are kept.
@@ -76,9 +112,9 @@ impl Granule {
     }
 
     /// The events, and what they take where they are kept.
-    pub(crate) fn open(&mut self) -> Result<(&mut Vec<KeptEvent>, &mut usize), Failure> {
+    pub(crate) fn open(&mut self, packed: &Bytes) -> Result<(&mut Vec<KeptEvent>, &mut usize), Failure> {
         if let Granule::Stored(stored) = self {
-            let events: Vec<_> = codec::events(stored).collect();
+            let events: Vec<_> = codec::events(&stored.bytes(packed)).collect();
             *self = Granule::Events { bytes: events.iter().map(codec::event_bytes).sum(), events };
         }
         match self {
@@ -89,9 +125,11 @@ impl Granule {
     }
 
     /// The prepared events.
-    pub(crate) fn rows(&self) -> Result<Vec<Bytes>, Failure> {
+    pub(crate) fn rows(&self, packed: &Bytes) -> Result<Vec<Bytes>, Failure> {
         match self {
-            Granule::Stored(stored) => Ok(codec::events(stored).filter_map(|event| event.row).collect()),
+            Granule::Stored(stored) => {
+                Ok(codec::events(&stored.bytes(packed)).filter_map(|event| event.row).collect())
+            }
             Granule::Events { events, .. } => Ok(events.iter().filter_map(|event| event.row.clone()).collect()),
             Granule::Failed(failure) => Err(failure.clone()),
         }
@@ -112,8 +150,13 @@ pub enum Seen {
 impl Entity {
     /// An entity without events.
     pub fn new(layout: &Layout) -> Self {
-        let tiles = vec![Series::new(); layout.levels.len()];
-        Entity { latest: None, tiles, granules: Series::new(), stored: Stored::Packed { is_changed: false } }
+        Entity {
+            latest: None,
+            tiles: vec![Series::new(); layout.levels.len()],
+            granules: Series::new(),
+            packed: Bytes::new(),
+            stored: Stored::Packed { is_changed: false },
+        }
     }
 
     /// An entity from what was kept of it. Granules may be left out that [`Layout::needed_events`] does not name; those that
@@ -122,37 +165,62 @@ impl Entity {
         let mut entity = Entity::new(layout);
         for (slot, bytes) in slots {
             match slot {
-                Slot::Head => {
-                    let head = codec::decode_head(bytes)?;
-                    entity.latest = Some(head.latest);
-                    if head.packed.is_none() {
-                        entity.stored = Stored::Apart { changed: BTreeSet::new() };
-                    }
-                    let Some(parts) = head.packed else { continue };
-                    for (level, tiles) in (0..).zip(&mut entity.tiles) {
-                        tiles.reserve(parts.tile_count(level));
-                    }
-                    entity.granules.reserve(parts.granule_count());
-                    for part in parts {
-                        let (slot, bytes) = part?;
-                        entity.put(slot, bytes)?;
-                    }
-                }
-                slot => entity.put(slot, bytes)?,
+                Slot::Head => entity.read_head(bytes)?,
+                slot => entity.read(slot, &bytes.clone(), |from| Held::Own(bytes.slice(from..)))?,
             }
         }
         Ok(entity)
     }
 
-    fn put(&mut self, slot: Slot, bytes: Bytes) -> Result<(), Damage> {
+    fn read_head(&mut self, bytes: Bytes) -> Result<(), Damage> {
+        let head = codec::decode_head(&bytes)?;
+        self.latest = Some(head.latest);
+        let Some(from) = head.packed_from else {
+            self.stored = Stored::Apart { changed: BTreeSet::new() };
+            return Ok(());
+        };
+        self.make_room(&bytes, from);
+        for part in codec::parts(&bytes, from) {
+            let codec::Part { slot, place } = part?;
+            let body = &bytes[place.start as usize..place.end as usize];
+            self.read(slot, body, |from| Held::Packed(place.start + from as u32..place.end))?;
+        }
+        self.packed = bytes;
+        Ok(())
+    }
+
+    /// Makes room for all parts at once.
+    fn make_room(&mut self, head: &[u8], from: usize) {
+        let mut counts = [0_u32; u8::MAX as usize + 1];
+        for part in codec::parts(head, from).map_while(Result::ok) {
+            match part.slot {
+                Slot::Tile { level, .. } => counts[usize::from(level)] += 1,
+                Slot::Head | Slot::Events { .. } => counts[usize::from(u8::MAX)] += 1,
+            }
+        }
+        self.tiles.iter_mut().zip(counts).for_each(|(tiles, count)| tiles.reserve(count as usize));
+        self.granules.reserve(counts[usize::from(u8::MAX)] as usize);
+    }
+
+    /// Reads a slot from its bytes; `held` tells how they are kept from a place on.
+    fn read(&mut self, slot: Slot, bytes: &[u8], held: impl FnOnce(usize) -> Held) -> Result<(), Damage> {
         match slot {
             Slot::Head => return Err(Damage::Form { what: "a packed slot", found: 0 }),
             Slot::Tile { level, start } => {
-                let state = codec::decode_tile(bytes)?;
+                let state = match codec::decode_tile(bytes)? {
+                    Ok(()) => State::Known(held(1)),
+                    Err(failure) => State::Failed(failure),
+                };
                 let tiles = self.tiles.get_mut(usize::from(level)).ok_or(Damage::Level(level))?;
                 tiles.insert(start, Tile { state, pick: None });
             }
-            Slot::Events { start } => self.granules.insert(start, codec::decode_granule(bytes)?),
+            Slot::Events { start } => {
+                let granule = match codec::decode_granule(bytes)? {
+                    Ok(()) => Granule::Stored(held(0)),
+                    Err(failure) => Granule::Failed(failure),
+                };
+                self.granules.insert(start, granule);
+            }
         }
         Ok(())
     }
@@ -202,7 +270,7 @@ impl Entity {
     fn packed(&self, latest: EventTime) -> Option<Bytes> {
         let tiles = self.tiles.iter().flat_map(Series::iter).map(|(_, tile)| codec::packed_tile_bytes(tile));
         let granules = self.granules.iter().map(|(_, granule)| codec::packed_granule_bytes(granule));
-        let mut packing = Packing::new(latest, tiles.chain(granules).sum())?;
+        let mut packing = Packing::new(&self.packed, latest, tiles.chain(granules).sum())?;
         for (level, tiles) in (0..).zip(&self.tiles) {
             tiles.iter().for_each(|(start, tile)| packing.tile(level, start, tile));
         }
@@ -214,8 +282,10 @@ impl Entity {
         let mut out = Vec::new();
         match slot {
             Slot::Head => codec::write_head(self.latest?, &mut out),
-            Slot::Tile { level, start } => codec::write_tile(self.tiles[usize::from(level)].get(start)?, &mut out),
-            Slot::Events { start } => codec::write_granule(self.granules.get(start)?, &mut out),
+            Slot::Tile { level, start } => {
+                codec::write_tile(self.tiles[usize::from(level)].get(start)?, &self.packed, &mut out)
+            }
+            Slot::Events { start } => codec::write_granule(self.granules.get(start)?, &self.packed, &mut out),
         }
         Some(out.into())
     }

@@ -73,7 +73,7 @@ pub trait Fold {
     /// `tiles`; the tiles of a window stand in ascending time.
     fn finish(
         &mut self,
-        tiles: &[Bytes],
+        tiles: &[&[u8]],
         picks: &[u32],
         windows: &[Run],
         questions: &[Question],

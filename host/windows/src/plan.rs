@@ -1,10 +1,12 @@
 //! Events and questions, noted first and computed at the end.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use trifold_model::{EventTime, FoldOrder, Slot, Span};
 
 use crate::codec::event_bytes;
-use crate::entity::{Entity, Granule, KeptEvent, Seen, State, Tile};
+use crate::entity::{Entity, Granule, Held, KeptEvent, Seen, State, Tile};
 use crate::fold::{Base, Failure, Fold, Folded, Group, Question, Row, Run};
 use crate::layout::{Layout, end};
 use crate::series::Series;
@@ -59,6 +61,8 @@ pub struct Plan<'l> {
     groups: Vec<Planned>,
     rows: Vec<Row>,
     tiles: Vec<Picked>,
+    /// The states of picked tiles that are known from the start, one after the other.
+    known: Vec<u8>,
     picks: Vec<u32>,
     windows: Vec<Run>,
     questions: Vec<Asked>,
@@ -71,7 +75,8 @@ struct Planned {
 }
 
 enum Picked {
-    Known(Bytes),
+    /// A place in what is known.
+    Known(Range<usize>),
     Group(u32),
 }
 
@@ -91,6 +96,7 @@ impl<'l> Plan<'l> {
             groups: Vec::new(),
             rows: Vec::new(),
             tiles: Vec::new(),
+            known: Vec::new(),
             picks: Vec::new(),
             windows: Vec::new(),
             questions: Vec::new(),
@@ -133,7 +139,7 @@ impl<'l> Plan<'l> {
         }
         let start = event.time.align_down(self.layout.granule);
         let granule = entity.granules.get_or_insert_with(start, Granule::new);
-        let (events, bytes) = granule.open()?;
+        let (events, bytes) = granule.open(&entity.packed)?;
         let place = |kept: &KeptEvent| (kept.time, &*kept.id).cmp(&(event.time, event.id.as_bytes()));
         let place = match (events.binary_search_by(place), self.layout.deduplicate) {
             (Ok(same), true) if events[same].content == event.content => return Ok(Seen::Duplicate),
@@ -193,7 +199,7 @@ impl<'l> Plan<'l> {
         let base = match tile {
             None | Some(State::Failed(_)) => Base::State(0),
             Some(State::Known(state)) => {
-                self.states.push(state.clone());
+                self.states.push(state.bytes(&entity.packed));
                 Base::State(self.states.len() as u32 - 1)
             }
             Some(State::Planned(group)) => {
@@ -213,7 +219,7 @@ impl<'l> Plan<'l> {
     fn fold_again(&mut self, entity: &Entity, hop: Span, start: EventTime) -> State {
         let first = self.rows.len();
         for granule in entity.granules.range(start..end(start, hop)) {
-            match granule.rows() {
+            match granule.rows(&entity.packed) {
                 Ok(rows) => self.rows.extend(rows.into_iter().map(Row::Kept)),
                 Err(failure) => return State::Failed(failure),
             }
@@ -241,10 +247,12 @@ impl<'l> Plan<'l> {
                 is_empty = false;
                 match &tile.state {
                     State::Failed(reason) => failure = Some(reason.clone()),
-                    State::Known(state) if state.is_empty() => {}
+                    State::Known(state) if state.len() == 0 => {}
                     State::Known(state) => {
                         let pick = *tile.pick.get_or_insert_with(|| {
-                            self.tiles.push(Picked::Known(state.clone()));
+                            let first = self.known.len();
+                            self.known.extend_from_slice(state.get(&entity.packed));
+                            self.tiles.push(Picked::Known(first..self.known.len()));
                             self.tiles.len() as u32 - 1
                         });
                         self.picks.push(pick);
@@ -277,39 +285,60 @@ impl<'l> Plan<'l> {
     }
 
     fn answer<F: Fold>(self, folded: &[Folded], fold: &mut F) -> Result<(Vec<Answer>, F::Values), F::Error> {
-        let tiles: Vec<Folded> = self
-            .tiles
-            .into_iter()
-            .map(|tile| match tile {
-                Picked::Known(state) => Ok(state),
-                Picked::Group(group) => folded[group as usize].clone(),
-            })
-            .collect();
+        let state = |tile: &Picked| match tile {
+            Picked::Known(place) => Ok(&self.known[place.clone()]),
+            Picked::Group(group) => folded[*group as usize].as_deref().map_err(Failure::clone),
+        };
         let each = self.layout.windows.len();
-        let (mut picks, mut windows, mut questions) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(self.questions.len());
+        let mut given = Given { places: vec![None; self.tiles.len()], ..Given::default() };
         for (place, asked) in self.questions.into_iter().enumerate() {
             let runs = &self.windows[place * each..(place + 1) * each];
             let own = |run: &Run| &self.picks[run.first as usize..(run.first + run.count) as usize];
-            let mut failures = runs.iter().flat_map(own).filter_map(|&pick| tiles[pick as usize].as_ref().err());
-            if let Some(failure) = asked.failure.as_ref().or_else(|| failures.next()) {
-                answers.push(Answer::Unavailable(failure.clone()));
+            let mut failures =
+                runs.iter().flat_map(own).filter_map(|&pick| state(&self.tiles[pick as usize]).err());
+            if let Some(failure) = asked.failure.or_else(|| failures.next()) {
+                answers.push(Answer::Unavailable(failure));
                 continue;
             }
-            answers.push(Answer::Value { row: questions.len() as u32, is_empty: asked.is_empty });
+            answers.push(Answer::Value { row: given.questions.len() as u32, is_empty: asked.is_empty });
             for run in runs {
-                let first = picks.len() as u32;
-                // A tile may have been emptied by its fold; it is skipped as any empty tile is.
-                picks.extend(
-                    own(run).iter().filter(|pick| tiles[**pick as usize].as_ref().is_ok_and(|s| !s.is_empty())),
-                );
-                windows.push(Run { first, count: picks.len() as u32 - first });
+                let first = given.picks.len() as u32;
+                for &pick in own(run) {
+                    // A tile may have been emptied by its fold; it is skipped as any empty tile is.
+                    match state(&self.tiles[pick as usize]) {
+                        Ok(state) if !state.is_empty() => given.pick(pick, state),
+                        _ => {}
+                    }
+                }
+                given.windows.push(Run { first, count: given.picks.len() as u32 - first });
             }
-            questions.push(asked.question);
+            given.questions.push(asked.question);
         }
-        let tiles: Vec<Bytes> = tiles.into_iter().map(Result::unwrap_or_default).collect();
-        let values = fold.finish(&tiles, &picks, &windows, &questions)?;
+        let values = fold.finish(&given.tiles, &given.picks, &given.windows, &given.questions)?;
         Ok((answers, values))
+    }
+}
+
+/// What a fold is given to finish: no tile that no window picks, for one that cannot be read must not keep others from
+/// their values.
+#[derive(Default)]
+struct Given<'a> {
+    tiles: Vec<&'a [u8]>,
+    picks: Vec<u32>,
+    windows: Vec<Run>,
+    questions: Vec<Question>,
+    /// Of each tile of the plan, its place among those that are given.
+    places: Vec<Option<u32>>,
+}
+
+impl<'a> Given<'a> {
+    fn pick(&mut self, tile: u32, state: &'a [u8]) {
+        let place = *self.places[tile as usize].get_or_insert_with(|| {
+            self.tiles.push(state);
+            self.tiles.len() as u32 - 1
+        });
+        self.picks.push(place);
     }
 }
 
@@ -340,7 +369,7 @@ impl<V> Settled<V> {
             tile.pick = None;
             if let State::Planned(group) = tile.state {
                 tile.state = match &self.groups[group as usize] {
-                    Ok(state) => State::Known(state.clone()),
+                    Ok(state) => State::Known(Held::Own(state.clone())),
                     Err(failure) => State::Failed(failure.clone()),
                 };
             }

@@ -174,7 +174,7 @@ impl<F: WindowFunctions> Fold for ComponentFold<'_, F> {
 
     fn finish(
         &mut self,
-        tiles: &[Bytes],
+        tiles: &[&[u8]],
         picks: &[u32],
         windows: &[Run],
         questions: &[Question],

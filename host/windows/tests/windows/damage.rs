@@ -74,7 +74,7 @@ impl trifold_windows::Fold for Silent {
 
     fn finish(
         &mut self,
-        _tiles: &[Bytes],
+        _tiles: &[&[u8]],
         _picks: &[u32],
         _windows: &[trifold_windows::Run],
         _questions: &[Question],

@@ -65,7 +65,7 @@ impl Fold for Letters {
 
     fn finish(
         &mut self,
-        tiles: &[Bytes],
+        tiles: &[&[u8]],
         picks: &[u32],
         windows: &[Run],
         questions: &[Question],
