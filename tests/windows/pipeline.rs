@@ -152,7 +152,9 @@ impl Case {
         let clock = self.log[..next].iter().filter_map(|event| event.arrival).max();
         if one_in(&mut self.random, 2) {
             let page = memory.scan_slots(version.state_id(), None, 3).now_or_never().unwrap().unwrap();
-            let swept = sweep(version, page, &slots, clock.map(ArrivalTime)).unwrap();
+            let swept =
+                sweep(version, page, |key| slots.iter().any(|slot| slot.key == *key), clock.map(ArrivalTime))
+                    .unwrap();
             slots.extend(swept);
         }
         let marker = Marker {

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use trifold_eventlog::{Aside, RawBatch, decode_columns};
-use trifold_model::view::arrow_schema;
 use trifold_model::{Cut, EntityKey, EventTime, Field, FieldType};
 use trifold_pipeline::explain::UndecodedEvent;
-use trifold_pipeline::{Ask, Explain as EntityEvents, ReadView, RowTableError, on_demand, reads};
+use trifold_pipeline::{Ask, Explain as EntityEvents, RowTableError, on_demand};
 use trifold_sandbox::Budget;
 
 use crate::error::BackfillError;
 use crate::job::{Job, Phase};
 use crate::meter::Meter;
+use crate::on_demand::join::Read;
+use crate::on_demand::request_batch;
 use crate::recording::Recording;
 use crate::spine::keys;
 use crate::survey::survey;
@@ -93,23 +94,16 @@ fn own(job: &Job, raw: &RawBatch, key: &EntityKey, aside: &[Aside]) -> Result<Ve
 pub(crate) fn explain_on_demand(explain: &OnDemandExplain) -> Result<OnDemandExplained, BackfillError> {
     let OnDemandExplain { version, reads: jobs, request, as_of, bounds, watch } = explain;
     let view = version.view();
-    let job = |taken: &ReadView| jobs.iter().find(|job| job.version.view().name == taken.view);
-    let named = |name: &_| Some(jobs.iter().find(|job| job.version.view().name == *name)?.version.view());
     let mut read = Vec::new();
-    for taken in reads(view, named)? {
-        let Some(job) = job(&taken) else { continue };
+    for Read { taken, job } in Read::all(version, jobs)? {
         let column = |&input: &usize| request_column(request, &view.inputs[input]);
         let columns = taken.keys.iter().map(column).collect::<Result<Vec<_>, _>>()?;
         let key = keys(&columns).map_err(BackfillError::Timeline)?.swap_remove(0);
-        let (job, watch) = (job.clone(), watch.clone());
-        let explained = Explain { job, key, as_of: *as_of, bounds: *bounds, watch }.run()?;
+        let explained = Explain { job, key, as_of: *as_of, bounds: *bounds, watch: watch.clone() }.run()?;
         read.push((taken, explained));
     }
-    let fields: Vec<Field> = view.request_fields().cloned().collect();
-    let columns = fields.iter().map(|field| request_column(request, field)).collect::<Result<_, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(1));
-    let request = RecordBatch::try_new_with_options(arrow_schema(&fields), columns, &options)
-        .map_err(RowTableError::from)?;
+    let columns = view.request_fields().map(|field| request_column(request, field)).collect::<Result<_, _>>()?;
+    let request = request_batch(version, columns, 1)?;
     let taken: Vec<_> = read.iter().map(|(taken, explained)| (taken, &explained.explanation.rows)).collect();
     let rows = on_demand::values(version, &request, &taken, &[*as_of], &mut Budget::unlimited());
     Ok(OnDemandExplained { rows: rows.map_err(RowTableError::from)?, reads: read })

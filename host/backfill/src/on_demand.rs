@@ -6,7 +6,7 @@ pub(crate) mod replay;
 
 use std::ops::Range;
 
-use arrow_array::{RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
 use trifold_eventlog::log::PARTITION;
 use trifold_model::view::arrow_schema;
 use trifold_model::{Field, Positions};
@@ -148,9 +148,18 @@ impl<'a> Run<'a> {
 
 /// The request fields of rows of a spine, by name.
 fn request(version: &LiveVersion, requests: &SpineRows) -> Result<RecordBatch, BackfillError> {
+    request_batch(version, requests.asked.clone(), requests.as_of.len())
+}
+
+/// Columns of request fields in declared order, by name.
+pub(crate) fn request_batch(
+    version: &LiveVersion,
+    columns: Vec<ArrayRef>,
+    row_count: usize,
+) -> Result<RecordBatch, BackfillError> {
     let fields: Vec<Field> = version.view().request_fields().cloned().collect();
-    let options = RecordBatchOptions::new().with_row_count(Some(requests.as_of.len()));
-    let request = RecordBatch::try_new_with_options(arrow_schema(&fields), requests.asked.clone(), &options);
+    let options = RecordBatchOptions::new().with_row_count(Some(row_count));
+    let request = RecordBatch::try_new_with_options(arrow_schema(&fields), columns, &options);
     Ok(request.map_err(RowTableError::from)?)
 }
 

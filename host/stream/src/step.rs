@@ -159,6 +159,8 @@ async fn fold_records(
 const SWEPT_PER_NEW: usize = 2;
 /// One more for so many events, so that entities go away where no new ones come.
 const EVENTS_PER_SWEPT: usize = 4;
+/// So many are in memory at a time.
+const SWEPT_AT_ONCE: usize = 1024;
 
 async fn fold_windows(
     config: &WorkerConfig,
@@ -175,15 +177,22 @@ async fn fold_windows(
     // The log has one partition, so that its clock is the earliest arrival that an event to come can have.
     let clock = clock.state().map(ArrivalTime);
     let new = entities.iter().filter(|slots| slots.is_empty()).count();
-    let mut ingested = ingest.fold(entities, clock, &mut Budget::unlimited())?;
-    if clock.is_none() || feed.version.view().lateness_limit().is_none() {
-        return Ok((ingested, None));
+    let (mut swept, mut next) = (Vec::new(), None);
+    if clock.is_some() && feed.version.view().lateness_limit().is_some() {
+        let mut left = new * SWEPT_PER_NEW + event_count.div_ceil(EVENTS_PER_SWEPT);
+        next = feed.swept.clone();
+        while left > 0 {
+            let mut page = states.scan_slots(id.state, next, left.min(SWEPT_AT_ONCE)).await?;
+            left -= page.entities.len();
+            next = page.next.take();
+            swept.extend(sweep(&feed.version, page, |key| ingest.has(key), clock)?);
+            if next.is_none() {
+                break;
+            }
+        }
     }
-    let swept = new * SWEPT_PER_NEW + event_count.div_ceil(EVENTS_PER_SWEPT);
-    let page = states.scan_slots(id.state, feed.swept.clone(), swept).await?;
-    let next = page.next.clone();
+    let mut ingested = ingest.fold(entities, clock, &mut Budget::unlimited())?;
     if let Changes::Slots(changes) = &mut ingested.changes {
-        let swept = sweep(&feed.version, page, changes, clock)?;
         changes.extend(swept);
     }
     Ok((ingested, next))

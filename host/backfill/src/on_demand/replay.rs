@@ -1,10 +1,10 @@
 //! Running a backfill of an on-demand view whose answers are looked at.
 
-use trifold_model::{CanonicalRows, EntityKey};
-use trifold_pipeline::{LiveVersion, ReadView, RowTableError};
+use trifold_pipeline::{LiveVersion, ReadView};
 
 use crate::error::BackfillError;
 use crate::on_demand::join::{BATCH_ROWS, Join, Read};
+use crate::spine::keys;
 use crate::{OnDemandReplay, Questions, ReplayedRows, Requests};
 
 pub(crate) fn answers(
@@ -52,10 +52,6 @@ impl Requests {
             })
         };
         let columns = read.keys.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-        let canonical = CanonicalRows::of_arrays(&columns).map_err(RowTableError::from)?;
-        let mut scratch = Vec::new();
-        let keys: Vec<EntityKey> =
-            (0..self.fields.num_rows()).map(|row| canonical.key(row, &mut scratch)).collect();
-        Ok(Questions { keys, as_of: self.as_of.clone() })
+        Ok(Questions { keys: keys(&columns)?, as_of: self.as_of.clone() })
     }
 }

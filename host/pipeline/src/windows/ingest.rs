@@ -106,6 +106,11 @@ impl<F: WindowFunctions> WindowIngest<F> {
         &self.queries
     }
 
+    /// Whether an entity has events in the batch.
+    pub fn has(&self, entity: &EntityKey) -> bool {
+        self.entities.contains_key(entity)
+    }
+
     /// Folds the events onto the slots as they were before the batch, `slots[i]` being those of `queries()[i]`, and
     /// computes the row that each event emits. `clock` is the earliest arrival that an event to come can have.
     pub fn fold(

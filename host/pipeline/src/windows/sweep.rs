@@ -1,7 +1,5 @@
 //! Forgetting entities that no event comes for any more.
 
-use std::collections::BTreeSet;
-
 use trifold_model::{ArrivalTime, EntityKey};
 use trifold_store::{SlotChange, SlotPage};
 use trifold_windows::Layout;
@@ -10,20 +8,18 @@ use crate::ingest::IngestError;
 use crate::version::LiveVersion;
 use crate::windows::ingest::decode;
 
-/// What may be removed of a page of entities, leaving out those that have changes of their own. `clock` is the earliest
-/// arrival that an event to come can have: an entity is forgotten once no event that counts could need what is kept.
+/// What may be removed of a page of entities, leaving out those that change otherwise. `clock` is the earliest arrival that an event to come can have: an entity is forgotten once no event that counts could need what is kept.
 pub fn sweep(
     version: &LiveVersion,
     page: SlotPage,
-    changed: &[SlotChange],
+    changes_otherwise: impl Fn(&EntityKey) -> bool,
     clock: Option<ArrivalTime>,
 ) -> Result<Vec<SlotChange>, IngestError> {
     let view = version.view();
     let Some(spec) = view.windows() else { return Err(IngestError::Kind { view: view.name.to_string() }) };
     let layout = Layout::new(spec, view.lateness_limit());
-    let changed: BTreeSet<&EntityKey> = changed.iter().map(|change| &change.key).collect();
     let mut changes = Vec::new();
-    for (key, slots) in page.entities.into_iter().filter(|(key, _)| !changed.contains(key)) {
+    for (key, slots) in page.entities.into_iter().filter(|(key, _)| !changes_otherwise(key)) {
         let mut entity = decode(version, &layout, &key, slots)?;
         let taken = entity.take_changes(&layout, clock).into_iter();
         changes.extend(taken.map(|(slot, bytes)| SlotChange { key: key.clone(), slot, bytes }));

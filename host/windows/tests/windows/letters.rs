@@ -72,7 +72,7 @@ impl Fold for Letters {
     ) -> Result<Vec<Value>, Infallible> {
         let window = |run: &Run| -> Vec<String> {
             let picks = &picks[run.first as usize..(run.first + run.count) as usize];
-            picks.iter().map(|pick| text(&tiles[*pick as usize]).to_owned()).collect()
+            picks.iter().map(|pick| text(tiles[*pick as usize]).to_owned()).collect()
         };
         assert_eq!(windows.len(), questions.len() * self.windows);
         Ok(windows.chunks(self.windows).map(|runs| runs.iter().map(window).collect()).collect())
