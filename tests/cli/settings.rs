@@ -49,6 +49,7 @@ fn wrong_command_lines() {
         (&["stream"], &["--events"]),
         (&["stream", "--events", "x", "--follow", "--stop-at", "3"], &["--follow", "--stop-at"]),
         (&["stream", "--events", "x", "--step-rows", "few"], &["few", "--step-rows"]),
+        (&["stream", "--events", "x", "--checkpoint-interval-ms", "5s"], &["5s", "--checkpoint-interval-ms"]),
         (&["backfill", "v", "--events", "x"], &["--out"]),
         (&["backfill", "v", "--events", "x", "--out", "y", "--as-of-column", "t"], &["--spine"]),
         (&["views", "--format", "yaml"], &["yaml", "text, json"]),

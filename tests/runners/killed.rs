@@ -62,7 +62,10 @@ fn up(trifold: &Trifold, stop_at: u64, keep_outputs: bool) -> Running {
     let (events, stop_at, step_rows) = (flights(), stop_at.to_string(), STEP_ROWS.to_string());
     let events = events.to_str().unwrap();
     let kept = keep_outputs.to_string();
-    let stretch = ["--stop-at", &stop_at, "--step-rows", &step_rows, "--keep-outputs", &kept];
+    // Each step is written by itself, or some together, so that a kill finds steps that are in memory alone.
+    let interval = if keep_outputs { "0" } else { "20" };
+    let steps = ["--step-rows", &step_rows, "--checkpoint-interval-ms", interval];
+    let stretch = ["--stop-at", &stop_at, "--keep-outputs", &kept].into_iter().chain(steps);
     trifold.start(["up", "--events", events].into_iter().chain(stretch))
 }
 

@@ -356,11 +356,10 @@ impl<S: Source, K: Sink> Worker<S, K> {
     /// Writes the records and positions of all steps since the last checkpoint in one store transaction. After an error
     /// they may have been committed or not; the next restore finds out.
     pub async fn checkpoint(&mut self) -> Result<(), StreamError> {
-        if std::mem::replace(&mut self.torn, true) {
-            return Ok(());
-        }
+        // A step whose rows could not be written is no part of the states.
+        let torn = std::mem::replace(&mut self.torn, true);
         self.states.checkpoint().await.map_err(|error| self.unwritten(error))?;
-        self.torn = false;
+        self.torn = torn;
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use crate::support::{SplitMix64, World, config, driver, echo, feeds, joined, run
 
 /// Where in a step the worker dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+pub(crate) enum Stage {
     /// A row file is half written, under its hidden name.
     BeforeRename,
     /// One of the step's files is there and the next one is not begun.
@@ -32,9 +32,9 @@ const STAGES: [Stage; 4] = [Stage::BeforeRename, Stage::AfterRename, Stage::Befo
 
 /// Dies when its stage has been passed as often as it was told.
 #[derive(Clone)]
-struct Fault {
-    stage: Stage,
-    left: Arc<AtomicI64>,
+pub(crate) struct Fault {
+    pub(crate) stage: Stage,
+    pub(crate) left: Arc<AtomicI64>,
 }
 
 impl Fault {
@@ -43,10 +43,10 @@ impl Fault {
     }
 }
 
-struct FaultySink {
-    inner: FileSink,
-    rows_dir: PathBuf,
-    fault: Fault,
+pub(crate) struct FaultySink {
+    pub(crate) inner: FileSink,
+    pub(crate) rows_dir: PathBuf,
+    pub(crate) fault: Fault,
 }
 
 fn disk_full(path: PathBuf) -> LogError {
@@ -71,9 +71,9 @@ impl Sink for FaultySink {
     }
 }
 
-struct FaultyStore {
-    inner: EmbeddedStore,
-    fault: Fault,
+pub(crate) struct FaultyStore {
+    pub(crate) inner: EmbeddedStore,
+    pub(crate) fault: Fault,
 }
 
 impl OnlineStore for FaultyStore {
