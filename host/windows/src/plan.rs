@@ -45,7 +45,7 @@ pub enum Answer {
     Unavailable(Failure),
 }
 
-/// A plan that was carried out. Its entities must be [settled](Settled::settle).
+/// A plan that was carried out. Entities of it that are used again must be [settled](Settled::settle).
 pub struct Settled<V> {
     groups: Vec<Folded>,
     /// The values of the questions that have one.
@@ -272,14 +272,51 @@ impl<'l> Plan<'l> {
         self.questions.push(Asked { question, is_empty, failure });
     }
 
-    /// Folds all groups, then answers all questions.
+    /// Folds all groups, then answers all questions. Any entity of the plan may be settled.
     pub fn carry_out<F: Fold>(self, fold: &mut F) -> Result<Settled<F::Values>, F::Error> {
-        let groups: Vec<Group> = self.groups.iter().map(|planned| planned.group).collect();
+        let all = vec![true; self.groups.len()];
+        self.carry_out_needed(all, fold)
+    }
+
+    /// Folds what questions have picked and what one entity is made of, then answers all questions. No other entity may
+    /// be settled.
+    pub fn carry_out_for<F: Fold>(self, kept: &Entity, fold: &mut F) -> Result<Settled<F::Values>, F::Error> {
+        let mut needed: Vec<bool> = self.groups.iter().map(|planned| planned.is_picked).collect();
+        for tile in kept.tiles.iter().flat_map(Series::iter).map(|(_, tile)| tile) {
+            if let State::Planned(group) = tile.state {
+                needed[group as usize] = true;
+            }
+        }
+        for place in (0..needed.len()).rev() {
+            if let (true, Base::Group(base)) = (needed[place], self.groups[place].group.base) {
+                needed[base as usize] = true;
+            }
+        }
+        self.carry_out_needed(needed, fold)
+    }
+
+    /// Folds some of the groups, among them the bases of all of them.
+    fn carry_out_needed<F: Fold>(self, needed: Vec<bool>, fold: &mut F) -> Result<Settled<F::Values>, F::Error> {
+        let mut places = vec![0; needed.len()];
+        let mut groups = Vec::with_capacity(needed.len());
+        for (place, planned) in self.groups.iter().enumerate().filter(|(place, _)| needed[*place]) {
+            let base = match planned.group.base {
+                Base::State(state) => Base::State(state),
+                Base::Group(base) => Base::Group(places[base as usize]),
+            };
+            places[place] = groups.len() as u32;
+            groups.push(Group { base, ..planned.group });
+        }
         let mut folded = match groups.is_empty() {
             true => Vec::new(),
             false => fold.accumulate(&self.states, &groups, &self.rows)?,
         };
         folded.iter_mut().for_each(refuse_large);
+        let mut folded = folded.into_iter();
+        let nothing: Failure = "it was not needed, and not folded".into();
+        let next = |is_needed: bool| is_needed.then(|| folded.next()).flatten();
+        let folded: Vec<Folded> =
+            needed.into_iter().map(next).map(|state| state.unwrap_or_else(|| Err(nothing.clone()))).collect();
         let (answers, values) = self.answer(&folded, fold)?;
         Ok(Settled { groups: folded, values, answers })
     }

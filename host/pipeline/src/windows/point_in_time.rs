@@ -89,7 +89,8 @@ impl WindowWalk {
         }
         let key_columns = self.key_columns(version, &keys)?;
         let mut fold = ComponentFold::new(version, &version.transform, &prepared, &key_columns, budget);
-        let settled = plan.carry_out(&mut fold)?;
+        // Of the other entities nothing comes any more, and of most of their tiles nobody asked.
+        let settled = plan.carry_out_for(&entity, &mut fold)?;
         settled.settle(&mut entity);
         self.last = keys.pop().map(|key| (key, entity));
         Ok((asked, as_of, fold.rows(&settled)?))
