@@ -55,8 +55,8 @@ pub struct Driver<S, K, R> {
     releases: R,
     interval: Duration,
     checkpoint_interval: Duration,
-    /// When steps that are in memory only must be written.
-    due: Option<Instant>,
+    /// Since when there are steps that are in memory only.
+    unwritten: Option<Instant>,
     next_poll: Option<Instant>,
     reported: BTreeSet<String>,
     /// The feeds and reasons of which the first event was told.
@@ -83,7 +83,7 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
             releases,
             interval,
             checkpoint_interval: DEFAULT_CHECKPOINT_INTERVAL,
-            due: None,
+            unwritten: None,
             next_poll: None,
             reported: BTreeSet::new(),
             set_aside: BTreeSet::new(),
@@ -91,7 +91,8 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
         }
     }
 
-    /// Writes what steps came to after so long at the latest. At the end of the log it is written at once.
+    /// Writes what steps came to with the first step that ends so long after them. At the end of the log it is written at
+    /// once.
     pub fn with_checkpoints(mut self, interval: Duration) -> Self {
         self.checkpoint_interval = interval;
         self
@@ -145,7 +146,7 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
     }
 
     async fn checkpoint(&mut self) -> Result<(), StreamError> {
-        self.due = None;
+        self.unwritten = None;
         self.worker.checkpoint().await
     }
 
@@ -194,8 +195,8 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
         };
         let step = self.worker.process(polled).await?;
         let report = self.worker.apply(step)?;
-        let due = *self.due.get_or_insert_with(|| Instant::now() + self.checkpoint_interval);
-        if self.worker.is_full() || due <= Instant::now() {
+        let since = *self.unwritten.get_or_insert_with(Instant::now);
+        if self.worker.is_full() || since.elapsed() >= self.checkpoint_interval {
             self.checkpoint().await?;
         }
         for (feed, line) in &report.aside {

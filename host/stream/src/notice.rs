@@ -65,7 +65,7 @@ impl Counts {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
-    /// A step was committed, or the driver looked whether the log has grown.
+    /// A step was applied, or the driver looked whether the log has grown.
     Progress(&'a Progress),
     /// A feed came under another version or release, or began.
     Switched {
@@ -78,7 +78,7 @@ pub enum Notice<'a> {
         /// The first offset that it will see.
         offset: u64,
     },
-    /// Rows of a step that never committed were removed.
+    /// Rows of steps that never committed were removed.
     Discarded {
         /// The feed.
         feed: &'a FeedId,

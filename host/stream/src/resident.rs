@@ -171,6 +171,13 @@ impl Resident {
                 state.entities.insert(key, Held { value, is_stored: false });
                 continue;
             };
+            if let Known::Changes(changes) = &mut held.value {
+                self.bytes += slot_bytes(bytes.as_ref());
+                let replaced = changes.insert(slot, bytes);
+                self.bytes -= replaced.map_or(0, |bytes| slot_bytes(bytes.as_ref()));
+                held.is_stored = false;
+                continue;
+            }
             self.bytes -= held.value.bytes(&key);
             let known = std::mem::replace(&mut held.value, Known::Gone);
             *held = Held { value: Known::after(Some(known), slot, bytes), is_stored: false };
@@ -277,12 +284,14 @@ impl Known {
         let slots = match self {
             Known::Packed(head) => head.len(),
             Known::Gone => 0,
-            Known::Changes(changes) => {
-                changes.values().map(|bytes| ENTITY_BYTES + bytes.as_ref().map_or(0, Bytes::len)).sum()
-            }
+            Known::Changes(changes) => changes.values().map(|bytes| slot_bytes(bytes.as_ref())).sum(),
         };
         ENTITY_BYTES + key.0.len() + slots
     }
+}
+
+fn slot_bytes(bytes: Option<&Bytes>) -> usize {
+    ENTITY_BYTES + bytes.map_or(0, Bytes::len)
 }
 
 fn record_bytes(key: &EntityKey, record: &Record) -> usize {

@@ -70,8 +70,8 @@ pub struct Discard {
     pub file_count: u64,
 }
 
-/// Takes what steps emit. [`Sink::write`] is called before the step commits, so what it wrote may belong to a
-/// step that never did; [`Sink::discard`] takes that back.
+/// Takes what steps emit. [`Sink::write`] is called before the step is committed, so what it wrote may belong to one
+/// that never was; [`Sink::discard`] takes that back.
 pub trait Sink: Send {
     /// Makes an emission durable, all of it or nothing under its final name.
     fn write(&mut self, emission: &Emission) -> Result<(), LogError>;

@@ -1,4 +1,4 @@
-//! A step on its way: a batch that was read, what it came to, and what was committed.
+//! A step on its way: a batch that was read, what it came to, and what was applied.
 
 use std::collections::BTreeSet;
 

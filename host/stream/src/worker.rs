@@ -1,11 +1,12 @@
 //! The worker: a state machine that takes one step at a time.
 //!
 //! ```text
-//! restore -> poll -> process -> commit -> poll -> ...
+//! restore -> poll -> process -> apply -> poll -> ... -> checkpoint -> poll -> ...
 //! ```
 //!
 //! It reads no clock and touches nothing but its source, its store and its sink. One step is in flight at a
-//! time, of at most `rows_max` events, so memory is bounded by the configuration.
+//! time, of at most `rows_max` events, and a checkpoint is due when `resident_bytes` are held, so memory is bounded by the
+//! configuration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +25,8 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::step::{Part, Polled, Step, StepReport, arrival_policy, process_feed};
 
-/// The most events of a step by default: so many that the store's transaction, which waits for the disk and writes
-/// pages of many entities, is a small part of a step, and so few that a step takes no more than a second or two.
+/// The most events of a step by default: so many that an entity has some of them and is read once for all, and so few that
+/// a step takes no more than a second or two.
 pub const DEFAULT_ROWS_MAX: usize = 65_536;
 
 /// What is held of states in memory by default: some two hundred thousand entities of a few windows each.
@@ -303,7 +304,10 @@ impl<S: Source, K: Sink> Worker<S, K> {
         };
         for id in feeds {
             let Some(feed) = self.feeds.get(&id) else { continue };
-            match process_feed(&self.config, &self.states, &id, feed, &raw).await? {
+            let processed = process_feed(&self.config, &self.states, &id, feed, &raw).await;
+            // What is held is no longer what the store has.
+            self.torn |= matches!(processed, Err(StreamError::Overtaken { .. }));
+            match processed? {
                 Ok(mut part) => {
                     part.commit.marker.consumed.clone_from(&consumed);
                     step.parts.push(part);

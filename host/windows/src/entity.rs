@@ -234,6 +234,25 @@ impl Entity {
     /// to come can have, if that is known: events that can no longer come are forgotten.
     pub fn take_changes(&mut self, layout: &Layout, clock: Option<ArrivalTime>) -> Vec<(Slot, Option<Bytes>)> {
         self.forget(layout, clock);
+        if matches!(self.stored, Stored::Packed { .. }) {
+            self.leave(layout, clock);
+        }
+        self.changes()
+    }
+
+    /// The same for an entity of which nothing was left out when it was read: if nothing of it can be needed any more, all
+    /// of it is removed. Of another one there may be more than was read.
+    pub fn take_changes_of_whole(
+        &mut self,
+        layout: &Layout,
+        clock: Option<ArrivalTime>,
+    ) -> Vec<(Slot, Option<Bytes>)> {
+        self.forget(layout, clock);
+        self.leave(layout, clock);
+        self.changes()
+    }
+
+    fn changes(&mut self) -> Vec<(Slot, Option<Bytes>)> {
         if let Stored::Packed { is_changed } = &mut self.stored {
             if !std::mem::take(is_changed) {
                 return Vec::new();
@@ -306,7 +325,12 @@ impl Entity {
         while let Some(start) = self.granules.pop_first_if(|start| layout.is_spent(start, latest, clock)) {
             self.mark(Slot::Events { start });
         }
-        if own < floor && self.granules.is_empty() && self.tiles.iter().all(Series::is_empty) {
+    }
+
+    /// Drops the entity as a whole, if nothing of it can be needed any more.
+    fn leave(&mut self, layout: &Layout, clock: Option<ArrivalTime>) {
+        let is_past = self.latest.is_some() && self.latest < layout.floor(clock);
+        if is_past && self.granules.is_empty() && self.tiles.iter().all(Series::is_empty) {
             self.latest = None;
             self.mark(Slot::Head);
         }

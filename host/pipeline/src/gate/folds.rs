@@ -345,14 +345,21 @@ impl<'a> Entities<'a> {
     }
 
     fn rows(&self, order: &[u32], warm: Option<&mut WarmInstance>) -> Result<Vec<Finished>, GateError> {
-        let (mut picks, mut windows) = (Vec::new(), Vec::new());
-        for tiles in order.iter().flat_map(|&entity| &self.windows[entity as usize]) {
-            windows.push(Run { first: picks.len() as u32, count: tiles.len() as u32 });
-            picks.extend_from_slice(tiles);
+        let (mut given, mut picks, mut windows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut places = vec![None; self.tiles.len()];
+        for window in order.iter().flat_map(|&entity| &self.windows[entity as usize]) {
+            windows.push(Run { first: picks.len() as u32, count: window.len() as u32 });
+            // No entity is given the tiles of others, which it could look at.
+            picks.extend(window.iter().map(|&tile| {
+                *places[tile as usize].get_or_insert_with(|| {
+                    given.push(&self.tiles[tile as usize]);
+                    given.len() as u32 - 1
+                })
+            }));
         }
         let as_of: Vec<_> = order.iter().map(|&entity| self.as_of[entity as usize]).collect();
         let question = WindowTiles {
-            tiles: &BinaryArray::from_iter_values(&self.tiles),
+            tiles: &BinaryArray::from_iter_values(given),
             picks: &picks,
             windows: &windows,
             keys: &take_record_batch(&self.keys, &UInt32Array::from(order.to_vec()))?,

@@ -21,7 +21,7 @@ pub fn sweep(
     let mut changes = Vec::new();
     for (key, slots) in page.entities.into_iter().filter(|(key, _)| !changes_otherwise(key)) {
         let mut entity = decode(version, &layout, &key, slots)?;
-        let taken = entity.take_changes(&layout, clock).into_iter();
+        let taken = entity.take_changes_of_whole(&layout, clock).into_iter();
         changes.extend(taken.map(|(slot, bytes)| SlotChange { key: key.clone(), slot, bytes }));
     }
     Ok(changes)
