@@ -8,9 +8,9 @@
 //! [`Worker::restore`] removes them, and the steps are taken again. So each event counts once and each row is there
 //! once.
 //!
-//! Reading order: [`source`], [`sink`] and [`releases`] are the worker's ports; [`feed`], `resident`, [`step`] and [`worker`] are
-//! the state machine over them; [`files`] is the sink of row files; [`driver`] runs a worker and says when; [`notice`]
-//! is what it reports, [`error`] what stops it.
+//! Reading order: [`source`], [`sink`] and [`releases`] are the worker's ports; [`feed`], `resident`, [`step`] and
+//! [`worker`] are the state machine over them; [`files`] is the sink of row files; [`driver`] runs a worker and says
+//! when; [`notice`] is what it reports, [`error`] what stops it.
 
 pub mod driver;
 mod emission;

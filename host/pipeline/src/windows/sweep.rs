@@ -8,7 +8,8 @@ use crate::ingest::IngestError;
 use crate::version::LiveVersion;
 use crate::windows::ingest::decode;
 
-/// What may be removed of a page of entities, leaving out those that change otherwise. `clock` is the earliest arrival that an event to come can have: an entity is forgotten once no event that counts could need what is kept.
+/// What may be removed of a page of entities, leaving out those that change otherwise. `clock` is the earliest arrival
+/// that an event to come can have: an entity is forgotten once no event that counts could need what is kept.
 pub fn sweep(
     version: &LiveVersion,
     page: SlotPage,
