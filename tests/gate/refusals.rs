@@ -49,6 +49,15 @@ fn a_fold_whose_order_shows_may_not_claim_any() {
 }
 
 #[test]
+fn a_row_that_shows_the_tiles_of_other_entities_is_caught() {
+    let report = gate(&transform("window-fold", &["peeks"]));
+    let failed = failed(&report);
+    assert!(failed.contains(&"entities finished alone, together, shuffled and in a used instance"), "{report:?}");
+    let failures = report.checks.iter().filter_map(|check| check.failure.as_ref());
+    assert!(failures.clone().any(|failure| failure.contains(", together: count_1m: ")), "{report:?}");
+}
+
+#[test]
 fn a_state_that_forgets_is_caught() {
     let report = gate(&transform("window-fold", &["forgets"]));
     assert_eq!(failed(&report)[0], "events folded in two calls", "{report:?}");

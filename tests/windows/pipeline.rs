@@ -140,7 +140,7 @@ impl Case {
         let events = decoded(version.view(), self.guest.keys, &self.log, rows);
         let clock = events.arrivals.as_ref().and_then(|arrivals| arrivals.last().copied());
         let budget = &mut Budget::unlimited();
-        let ingest = WindowIngest::new(version, version.transform.clone(), events, budget).unwrap();
+        let ingest = WindowIngest::new(version, &version.transform, events, budget).unwrap();
         let read = memory.read_slots(version.state_id(), ingest.queries()).now_or_never().unwrap().unwrap();
         ingest.fold(read.entities, clock, budget).unwrap()
     }

@@ -23,7 +23,7 @@ use crate::output::{FileSinks, OutputDir};
 use crate::recording::Recording;
 use crate::report::{Plan, Report};
 use crate::shard::Sink;
-use crate::spine::{Questioner, SpineFile, SpineRows};
+use crate::spine::{Questioner, SpineFile};
 
 pub(crate) fn run(backfill: &OnDemandBackfill) -> Result<Report, BackfillError> {
     let run = Run::prepare(backfill)?;
@@ -132,7 +132,8 @@ impl<'a> Run<'a> {
             let mut file = sinks.file(part)?;
             for requests in self.spine.batches(self.rows(part), BATCH_ROWS) {
                 let requests = requests?;
-                let rows = joined.values(requests.first, &request(version, &requests)?, &requests.as_of)?;
+                let request = request_batch(version, requests.asked.clone(), requests.as_of.len())?;
+                let rows = joined.values(requests.first, &request, &requests.as_of)?;
                 let numbers: Vec<u64> = (requests.first..).take(rows.len()).collect();
                 let asked =
                     Asked::Spine { numbers: UInt64Array::from(numbers.clone()), carried: &requests.carried };
@@ -144,11 +145,6 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// The request fields of rows of a spine, by name.
-fn request(version: &LiveVersion, requests: &SpineRows) -> Result<RecordBatch, BackfillError> {
-    request_batch(version, requests.asked.clone(), requests.as_of.len())
 }
 
 /// Columns of request fields in declared order, by name.

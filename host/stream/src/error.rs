@@ -170,11 +170,6 @@ impl StreamError {
         matches!(self, StreamError::Log(_) | StreamError::ChangedLog { .. } | StreamError::AheadOfLog { .. })
     }
 
-    pub(crate) fn store(view: &ViewName) -> impl FnOnce(StoreError) -> StreamError {
-        let view = view.to_string();
-        move |source| StreamError::Store { view, source }
-    }
-
     pub(crate) fn state(view: impl Into<String>) -> impl FnOnce(StateError) -> StreamError {
         let view = view.into();
         move |error| match error {

@@ -61,8 +61,15 @@ enum Known {
     Packed(Bytes),
     /// There is nothing.
     Gone,
-    /// Changes of what the store holds, in ascending order of the slots.
-    Changes(BTreeMap<Slot, Option<Bytes>>),
+    /// Changes of what the store holds.
+    Changes(Changes),
+}
+
+#[derive(Default)]
+struct Changes {
+    slots: BTreeMap<Slot, Option<Bytes>>,
+    /// What they take, for an entity may have very many.
+    bytes: usize,
 }
 
 impl Resident {
@@ -72,7 +79,7 @@ impl Resident {
     }
 
     /// Takes a state up where the store has it.
-    pub(crate) async fn begin(&mut self, id: StateId) -> Result<Option<Marker>, StoreError> {
+    pub(crate) async fn begin(&mut self, id: StateId) -> Result<Option<Marker>, StateError> {
         let stored = self.store.marker(id).await?;
         self.forget(id);
         self.states.insert(id, State { stored: stored.clone(), ..State::default() });
@@ -165,23 +172,19 @@ impl Resident {
             state.records.insert(key, Held { value: record, is_stored: false });
         }
         for SlotChange { key, slot, bytes } in commit.slots {
-            let Some(held) = state.entities.get_mut(&key) else {
-                let value = Known::after(None, slot, bytes);
-                self.bytes += value.bytes(&key);
-                state.entities.insert(key, Held { value, is_stored: false });
-                continue;
-            };
-            if let Known::Changes(changes) = &mut held.value {
-                self.bytes += slot_bytes(bytes.as_ref());
-                let replaced = changes.insert(slot, bytes);
-                self.bytes -= replaced.map_or(0, |bytes| slot_bytes(bytes.as_ref()));
-                held.is_stored = false;
-                continue;
+            match state.entities.get_mut(&key) {
+                Some(held) => {
+                    self.bytes -= held.value.bytes(&key);
+                    let known = std::mem::replace(&mut held.value, Known::Gone);
+                    *held = Held { value: Known::after(Some(known), slot, bytes), is_stored: false };
+                    self.bytes += held.value.bytes(&key);
+                }
+                None => {
+                    let value = Known::after(None, slot, bytes);
+                    self.bytes += value.bytes(&key);
+                    state.entities.insert(key, Held { value, is_stored: false });
+                }
             }
-            self.bytes -= held.value.bytes(&key);
-            let known = std::mem::replace(&mut held.value, Known::Gone);
-            *held = Held { value: Known::after(Some(known), slot, bytes), is_stored: false };
-            self.bytes += held.value.bytes(&key);
         }
     }
 
@@ -244,12 +247,13 @@ impl Known {
             }
             (Some(Known::Packed(_) | Known::Gone), Slot::Head, None) => Known::Gone,
             (known, slot, bytes) => {
-                let mut changes = match known {
-                    None => BTreeMap::new(),
-                    Some(Known::Packed(head)) => BTreeMap::from([(Slot::Head, Some(head))]),
-                    Some(Known::Gone) => BTreeMap::from([(Slot::Head, None)]),
-                    Some(Known::Changes(changes)) => changes,
-                };
+                let mut changes = Changes::default();
+                match known {
+                    None => {}
+                    Some(Known::Packed(head)) => changes.insert(Slot::Head, Some(head)),
+                    Some(Known::Gone) => changes.insert(Slot::Head, None),
+                    Some(Known::Changes(earlier)) => changes = earlier,
+                }
                 changes.insert(slot, bytes);
                 Known::Changes(changes)
             }
@@ -261,9 +265,9 @@ impl Known {
         match self {
             Known::Packed(head) => vec![(Slot::Head, head.clone())],
             Known::Gone => Slots::new(),
-            Known::Changes(changes) => {
-                let stored = stored.into_iter().filter(|(slot, _)| !changes.contains_key(slot));
-                let changed = changes.iter().filter_map(|(slot, bytes)| Some((*slot, bytes.clone()?)));
+            Known::Changes(Changes { slots, .. }) => {
+                let stored = stored.into_iter().filter(|(slot, _)| !slots.contains_key(slot));
+                let changed = slots.iter().filter_map(|(slot, bytes)| Some((*slot, bytes.clone()?)));
                 let mut slots: Slots = stored.chain(changed).collect();
                 slots.sort_by_key(|(slot, _)| *slot);
                 slots
@@ -276,7 +280,9 @@ impl Known {
         match self {
             Known::Packed(head) => vec![change(Slot::Head, Some(head.clone()))],
             Known::Gone => vec![change(Slot::Head, None)],
-            Known::Changes(changes) => changes.iter().map(|(slot, bytes)| change(*slot, bytes.clone())).collect(),
+            Known::Changes(Changes { slots, .. }) => {
+                slots.iter().map(|(slot, bytes)| change(*slot, bytes.clone())).collect()
+            }
         }
     }
 
@@ -284,14 +290,18 @@ impl Known {
         let slots = match self {
             Known::Packed(head) => head.len(),
             Known::Gone => 0,
-            Known::Changes(changes) => changes.values().map(|bytes| slot_bytes(bytes.as_ref())).sum(),
+            Known::Changes(changes) => changes.bytes,
         };
         ENTITY_BYTES + key.0.len() + slots
     }
 }
 
-fn slot_bytes(bytes: Option<&Bytes>) -> usize {
-    ENTITY_BYTES + bytes.map_or(0, Bytes::len)
+impl Changes {
+    fn insert(&mut self, slot: Slot, bytes: Option<Bytes>) {
+        let taken = |bytes: &Option<Bytes>| ENTITY_BYTES + bytes.as_ref().map_or(0, Bytes::len);
+        self.bytes += taken(&bytes);
+        self.bytes -= self.slots.insert(slot, bytes).map_or(0, |replaced| taken(&replaced));
+    }
 }
 
 fn record_bytes(key: &EntityKey, record: &Record) -> usize {

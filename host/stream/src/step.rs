@@ -172,7 +172,7 @@ async fn fold_windows(
 ) -> Result<(Ingested, Option<EntityKey>), Unfolded> {
     let event_count = events.times.len();
     let functions = (config.functions)(&feed.version);
-    let ingest = WindowIngest::new(&feed.version, functions, events, &mut Budget::unlimited())?;
+    let ingest = WindowIngest::new(&feed.version, &*functions, events, &mut Budget::unlimited())?;
     let entities = states.read_slots(id.state, ingest.queries()).await?;
     // The log has one partition, so that its clock is the earliest arrival that an event to come can have.
     let clock = clock.state().map(ArrivalTime);

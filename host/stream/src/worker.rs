@@ -33,7 +33,7 @@ pub const DEFAULT_ROWS_MAX: usize = 65_536;
 pub const DEFAULT_RESIDENT_BYTES: usize = 256 << 20;
 
 /// Makes the functions of a window view.
-pub type MakeFunctions = fn(&LiveVersion) -> Box<dyn WindowFunctions + Send + Sync>;
+pub type MakeFunctions = fn(&LiveVersion) -> Box<dyn WindowFunctions>;
 
 /// What a worker is told.
 #[derive(Debug, Clone)]
@@ -167,7 +167,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
     /// Reads where a state stands, and removes what was emitted beyond it.
     async fn begin(&mut self, id: &FeedId, version: &LiveVersion) -> Result<u64, StreamError> {
         let partition = self.source.partition();
-        let stored = self.states.begin(id.state).await.map_err(StreamError::store(&id.view))?;
+        let stored = self.states.begin(id.state).await.map_err(StreamError::state(id.view.as_str()))?;
         // Without a policy the feed stands still, and what it has stays as it is.
         let policy = arrival_policy(&self.config, version).ok();
         let reading = policy.map(|arrivals| fingerprint(&self.config.source, arrivals));

@@ -274,15 +274,30 @@ impl<'l> Plan<'l> {
 
     /// Folds all groups, then answers all questions. Any entity of the plan may be settled.
     pub fn carry_out<F: Fold>(self, fold: &mut F) -> Result<Settled<F::Values>, F::Error> {
-        let all = vec![true; self.groups.len()];
-        self.carry_out_needed(all, fold)
+        let groups: Vec<Group> = self.groups.iter().map(|planned| planned.group).collect();
+        let folded = accumulate(fold, &self.states, &groups, &self.rows)?;
+        let (answers, values) = self.answer(&folded, fold)?;
+        Ok(Settled { groups: folded, values, answers })
     }
 
     /// Folds what questions have picked and what one entity is made of, then answers all questions. No other entity may
     /// be settled.
-    pub fn carry_out_for<F: Fold>(self, kept: &Entity, fold: &mut F) -> Result<Settled<F::Values>, F::Error> {
+    pub fn carry_out_for<F: Fold>(mut self, kept: &Entity, fold: &mut F) -> Result<Settled<F::Values>, F::Error> {
+        let needed = self.needed(kept);
+        let groups = self.take_groups(&needed);
+        let mut states = accumulate(fold, &self.states, &groups, &self.rows)?.into_iter();
+        let nothing: Failure = "it was not needed, and not folded".into();
+        let next = |is_needed: bool| is_needed.then(|| states.next()).flatten();
+        let folded: Vec<Folded> =
+            needed.into_iter().map(next).map(|state| state.unwrap_or_else(|| Err(nothing.clone()))).collect();
+        let (answers, values) = self.answer(&folded, fold)?;
+        Ok(Settled { groups: folded, values, answers })
+    }
+
+    /// Which groups must be folded for the questions and one entity: with them, those that they are folded onto.
+    fn needed(&self, kept: &Entity) -> Vec<bool> {
         let mut needed: Vec<bool> = self.groups.iter().map(|planned| planned.is_picked).collect();
-        for tile in kept.tiles.iter().flat_map(Series::iter).map(|(_, tile)| tile) {
+        for (_, tile) in kept.tiles.iter().flat_map(Series::iter) {
             if let State::Planned(group) = tile.state {
                 needed[group as usize] = true;
             }
@@ -292,33 +307,29 @@ impl<'l> Plan<'l> {
                 needed[base as usize] = true;
             }
         }
-        self.carry_out_needed(needed, fold)
+        needed
     }
 
-    /// Folds some of the groups, among them the bases of all of them.
-    fn carry_out_needed<F: Fold>(self, needed: Vec<bool>, fold: &mut F) -> Result<Settled<F::Values>, F::Error> {
-        let mut places = vec![0; needed.len()];
-        let mut groups = Vec::with_capacity(needed.len());
-        for (place, planned) in self.groups.iter().enumerate().filter(|(place, _)| needed[*place]) {
-            let base = match planned.group.base {
-                Base::State(state) => Base::State(state),
-                Base::Group(base) => Base::Group(places[base as usize]),
-            };
-            places[place] = groups.len() as u32;
-            groups.push(Group { base, ..planned.group });
+    /// The groups that are needed, over the rows that they need; other rows are dropped.
+    fn take_groups(&mut self, needed: &[bool]) -> Vec<Group> {
+        let groups = self.groups.iter().zip(needed).filter(|(_, is_needed)| **is_needed);
+        let groups = groups.map(|(planned, _)| planned.group);
+        let mut is_used = vec![false; self.rows.len()];
+        for Group { first, count, .. } in groups.clone() {
+            is_used[first as usize..(first + count) as usize].fill(true);
         }
-        let mut folded = match groups.is_empty() {
-            true => Vec::new(),
-            false => fold.accumulate(&self.states, &groups, &self.rows)?,
-        };
-        folded.iter_mut().for_each(refuse_large);
-        let mut folded = folded.into_iter();
-        let nothing: Failure = "it was not needed, and not folded".into();
-        let next = |is_needed: bool| is_needed.then(|| folded.next()).flatten();
-        let folded: Vec<Folded> =
-            needed.into_iter().map(next).map(|state| state.unwrap_or_else(|| Err(nothing.clone()))).collect();
-        let (answers, values) = self.answer(&folded, fold)?;
-        Ok(Settled { groups: folded, values, answers })
+        let (group_places, row_places) = (places(needed), places(&is_used));
+        let moved = groups.map(|Group { base, first, count }| {
+            let base = match base {
+                Base::State(state) => Base::State(state),
+                Base::Group(base) => Base::Group(group_places[base as usize]),
+            };
+            Group { base, first: row_places[first as usize], count }
+        });
+        let moved = moved.collect();
+        let mut is_used = is_used.into_iter();
+        self.rows.retain(|_| is_used.next().unwrap_or_default());
+        moved
     }
 
     fn answer<F: Fold>(self, folded: &[Folded], fold: &mut F) -> Result<(Vec<Answer>, F::Values), F::Error> {
@@ -377,6 +388,32 @@ impl<'a> Given<'a> {
         });
         self.picks.push(place);
     }
+}
+
+/// The state of each group.
+fn accumulate<F: Fold>(
+    fold: &mut F,
+    states: &[Bytes],
+    groups: &[Group],
+    rows: &[Row],
+) -> Result<Vec<Folded>, F::Error> {
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut folded = fold.accumulate(states, groups, rows)?;
+    folded.iter_mut().for_each(refuse_large);
+    Ok(folded)
+}
+
+/// Where each item comes to stand once only those that stay are left.
+fn places(stays: &[bool]) -> Vec<u32> {
+    let mut next = 0;
+    let place = |stays: &bool| {
+        let place = next;
+        next += u32::from(*stays);
+        place
+    };
+    stays.iter().map(place).collect()
 }
 
 /// Whether no event that is kept of the tile comes after this one in canonical order.

@@ -52,9 +52,9 @@ impl<'a> Kept<'a> {
 }
 
 /// Folds with the functions of a version.
-pub(crate) struct ComponentFold<'a, F> {
+pub(crate) struct ComponentFold<'a> {
     version: &'a LiveVersion,
-    functions: &'a F,
+    functions: &'a dyn WindowFunctions,
     /// The prepared columns of the batch that the plan is about.
     prepared: &'a RecordBatch,
     /// The keys that questions name.
@@ -64,10 +64,10 @@ pub(crate) struct ComponentFold<'a, F> {
     causes: BTreeMap<Failure, Cause>,
 }
 
-impl<'a, F: WindowFunctions> ComponentFold<'a, F> {
+impl<'a> ComponentFold<'a> {
     pub(crate) fn new(
         version: &'a LiveVersion,
-        functions: &'a F,
+        functions: &'a dyn WindowFunctions,
         prepared: &'a RecordBatch,
         keys: &'a RecordBatch,
         budget: &'a mut Budget,
@@ -145,7 +145,7 @@ impl<'a, F: WindowFunctions> ComponentFold<'a, F> {
     }
 }
 
-impl<F: WindowFunctions> Fold for ComponentFold<'_, F> {
+impl Fold for ComponentFold<'_> {
     type Error = FoldError;
     type Values = Applied;
 

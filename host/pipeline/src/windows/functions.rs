@@ -5,7 +5,7 @@ use trifold_sandbox::{Applied, Budget, Folded, Group, Transform, WindowTiles};
 
 /// The functions of a window view, which are those of its component. Whoever wants to know what the sandbox costs puts
 /// others in their place.
-pub trait WindowFunctions {
+pub trait WindowFunctions: Send + Sync {
     /// See [`Transform::prepare`].
     fn prepare(&self, events: &RecordBatch, budget: &mut Budget) -> Applied;
 
@@ -20,26 +20,6 @@ pub trait WindowFunctions {
 
     /// See [`Transform::finish`].
     fn finish(&self, tiles: &WindowTiles<'_>, budget: &mut Budget) -> Applied;
-}
-
-impl<F: WindowFunctions + ?Sized> WindowFunctions for Box<F> {
-    fn prepare(&self, events: &RecordBatch, budget: &mut Budget) -> Applied {
-        (**self).prepare(events, budget)
-    }
-
-    fn accumulate(
-        &self,
-        states: &BinaryArray,
-        groups: &[Group],
-        prepared: &RecordBatch,
-        budget: &mut Budget,
-    ) -> Folded {
-        (**self).accumulate(states, groups, prepared, budget)
-    }
-
-    fn finish(&self, tiles: &WindowTiles<'_>, budget: &mut Budget) -> Applied {
-        (**self).finish(tiles, budget)
-    }
 }
 
 impl WindowFunctions for Transform {

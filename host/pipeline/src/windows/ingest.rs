@@ -49,9 +49,9 @@ impl<'a> Walk<'a> {
 
 /// A batch of events of one window view, admitted, prepared and keyed; it waits for the slots of
 /// [`WindowIngest::queries`].
-pub struct WindowIngest<F> {
+pub struct WindowIngest<'f> {
     version: LiveVersion,
-    functions: F,
+    functions: &'f dyn WindowFunctions,
     layout: Layout,
     events: Events,
     prepared: RecordBatch,
@@ -61,18 +61,18 @@ pub struct WindowIngest<F> {
     queries: Vec<EntityQuery>,
 }
 
-impl<F: WindowFunctions> WindowIngest<F> {
+impl<'f> WindowIngest<'f> {
     /// Sets aside what does not count, prepares the rest and computes the entity key of each.
     pub fn new(
         version: &LiveVersion,
-        functions: F,
+        functions: &'f dyn WindowFunctions,
         events: Events,
         budget: &mut Budget,
     ) -> Result<Self, IngestError> {
         let view = version.view();
         let Some(spec) = view.windows() else { return Err(IngestError::Kind { view: view.name.to_string() }) };
         let layout = Layout::new(spec, view.lateness_limit());
-        let Prepared { events, columns: prepared } = prepare::<IngestError>(version, &functions, events, budget)?;
+        let Prepared { events, columns: prepared } = prepare::<IngestError>(version, functions, events, budget)?;
         let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied())?;
         let mut scratch = Vec::new();
         let mut entities: BTreeMap<EntityKey, Vec<u32>> = BTreeMap::new();
@@ -120,7 +120,7 @@ impl<F: WindowFunctions> WindowIngest<F> {
         budget: &mut Budget,
     ) -> Result<Ingested, IngestError> {
         let keys = self.events.inputs.project(self.version.view().key_columns())?;
-        let mut fold = ComponentFold::new(&self.version, &self.functions, &self.prepared, &keys, budget);
+        let mut fold = ComponentFold::new(&self.version, self.functions, &self.prepared, &keys, budget);
         let mut walk = Walk::new(Kept::new(&self.version, &self.prepared)?, self.events.times.len());
         let mut entities = self.entities.iter().zip(slots).peekable();
         // Entities know nothing of each other, so that what is in memory of them need not be all of a step.
@@ -147,7 +147,7 @@ impl<F: WindowFunctions> WindowIngest<F> {
         &'s self,
         group: impl Iterator<Item = ((&'s EntityKey, &'s Vec<u32>), Slots)>,
         clock: Option<ArrivalTime>,
-        fold: &mut ComponentFold<'_, F>,
+        fold: &mut ComponentFold<'_>,
         walk: &mut Walk<'_>,
     ) -> Result<(), IngestError> {
         let mut plan = Plan::new(&self.layout);

@@ -36,7 +36,7 @@ pub(crate) struct Prepared {
 /// Sets the events aside that do not count, those among them that the transform refuses, and prepares the others.
 pub(crate) fn prepare<E>(
     version: &LiveVersion,
-    functions: &impl WindowFunctions,
+    functions: &dyn WindowFunctions,
     events: Events,
     budget: &mut Budget,
 ) -> Result<Prepared, E>

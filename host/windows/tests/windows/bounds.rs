@@ -1,8 +1,8 @@
 //! What is kept stays within bounds, and what does not fit makes values unavailable, of that entity and time alone.
 
 use bytes::Bytes;
-use trifold_model::{EventTime, FoldOrder, Slot, Span, Window, WindowSpec};
-use trifold_windows::{Answer, Layout, Plan, Question};
+use trifold_model::{ArrivalTime, EventTime, FoldOrder, Slot, Span, Window, WindowSpec};
+use trifold_windows::{Answer, Entity, Layout, Plan, Question};
 
 use crate::case::{Stored, read, write};
 use crate::letters::Letters;
@@ -62,6 +62,40 @@ fn what_no_window_reaches_goes_away() {
             check_bounded(order, lateness);
         }
     }
+}
+
+/// Of a large entity a stream reads a part, so that it cannot tell whether anything is left: a sweep, which reads all,
+/// removes it, and as a whole.
+#[test]
+fn a_large_entity_goes_as_a_whole() {
+    let layout = layout(FoldOrder::Any, Some(100_000));
+    let mut stored = Stored::new();
+    feed(&layout, &mut stored, event(0, &"a".repeat(20_000)));
+    assert!(stored.len() > 1 && stored.contains_key(&Slot::Events { start: EventTime(0) }));
+    let batch = [event(500 * SECOND, "b")];
+    let mut entity = read(&layout, &stored, &batch);
+    let mut plan = Plan::new(&layout);
+    let (time, id, kept) = (EventTime(batch[0].time), &batch[0].id, Bytes::new());
+    plan.add(&mut entity, trifold_windows::Event { time, id, content: [0; 16], row: 0, kept });
+    let mut letters = Letters { order: layout.order, batch: vec!['x'], windows: layout.windows.len() };
+    plan.carry_out(&mut letters).unwrap().settle(&mut entity);
+    // The batch ends long after.
+    let clock = Some(ArrivalTime(1_000_000 * SECOND));
+    let apply = |stored: &mut Stored, changes: Vec<(Slot, Option<Bytes>)>| {
+        for (slot, bytes) in changes {
+            match bytes {
+                Some(bytes) => stored.insert(slot, bytes.to_vec()),
+                None => stored.remove(&slot),
+            };
+        }
+    };
+    apply(&mut stored, entity.take_changes(&layout, clock));
+    let left: Vec<_> = stored.keys().copied().collect();
+    assert_eq!(left, [Slot::Head, Slot::Events { start: EventTime(0) }]);
+    let all = stored.iter().map(|(slot, bytes)| (*slot, bytes.clone().into()));
+    let mut whole = Entity::decode(&layout, all).unwrap();
+    apply(&mut stored, whole.take_changes_of_whole(&layout, clock));
+    assert!(stored.is_empty(), "{:?}", stored.keys());
 }
 
 /// Where the limit strikes depends on the events, and not on how many of them come at once.

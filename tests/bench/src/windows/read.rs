@@ -59,7 +59,7 @@ fn payments(version: &LiveVersion, tiles: u64) -> anyhow::Result<(EntityKey, Com
         inputs: RecordBatch::try_new(version.view().input_schema().clone(), columns)?,
         aside: Vec::new(),
     };
-    let ingest = WindowIngest::new(version, version.transform.clone(), events, &mut Budget::unlimited())?;
+    let ingest = WindowIngest::new(version, &version.transform, events, &mut Budget::unlimited())?;
     let key = ingest.queries()[0].key.clone();
     let ingested = ingest.fold(vec![Vec::new()], None, &mut Budget::unlimited())?;
     Ok((key, commit(version, ingested, tiles)?))

@@ -98,13 +98,13 @@ impl Rig {
             FileLog::open(&self.log(), LogOptions::default())?.read(0, CHECKED)?.context("the log is empty")?;
         let events = decode(&raw, &source(), self.version.view(), &mut ArrivalClock::default())?;
         let rows = |ingested: Ingested| ingested.rows.canonical();
-        let native = self.fold(Native(self.version.clone()), events.clone())?;
-        let own = self.fold(self.version.transform.clone(), events)?;
+        let native = self.fold(&Native(self.version.clone()), events.clone())?;
+        let own = self.fold(&self.version.transform, events)?;
         ensure!(rows(native)? == rows(own)?, "the native functions come to other rows than the component");
         Ok(())
     }
 
-    fn fold<F: WindowFunctions>(&self, functions: F, events: Events) -> anyhow::Result<Ingested> {
+    fn fold(&self, functions: &dyn WindowFunctions, events: Events) -> anyhow::Result<Ingested> {
         let ingest = WindowIngest::new(&self.version, functions, events, &mut Budget::unlimited())?;
         let nothing = vec![Vec::new(); ingest.queries().len()];
         Ok(ingest.fold(nothing, None, &mut Budget::unlimited())?)
