@@ -10,7 +10,7 @@ use trifold_model::{ArrivalTime, Cut, EventTime, LogId, Positions};
 use trifold_oracle::{self as oracle, Event, Value, View};
 use trifold_pipeline::lookup::Question;
 use trifold_pipeline::windows::sweep;
-use trifold_pipeline::{Ask, Changes, Ingested, PointInTime, Timeline, WindowIngest, lookup};
+use trifold_pipeline::{Ask, Changes, Ingested, Parts, PointInTime, Timeline, WindowIngest, lookup};
 use trifold_sandbox::Budget;
 use trifold_store::{Commit, Marker, OnlineStore};
 use trifold_tests::live::views;
@@ -152,10 +152,15 @@ impl Case {
         let clock = self.log[..next].iter().filter_map(|event| event.arrival).max();
         if one_in(&mut self.random, 2) {
             let page = memory.scan_slots(version.state_id(), None, 3).now_or_never().unwrap().unwrap();
-            let swept =
-                sweep(version, page, |key| slots.iter().any(|slot| slot.key == *key), clock.map(ArrivalTime))
-                    .unwrap();
-            slots.extend(swept);
+            let swept = sweep(
+                version,
+                page,
+                |key| slots.stored.iter().any(|slot| slot.key == *key),
+                clock.map(ArrivalTime),
+                Parts::Untold,
+            )
+            .unwrap();
+            slots.append(swept);
         }
         let marker = Marker {
             incarnation: 1,
@@ -166,7 +171,7 @@ impl Case {
             release: None,
             arrivals: clock.map(|clock| (0, clock)).into_iter().collect(),
         };
-        let commit = Commit { state: version.state_id(), marker, puts: Vec::new(), slots };
+        let commit = Commit { state: version.state_id(), marker, puts: Vec::new(), slots: slots.stored };
         memory.commit(vec![commit]).now_or_never().unwrap().unwrap();
     }
 

@@ -66,7 +66,7 @@ pub fn decode(
     *arrivals = clock;
     Ok(Events {
         partition: raw.partition,
-        offsets: kept.each(raw.first_offset..raw.next_offset()),
+        offsets: kept.each((0..raw.rows()).map(|row| raw.offset(row))),
         times: times.as_primitive::<TimestampMicrosecondType>().values().iter().map(|at| EventTime(*at)).collect(),
         ids: ids.as_string().clone(),
         arrivals: clocked.map(|at| kept.each(at)),
@@ -250,7 +250,7 @@ fn aside(raw: &RawBatch, table: &Table<'_>, verdicts: Verdicts) -> Vec<Aside> {
     let is_object = |row: usize| table.bad_rows().binary_search_by_key(&row, |(bad, _)| *bad).is_err();
     let aside = |(row, (reason, detail))| Aside {
         partition: raw.partition,
-        offset: raw.first_offset + row as u64,
+        offset: raw.offset(row),
         reason,
         detail,
         event: event_json(raw, row, is_object(row)),

@@ -37,7 +37,7 @@ pub use decode::{Events, decode};
 pub use error::LogError;
 pub use fields::{DecodedColumn, decode_columns};
 pub use log::{FileLog, LogOptions};
-pub use raw::{JsonLines, RawBatch, RawRows};
+pub use raw::{APPEND_TIME, JsonLines, Places, RawBatch, RawRows};
 pub use rows::{RowFile, RowFileWriter, RowFiles, RowFormat, read_row_files};
 pub use scan::{ScanUnit, UnitReader};
 pub use segment::SegmentKind;

@@ -242,7 +242,7 @@ impl FileLog {
         let (row, closed) = (from - self.starts[slot], self.is_closed(slot));
         let rows = self.reader(slot)?.read(row, rows_max.max(1), closed)?;
         let file = self.slots[slot].file.clone();
-        Ok(rows.map(|rows| RawBatch { partition: PARTITION, first_offset: from, file, rows }))
+        Ok(rows.map(|rows| RawBatch { partition: PARTITION, first_offset: from, places: None, file, rows }))
     }
 
     /// The reader of a segment. One segment is open at a time; of the one before, what is cheap is remembered.

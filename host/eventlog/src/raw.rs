@@ -14,13 +14,30 @@ pub const LINE_BYTES_MAX: usize = 16 << 20;
 pub struct RawBatch {
     /// The partition of the log; a file log has one, 0.
     pub partition: u32,
-    /// The offset of the first row.
+    /// Where the batch begins: the offset of the first row, unless offsets before it are skipped.
     pub first_offset: u64,
+    /// What the log says of its rows beside what stands in them; `None` where a row's number is its offset.
+    pub places: Option<Places>,
     /// The file that holds the rows, for messages.
     pub file: Arc<Path>,
     /// The rows.
     pub rows: RawRows,
 }
+
+/// Where rows stand in a log whose offsets may skip some, and when the log took them in.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The offset of each row, ascending.
+    pub offsets: Vec<u64>,
+    /// When the log appended each row, in microseconds: what the column [`APPEND_TIME`] holds.
+    pub append_times: Option<Vec<i64>>,
+    /// The offset after the batch, skipped ones included.
+    pub next_offset: u64,
+}
+
+/// The name under which the time of a log's own append is read like a column. No field can have it, since names of
+/// fields do not begin so.
+pub const APPEND_TIME: &str = "_append_time";
 
 /// The rows of a [`RawBatch`], in the shape of their segment.
 #[derive(Debug, Clone)]
@@ -53,21 +70,42 @@ impl RawBatch {
         }
     }
 
-    /// The offset after the last row.
+    /// The offset after the batch.
     pub fn next_offset(&self) -> u64 {
-        self.first_offset + self.rows() as u64
+        self.places.as_ref().map_or_else(|| self.first_offset + self.rows() as u64, |places| places.next_offset)
+    }
+
+    /// The offset of a row.
+    pub fn offset(&self, row: usize) -> u64 {
+        self.places.as_ref().map_or_else(|| self.first_offset + row as u64, |places| places.offsets[row])
+    }
+
+    /// When the log appended each row, if it says so.
+    pub(crate) fn append_times(&self) -> Option<&[i64]> {
+        self.places.as_ref()?.append_times.as_deref()
     }
 
     /// The first `rows` rows, or all when there are fewer. Copies no values.
     pub fn head(&self, rows: usize) -> RawBatch {
+        let rows = rows.min(self.rows());
+        let places = self.places.as_ref().map(|places| places.head(rows));
         let rows = match &self.rows {
-            RawRows::Columns { batch, file_schema } => RawRows::Columns {
-                batch: batch.slice(0, rows.min(batch.num_rows())),
-                file_schema: file_schema.clone(),
-            },
+            RawRows::Columns { batch, file_schema } => {
+                RawRows::Columns { batch: batch.slice(0, rows), file_schema: file_schema.clone() }
+            }
             RawRows::Lines(lines) => RawRows::Lines(lines.head(rows)),
         };
-        RawBatch { rows, ..self.clone() }
+        RawBatch { rows, places, ..self.clone() }
+    }
+}
+
+impl Places {
+    fn head(&self, rows: usize) -> Self {
+        Places {
+            offsets: self.offsets[..rows].to_vec(),
+            append_times: self.append_times.as_ref().map(|times| times[..rows].to_vec()),
+            next_offset: self.offsets.get(rows).copied().unwrap_or(self.next_offset),
+        }
     }
 }
 
@@ -100,6 +138,18 @@ impl JsonLines {
     fn head(&self, lines: usize) -> Self {
         let bounds = self.bounds[..(lines + 1).min(self.bounds.len())].to_vec();
         JsonLines { bytes: self.bytes.clone(), bounds }
+    }
+}
+
+/// Values of a log that knows no lines: a line end within one is as good as a blank.
+impl<'a> FromIterator<&'a [u8]> for JsonLines {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(values: I) -> Self {
+        let (mut bytes, mut bounds) = (Vec::new(), vec![0]);
+        for value in values {
+            bytes.extend_from_slice(value);
+            bounds.push(bytes.len());
+        }
+        JsonLines::new(bytes, bounds)
     }
 }
 

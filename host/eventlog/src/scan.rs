@@ -113,7 +113,7 @@ impl UnitReader {
             detail: "it ends before the rows that were counted".to_owned(),
         })?;
         let first_offset = self.unit.first_offset + self.done;
-        Ok(RawBatch { partition: PARTITION, first_offset, file: self.unit.file.clone(), rows })
+        Ok(RawBatch { partition: PARTITION, first_offset, places: None, file: self.unit.file.clone(), rows })
     }
 }
 

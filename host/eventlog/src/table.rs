@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::SchemaRef;
 use trifold_model::FieldType;
+use trifold_model::types::UTC;
 
 use crate::LogError;
 use crate::convert::{Converted, Unconvertible, columns, json};
 use crate::json_rows::{JsonRows, line_text};
 use crate::json_text::{row_object, write_text};
-use crate::raw::{RawBatch, RawRows};
+use crate::raw::{APPEND_TIME, RawBatch, RawRows};
 
 /// A raw batch whose columns can be asked for.
 pub(crate) struct Table<'a> {
@@ -53,6 +55,7 @@ impl<'a> Table<'a> {
     /// A column as values of a contract type. `field` is what needs it, for messages.
     pub(crate) fn column(&self, name: &str, ty: FieldType, field: &str) -> Result<Converted, LogError> {
         let (batch, schema) = match &self.rows {
+            Rows::Lines(_) if name == APPEND_TIME => return Ok(self.append_times()),
             Rows::Lines(rows) => return Ok(json::convert(rows.column(name), ty)),
             Rows::Columns(batch, schema) => (batch, schema),
         };
@@ -76,6 +79,15 @@ impl<'a> Table<'a> {
                 wanted: ty,
             },
         })
+    }
+
+    /// What the log says of its rows; null where it says nothing.
+    fn append_times(&self) -> Converted {
+        let times = match self.raw.append_times() {
+            Some(times) => TimestampMicrosecondArray::from_iter_values(times.iter().copied()),
+            None => TimestampMicrosecondArray::new_null(self.raw.rows()),
+        };
+        Converted { array: Arc::new(times.with_timezone(UTC)), bad: Vec::new() }
     }
 
     fn absent(&self, schema: &SchemaRef, name: &str, ty: FieldType, field: &str) -> LogError {

@@ -13,7 +13,7 @@ use trifold_model::{
 };
 use trifold_sandbox::Budget;
 use trifold_store::{Output, RECORD_BYTES_MAX, Record, SlotChange};
-use trifold_windows::Damage;
+use trifold_windows::{Damage, EntityChanges};
 
 use crate::admission::admit;
 use crate::rows::{Outcome, Rows};
@@ -90,7 +90,31 @@ pub enum Changes {
     /// Of a row view.
     Records(Vec<(EntityKey, Record)>),
     /// Of a window view.
-    Slots(Vec<SlotChange>),
+    Slots(SlotChanges),
+}
+
+/// What changed of the entities of a window view.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SlotChanges {
+    /// In the form in which entities are stored.
+    pub stored: Vec<SlotChange>,
+    /// With every slot by itself, if that was asked for.
+    pub parts: Vec<SlotChange>,
+}
+
+impl SlotChanges {
+    /// Adds what changed of one entity.
+    pub(crate) fn add(&mut self, key: &EntityKey, changes: EntityChanges) {
+        let change = |(slot, bytes)| SlotChange { key: key.clone(), slot, bytes };
+        self.stored.extend(changes.slots.into_iter().map(change));
+        self.parts.extend(changes.parts.into_iter().map(change));
+    }
+
+    /// Adds what changed of others.
+    pub fn append(&mut self, mut others: SlotChanges) {
+        self.stored.append(&mut others.stored);
+        self.parts.append(&mut others.parts);
+    }
 }
 
 /// What a batch of events changed and emitted.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use arrow_array::RecordBatch;
 use trifold_eventlog::{AsideReason, LogError};
+use trifold_store::{Commit, SlotChange};
 
 use crate::feed::FeedId;
 
@@ -76,6 +77,11 @@ pub trait Sink: Send {
     /// Makes an emission durable, all of it or nothing under its final name.
     fn write(&mut self, emission: &Emission) -> Result<(), LogError>;
 
+    /// Takes in what a step changed of a feed's state, with every slot of a window view by itself in `parts`, if
+    /// [`WorkerConfig::parts`](crate::WorkerConfig::parts) says so. It is called after the step's
+    /// [`Sink::write`]; most sinks have no use for it.
+    fn change(&mut self, _feed: &FeedId, _commit: &Commit, _parts: &[SlotChange]) {}
+
     /// Removes whatever was written for a feed by steps that began at `next` or later.
     fn discard(&mut self, feed: &FeedId, partition: u32, next: u64) -> Result<Discard, LogError>;
 }
@@ -97,6 +103,10 @@ impl Sink for NoSink {
 impl<S: Sink + ?Sized> Sink for Box<S> {
     fn write(&mut self, emission: &Emission) -> Result<(), LogError> {
         (**self).write(emission)
+    }
+
+    fn change(&mut self, feed: &FeedId, commit: &Commit, parts: &[SlotChange]) {
+        (**self).change(feed, commit, parts);
     }
 
     fn discard(&mut self, feed: &FeedId, partition: u32, next: u64) -> Result<Discard, LogError> {

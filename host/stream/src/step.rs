@@ -8,10 +8,10 @@ use trifold_pipeline::ingest::IngestError;
 use trifold_pipeline::row_table::RowTable;
 use trifold_pipeline::windows::sweep;
 use trifold_pipeline::{
-    ArrivalPolicy, ArrivalPolicyError, Changes, Ingest, Ingested, LiveVersion, Outcome, WindowIngest,
+    ArrivalPolicy, ArrivalPolicyError, Changes, Ingest, Ingested, LiveVersion, Outcome, SlotChanges, WindowIngest,
 };
 use trifold_sandbox::{Budget, Cause};
-use trifold_store::Commit;
+use trifold_store::{Commit, SlotChange};
 
 use crate::emission::emit;
 use crate::error::{Problem, RecordProblem, StreamError};
@@ -40,6 +40,8 @@ pub(crate) struct Part {
     pub(crate) feed: FeedId,
     pub(crate) emission: Emission,
     pub(crate) commit: Commit,
+    /// The slots of the commit, each by itself, if the sink wants them.
+    pub(crate) parts: Vec<SlotChange>,
     pub(crate) counts: Counts,
     /// Where the next sweep begins.
     pub(crate) swept: Option<EntityKey>,
@@ -112,16 +114,16 @@ pub(crate) async fn process_feed(
         Err(Unfolded::Ingest(error)) => return Err(error.into()),
     };
     check_answered(id, &ingested)?;
-    let (puts, slots) = match std::mem::replace(&mut ingested.changes, Changes::Slots(Vec::new())) {
-        Changes::Records(puts) => (puts, Vec::new()),
+    let (puts, slots) = match std::mem::replace(&mut ingested.changes, Changes::Slots(Default::default())) {
+        Changes::Records(puts) => (puts, SlotChanges::default()),
         Changes::Slots(slots) => (Vec::new(), slots),
     };
     let marker = feed.advanced(raw.partition, raw.next_offset(), clock);
     let table = RowTable::of_events(view, arrivals, config.digest);
     let (emission, counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
         .map_err(|source| StreamError::Table { view: id.view.clone(), source })?;
-    let commit = Commit { state: id.state, marker, puts, slots };
-    Ok(Ok(Part { feed: id.clone(), emission, commit, counts, swept }))
+    let commit = Commit { state: id.state, marker, puts, slots: slots.stored };
+    Ok(Ok(Part { feed: id.clone(), emission, commit, parts: slots.parts, counts, swept }))
 }
 
 /// Why events were not folded.
@@ -173,11 +175,12 @@ async fn fold_windows(
     let event_count = events.times.len();
     let functions = (config.functions)(&feed.version);
     let ingest = WindowIngest::new(&feed.version, &*functions, events, &mut Budget::unlimited())?;
+    let ingest = ingest.with_parts(config.parts);
     let entities = states.read_slots(id.state, ingest.queries()).await?;
     // The log has one partition, so that its clock is the earliest arrival that an event to come can have.
     let clock = clock.state().map(ArrivalTime);
     let new = entities.iter().filter(|slots| slots.is_empty()).count();
-    let (mut swept, mut next) = (Vec::new(), None);
+    let (mut swept, mut next) = (SlotChanges::default(), None);
     if clock.is_some() && feed.version.view().lateness_limit().is_some() {
         let mut left = new * SWEPT_PER_NEW + event_count.div_ceil(EVENTS_PER_SWEPT);
         next = feed.swept.clone();
@@ -185,7 +188,7 @@ async fn fold_windows(
             let mut page = states.scan_slots(id.state, next, left.min(SWEPT_AT_ONCE)).await?;
             left -= page.entities.len();
             next = page.next.take();
-            swept.extend(sweep(&feed.version, page, |key| ingest.has(key), clock)?);
+            swept.append(sweep(&feed.version, page, |key| ingest.has(key), clock, config.parts)?);
             if next.is_none() {
                 break;
             }
@@ -193,7 +196,7 @@ async fn fold_windows(
     }
     let mut ingested = ingest.fold(entities, clock, &mut Budget::unlimited())?;
     if let Changes::Slots(changes) = &mut ingested.changes {
-        changes.extend(swept);
+        changes.append(swept);
     }
     Ok((ingested, next))
 }

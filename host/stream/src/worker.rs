@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use trifold_eventlog::{LogError, RawBatch, SourceConfig};
 use trifold_model::{LogId, Positions, ViewName};
+use trifold_pipeline::Parts;
 use trifold_pipeline::{LiveVersion, LiveViews, WindowFunctions};
 use trifold_store::{Marker, OnlineStore};
 
@@ -55,6 +56,8 @@ pub struct WorkerConfig {
     pub keep_outputs: bool,
     /// What window views are folded with: by default, their components.
     pub functions: MakeFunctions,
+    /// Whether the sink is told of every slot by itself.
+    pub parts: Parts,
 }
 
 impl WorkerConfig {
@@ -69,6 +72,7 @@ impl WorkerConfig {
             digest: true,
             keep_outputs: true,
             functions: |version| Box::new(version.transform.clone()),
+            parts: Parts::Untold,
         }
     }
 }
@@ -286,7 +290,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
 
     fn check_batch(&self, raw: &RawBatch, wanted: u64, rows_max: usize) -> Result<(), StreamError> {
         let (given, rows) = (raw.first_offset, raw.rows());
-        if given == wanted && (1..=rows_max).contains(&rows) {
+        if given == wanted && rows <= rows_max && raw.next_offset() > wanted {
             return Ok(());
         }
         Err(StreamError::Gap { log: self.source.log().0.to_string(), wanted, rows_max, given, rows })
@@ -332,6 +336,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
         let Step { first_offset, next_offset, parts, blocked } = step;
         for part in &parts {
             self.sink.write(&part.emission).map_err(StreamError::sink(&part.feed.view))?;
+            self.sink.change(&part.feed, &part.commit, &part.parts);
         }
         let aside = parts.iter().flat_map(Part::first_aside).collect();
         let feeds = parts.into_iter().map(|part| self.move_feed(part)).collect();
@@ -394,6 +399,16 @@ impl<S: Source, K: Sink> Worker<S, K> {
             counts: self.counts.get(id).cloned().unwrap_or_default(),
         });
         Progress { rows_known: stop_at.map_or(self.known, |stop| stop.min(self.known)), feeds: feeds.collect() }
+    }
+
+    /// The source.
+    pub fn source(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    /// The sink.
+    pub fn sink(&mut self) -> &mut K {
+        &mut self.sink
     }
 
     /// Whether no view is followed.

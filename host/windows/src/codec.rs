@@ -151,6 +151,41 @@ pub(crate) fn packed_granule_bytes(granule: &Granule) -> usize {
         }
 }
 
+/// The slots of an entity, each by itself, whichever way they are kept.
+pub fn unpacked(slots: Vec<(Slot, Bytes)>) -> Result<Vec<(Slot, Bytes)>, Damage> {
+    let [(Slot::Head, bytes)] = slots.as_slice() else { return Ok(slots) };
+    let head = decode_head(bytes)?;
+    let Some(from) = head.packed_from else { return Ok(slots) };
+    let mut alone = Vec::new();
+    write_head(head.latest, &mut alone);
+    let parts = parts(bytes, from).map(|part| {
+        let Part { slot, place } = part?;
+        Ok((slot, bytes.slice(place.start as usize..place.end as usize)))
+    });
+    let mut unpacked: Vec<_> =
+        std::iter::once(Ok((Slot::Head, alone.into()))).chain(parts).collect::<Result<_, Damage>>()?;
+    unpacked.sort_by_key(|(slot, _)| *slot);
+    Ok(unpacked)
+}
+
+/// All slots of an entity as they are kept: in the head alone, if they are not too large for that.
+pub fn packed(slots: Vec<(Slot, Bytes)>) -> Result<Vec<(Slot, Bytes)>, Damage> {
+    let Some(((Slot::Head, bytes), parts)) = slots.split_first() else { return Ok(slots) };
+    let head = decode_head(bytes)?;
+    let bytes = parts.iter().map(|(_, part)| PART_BYTES + part.len()).sum();
+    let packing = head.packed_from.is_none().then(|| Packing::new(&[], head.latest, bytes)).flatten();
+    let Some(mut packing) = packing else { return Ok(slots) };
+    for (slot, part) in parts {
+        let (level, start) = match *slot {
+            Slot::Tile { level, start } => (level, start),
+            Slot::Events { start } => (EVENTS, start),
+            Slot::Head => return Err(Damage::Form { what: "a packed slot", found: 0 }),
+        };
+        packing.part(level, start, |_, out| out.extend_from_slice(part));
+    }
+    Ok(vec![(Slot::Head, packing.into_bytes().into())])
+}
+
 /// Whether a head is all that is kept of its entity: it has no other slot.
 pub fn is_packed(head: &[u8]) -> bool {
     head.first() == Some(&PACKED)

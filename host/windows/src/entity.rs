@@ -1,6 +1,5 @@
 //! What is kept of one entity.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -22,15 +21,35 @@ pub struct Entity {
     /// The packed head that it was read from, in which much of it still lies.
     pub(crate) packed: Bytes,
     stored: Stored,
+    /// What changed since it was read, in the order in which it did.
+    changed: Vec<Slot>,
 }
 
-/// How an entity is kept, and what of it must be written or removed.
-#[derive(Debug, Clone)]
+/// How an entity is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stored {
     /// All of it in one slot.
-    Packed { is_changed: bool },
+    Packed,
     /// In slots of their own. They are never packed again: those that were not read could not be removed.
-    Apart { changed: BTreeSet<Slot> },
+    Apart,
+}
+
+/// What must be written of an entity, `None` being what must be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EntityChanges {
+    /// In the form in which it is stored.
+    pub slots: Vec<(Slot, Option<Bytes>)>,
+    /// With every slot by itself, if that was asked for.
+    pub parts: Vec<(Slot, Option<Bytes>)>,
+}
+
+/// Whether changes are told with every slot by itself too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// They are.
+    Told,
+    /// They are not.
+    Untold,
 }
 
 #[derive(Debug, Clone)]
@@ -155,7 +174,8 @@ impl Entity {
             tiles: vec![Series::new(); layout.levels.len()],
             granules: Series::new(),
             packed: Bytes::new(),
-            stored: Stored::Packed { is_changed: false },
+            stored: Stored::Packed,
+            changed: Vec::new(),
         }
     }
 
@@ -176,7 +196,7 @@ impl Entity {
         let head = codec::decode_head(&bytes)?;
         self.latest = Some(head.latest);
         let Some(from) = head.packed_from else {
-            self.stored = Stored::Apart { changed: BTreeSet::new() };
+            self.stored = Stored::Apart;
             return Ok(());
         };
         self.make_room(&bytes, from);
@@ -230,14 +250,14 @@ impl Entity {
         self.latest
     }
 
-    /// Takes what must be written, `None` being what must be removed. `clock` is the earliest arrival that an event
-    /// to come can have, if that is known: events that can no longer come are forgotten.
-    pub fn take_changes(&mut self, layout: &Layout, clock: Option<ArrivalTime>) -> Vec<(Slot, Option<Bytes>)> {
+    /// Takes what must be written. `clock` is the earliest arrival that an event to come can have, if that is known:
+    /// events that can no longer come are forgotten.
+    pub fn take_changes(&mut self, layout: &Layout, clock: Option<ArrivalTime>, parts: Parts) -> EntityChanges {
         self.forget(layout, clock);
-        if matches!(self.stored, Stored::Packed { .. }) {
+        if self.stored == Stored::Packed {
             self.leave(layout, clock);
         }
-        self.changes()
+        self.changes(parts)
     }
 
     /// The same for an entity of which nothing was left out when it was read: if nothing of it can be needed any more, all
@@ -246,34 +266,52 @@ impl Entity {
         &mut self,
         layout: &Layout,
         clock: Option<ArrivalTime>,
-    ) -> Vec<(Slot, Option<Bytes>)> {
+        parts: Parts,
+    ) -> EntityChanges {
         self.forget(layout, clock);
         self.leave(layout, clock);
-        self.changes()
+        self.changes(parts)
     }
 
-    fn changes(&mut self) -> Vec<(Slot, Option<Bytes>)> {
-        if let Stored::Packed { is_changed } = &mut self.stored {
-            if !std::mem::take(is_changed) {
-                return Vec::new();
-            }
-            let Some(latest) = self.latest else { return vec![(Slot::Head, None)] };
-            if let Some(packed) = self.packed(latest) {
-                return vec![(Slot::Head, Some(packed))];
-            }
-            let changed = self.slots().chain([Slot::Head]).collect();
-            self.stored = Stored::Apart { changed };
+    fn changes(&mut self, parts: Parts) -> EntityChanges {
+        let mut changed = std::mem::take(&mut self.changed);
+        if changed.is_empty() {
+            return EntityChanges::default();
         }
-        let Stored::Apart { changed } = &mut self.stored else { return Vec::new() };
-        let changed = std::mem::take(changed);
-        changed.into_iter().map(|slot| (slot, self.encode(slot))).collect()
+        if self.stored == Stored::Apart || parts == Parts::Told {
+            changed.sort_unstable();
+            changed.dedup();
+        }
+        let told = |entity: &Entity| match parts {
+            Parts::Told => entity.encoded(&changed),
+            Parts::Untold => Vec::new(),
+        };
+        if self.stored == Stored::Apart {
+            return EntityChanges { slots: self.encoded(&changed), parts: told(self) };
+        }
+        let slots = match self.latest {
+            None => vec![(Slot::Head, None)],
+            Some(latest) => match self.packed(latest) {
+                Some(packed) => vec![(Slot::Head, Some(packed))],
+                None => {
+                    self.stored = Stored::Apart;
+                    self.encoded(&[Slot::Head].into_iter().chain(self.slots()).collect::<Vec<_>>())
+                }
+            },
+        };
+        EntityChanges { slots, parts: told(self) }
+    }
+
+    fn encoded(&self, slots: &[Slot]) -> Vec<(Slot, Option<Bytes>)> {
+        slots.iter().map(|slot| (*slot, self.encode(*slot))).collect()
     }
 
     /// Notes that a slot must be written or removed.
     pub(crate) fn mark(&mut self, slot: Slot) {
-        match &mut self.stored {
-            Stored::Packed { is_changed } => *is_changed = true,
-            Stored::Apart { changed } => drop(changed.insert(slot)),
+        // An event changes few slots, and the next one often the same.
+        let seen = self.changed.len().min(4);
+        if !self.changed[self.changed.len() - seen..].contains(&slot) {
+            self.changed.push(slot);
         }
     }
 

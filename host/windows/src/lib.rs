@@ -18,8 +18,8 @@ mod plan;
 mod series;
 
 pub use behind::TileBehind;
-pub use codec::{Damage, is_packed};
-pub use entity::{Entity, Seen};
+pub use codec::{Damage, is_packed, packed, unpacked};
+pub use entity::{Entity, EntityChanges, Parts, Seen};
 pub use fold::{Base, Failure, Fold, Folded, Group, Question, Row, Run};
 pub use layout::{Layout, Level};
 pub use plan::{Answer, Event, Plan, Settled};

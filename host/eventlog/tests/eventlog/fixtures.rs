@@ -53,7 +53,7 @@ pub(crate) fn columns(columns: Vec<(&str, ArrayRef)>) -> RawBatch {
     let arrays = all.into_iter().map(|(_, array)| array).collect();
     let batch = RecordBatch::try_new(Arc::new(schema), arrays).unwrap();
     let rows = RawRows::Columns { file_schema: batch.schema(), batch };
-    RawBatch { partition: 0, first_offset: 0, file: Path::new("a.parquet").into(), rows }
+    RawBatch { partition: 0, first_offset: 0, places: None, file: Path::new("a.parquet").into(), rows }
 }
 
 /// Rows of a JSON-lines segment.
@@ -61,6 +61,7 @@ pub(crate) fn lines(text: &str) -> RawBatch {
     RawBatch {
         partition: 0,
         first_offset: 0,
+        places: None,
         file: Path::new("a.jsonl").into(),
         rows: RawRows::Lines(text.into()),
     }

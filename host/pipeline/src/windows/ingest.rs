@@ -7,10 +7,10 @@ use arrow_array::RecordBatch;
 use trifold_eventlog::{Aside, AsideReason, Events, row_json};
 use trifold_model::{ArrivalTime, CanonicalRows, EntityKey, EventTime};
 use trifold_sandbox::Budget;
-use trifold_store::{EntityQuery, SlotChange, Slots};
-use trifold_windows::{Entity, Event, Layout, Plan, Question, Seen};
+use trifold_store::{EntityQuery, Slots};
+use trifold_windows::{Entity, Event, Layout, Parts, Plan, Question, Seen};
 
-use crate::ingest::{Changes, IngestError, Ingested};
+use crate::ingest::{Changes, IngestError, Ingested, SlotChanges};
 use crate::rows::Rows;
 use crate::version::LiveVersion;
 use crate::windows::fold::{ComponentFold, Kept};
@@ -22,7 +22,7 @@ const EVENTS_PER_PLAN: usize = 1024;
 /// What has come of the entities so far.
 struct Walk<'a> {
     kept: Kept<'a>,
-    changes: Vec<SlotChange>,
+    changes: SlotChanges,
     conflicts: Vec<Aside>,
     duplicate_count: u64,
     /// Of each event.
@@ -37,7 +37,7 @@ impl<'a> Walk<'a> {
     fn new(kept: Kept<'a>, event_count: usize) -> Self {
         Walk {
             kept,
-            changes: Vec::new(),
+            changes: SlotChanges::default(),
             conflicts: Vec::new(),
             duplicate_count: 0,
             as_of: vec![EventTime(0); event_count],
@@ -53,6 +53,7 @@ pub struct WindowIngest<'f> {
     version: LiveVersion,
     functions: &'f dyn WindowFunctions,
     layout: Layout,
+    parts: Parts,
     events: Events,
     prepared: RecordBatch,
     contents: Vec<[u8; 16]>,
@@ -93,12 +94,19 @@ impl<'f> WindowIngest<'f> {
             version: version.clone(),
             functions,
             layout,
+            parts: Parts::Untold,
             events,
             prepared,
             contents,
             entities,
             queries,
         })
+    }
+
+    /// Tells changes with every slot by itself too.
+    pub fn with_parts(mut self, parts: Parts) -> Self {
+        self.parts = parts;
+        self
     }
 
     /// What [`WindowIngest::fold`] needs.
@@ -166,8 +174,7 @@ impl<'f> WindowIngest<'f> {
         walk.pieces.push(fold.rows(&settled)?);
         for (key, mut entity) in entities {
             settled.settle(&mut entity);
-            let changed = entity.take_changes(&self.layout, clock).into_iter();
-            walk.changes.extend(changed.map(|(slot, bytes)| SlotChange { key: key.clone(), slot, bytes }));
+            walk.changes.add(key, entity.take_changes(&self.layout, clock, self.parts));
         }
         Ok(())
     }

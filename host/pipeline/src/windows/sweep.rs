@@ -1,10 +1,10 @@
 //! Forgetting entities that no event comes for any more.
 
 use trifold_model::{ArrivalTime, EntityKey};
-use trifold_store::{SlotChange, SlotPage};
-use trifold_windows::Layout;
+use trifold_store::SlotPage;
+use trifold_windows::{Layout, Parts};
 
-use crate::ingest::IngestError;
+use crate::ingest::{IngestError, SlotChanges};
 use crate::version::LiveVersion;
 use crate::windows::ingest::decode;
 
@@ -15,15 +15,15 @@ pub fn sweep(
     page: SlotPage,
     changes_otherwise: impl Fn(&EntityKey) -> bool,
     clock: Option<ArrivalTime>,
-) -> Result<Vec<SlotChange>, IngestError> {
+    parts: Parts,
+) -> Result<SlotChanges, IngestError> {
     let view = version.view();
     let Some(spec) = view.windows() else { return Err(IngestError::Kind { view: view.name.to_string() }) };
     let layout = Layout::new(spec, view.lateness_limit());
-    let mut changes = Vec::new();
+    let mut changes = SlotChanges::default();
     for (key, slots) in page.entities.into_iter().filter(|(key, _)| !changes_otherwise(key)) {
         let mut entity = decode(version, &layout, &key, slots)?;
-        let taken = entity.take_changes_of_whole(&layout, clock).into_iter();
-        changes.extend(taken.map(|(slot, bytes)| SlotChange { key: key.clone(), slot, bytes }));
+        changes.add(&key, entity.take_changes_of_whole(&layout, clock, parts));
     }
     Ok(changes)
 }

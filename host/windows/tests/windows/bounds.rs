@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use trifold_model::{ArrivalTime, EventTime, FoldOrder, Slot, Span, Window, WindowSpec};
-use trifold_windows::{Answer, Entity, Layout, Plan, Question};
+use trifold_windows::{Answer, Entity, Layout, Parts, Plan, Question};
 
-use crate::case::{Stored, read, write};
+use crate::case::{Stored, apply, read, write};
 use crate::letters::Letters;
 use crate::rule::Event;
 
@@ -81,20 +81,12 @@ fn a_large_entity_goes_as_a_whole() {
     plan.carry_out(&mut letters).unwrap().settle(&mut entity);
     // The batch ends long after.
     let clock = Some(ArrivalTime(1_000_000 * SECOND));
-    let apply = |stored: &mut Stored, changes: Vec<(Slot, Option<Bytes>)>| {
-        for (slot, bytes) in changes {
-            match bytes {
-                Some(bytes) => stored.insert(slot, bytes.to_vec()),
-                None => stored.remove(&slot),
-            };
-        }
-    };
-    apply(&mut stored, entity.take_changes(&layout, clock));
+    apply(&mut stored, entity.take_changes(&layout, clock, Parts::Untold).slots);
     let left: Vec<_> = stored.keys().copied().collect();
     assert_eq!(left, [Slot::Head, Slot::Events { start: EventTime(0) }]);
     let all = stored.iter().map(|(slot, bytes)| (*slot, bytes.clone().into()));
     let mut whole = Entity::decode(&layout, all).unwrap();
-    apply(&mut stored, whole.take_changes_of_whole(&layout, clock));
+    apply(&mut stored, whole.take_changes_of_whole(&layout, clock, Parts::Untold).slots);
     assert!(stored.is_empty(), "{:?}", stored.keys());
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use trifold_model::{ArrivalTime, EventTime, FoldOrder, Slot, Span, Window, WindowSpec};
-use trifold_windows::{Answer, Entity, Layout, Plan, Question};
+use trifold_windows::{Answer, Entity, Layout, Parts, Plan, Question, is_packed, packed, unpacked};
 
 use crate::letters::Letters;
 use crate::random::Random;
@@ -127,10 +128,36 @@ pub(crate) fn read(layout: &Layout, stored: &Stored, batch: &[Event]) -> Entity 
     Entity::decode(layout, slots.map(|(slot, bytes)| (*slot, bytes.clone().into()))).unwrap()
 }
 
-/// Keeps what a batch changed, seen by a clock that stands at its last arrival.
+/// Keeps what a batch changed, seen by a clock that stands at its last arrival. Whoever has every slot by itself comes
+/// to the same.
 pub(crate) fn write(layout: &Layout, stored: &mut Stored, entity: &mut Entity, batch: &[Event]) {
     let clock = batch.last().map(|event| ArrivalTime(event.arrival));
-    for (slot, bytes) in entity.take_changes(layout, clock) {
+    let mut alone = each(stored);
+    let changes = entity.take_changes(layout, clock, Parts::Told);
+    apply(stored, changes.slots);
+    apply(&mut alone, changes.parts);
+    assert_eq!(alone, each(stored));
+    if stored.values().next().is_some_and(|head| is_packed(head)) {
+        assert_eq!(map(packed(slots(&alone)).unwrap()), *stored);
+    }
+}
+
+fn slots(stored: &Stored) -> Vec<(Slot, Bytes)> {
+    stored.iter().map(|(slot, bytes)| (*slot, bytes.clone().into())).collect()
+}
+
+fn map(slots: Vec<(Slot, Bytes)>) -> Stored {
+    slots.into_iter().map(|(slot, bytes)| (slot, bytes.to_vec())).collect()
+}
+
+/// Every slot by itself.
+fn each(stored: &Stored) -> Stored {
+    map(unpacked(slots(stored)).unwrap())
+}
+
+/// Writes and removes slots.
+pub(crate) fn apply(stored: &mut Stored, changes: Vec<(Slot, Option<Bytes>)>) {
+    for (slot, bytes) in changes {
         match bytes {
             Some(bytes) => stored.insert(slot, bytes.to_vec()),
             None => stored.remove(&slot),

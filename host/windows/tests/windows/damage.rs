@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use trifold_model::{ArrivalTime, EventTime, FoldOrder};
-use trifold_windows::{Entity, Layout, Plan, Question};
+use trifold_windows::{Entity, Layout, Parts, Plan, Question};
 
 use crate::case::{Case, Stored, check};
 use crate::random::Random;
@@ -48,7 +48,7 @@ fn damaged_bytes_are_errors_or_other_states() {
                     let (id, content, kept) = ("a", [0; 16], Bytes::from_static(b"x"));
                     plan.add(&mut entity, trifold_windows::Event { time, id, content, row: 0, kept });
                     plan.carry_out(&mut Silent).unwrap().settle(&mut entity);
-                    entity.take_changes(&layout, Some(ArrivalTime(latest)));
+                    entity.take_changes(&layout, Some(ArrivalTime(latest)), Parts::Told);
                 }
             }
         }

@@ -32,6 +32,7 @@ pub(super) fn events(world: &World, args: &Get, views: &[View], keys: &RecordBat
     let raw = RawBatch {
         partition: 0,
         first_offset: 0,
+        places: None,
         file: Path::new("--event").into(),
         rows: RawRows::Lines(lines.join("\n").as_str().into()),
     };
