@@ -29,6 +29,7 @@ pub const COMPILE_ONE: &str = "compile-one";
 
 const GLOBAL: &str = "Options of every command";
 const EVENTS: &str = "Events";
+const KAFKA: &str = "Kafka";
 
 /// A count that may not be zero.
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -99,7 +100,7 @@ pub enum Command {
     Views,
     /// Apply a log of events to the online store and emit one row per event and view
     #[command(
-        after_help = "Examples:\n  trifold stream --events events/\n  trifold stream --events events/ --follow --rows-format jsonl\n\nEmitted rows are in DATA_DIR/rows, events that do not count in DATA_DIR/aside. Interrupted at any point, it goes on where it was, and each event counts once."
+        after_help = "Examples:\n  trifold stream --events events/\n  trifold stream --events events/ --follow --rows-format jsonl\n  trifold stream --topic flights --brokers localhost:9092 --worker a --follow\n\nEmitted rows are in DATA_DIR/rows, events that do not count in DATA_DIR/aside. Interrupted at any point, it goes on where it was, and each event counts once."
     )]
     Stream(Stream),
     /// Compute a view over recorded events, at every event or at the rows of a spine
@@ -117,6 +118,11 @@ pub enum Command {
         after_help = "Example:\n  trifold up --events events/",
         // The log is followed in any case.
         mut_arg("follow", |follow| follow.hide(true)),
+        // What it serves is in the embedded store.
+        mut_arg("topic", |topic| topic.hide(true)),
+        mut_arg("brokers", |brokers| brokers.hide(true)),
+        mut_arg("group", |group| group.hide(true)),
+        mut_arg("worker", |worker| worker.hide(true)),
         mut_arg("stop_at", |stop| stop.help("Stop streaming before this offset and go on serving; without it the log is followed")),
     )]
     Up(Up),
@@ -259,12 +265,46 @@ pub struct Log {
     pub source: Source,
 }
 
+/// The log that is streamed, unless it is a topic.
+#[derive(Debug, Args)]
+pub struct StreamLog {
+    /// The log: a directory of Parquet or JSON-lines segments in name order, or one such file
+    #[arg(long, help_heading = EVENTS, env = "TRIFOLD_EVENTS", value_name = "PATH", required_unless_present = "topic")]
+    pub events: Option<PathBuf>,
+    /// The log's name, which positions carry [default: the path's last part]
+    #[arg(long, help_heading = EVENTS, value_name = "NAME")]
+    pub log_id: Option<String>,
+    /// The columns of the events
+    #[command(flatten)]
+    pub source: Source,
+}
+
+/// A topic of events, and the group of workers that shares it.
+#[derive(Debug, Args)]
+pub struct Kafka {
+    /// The topic of events, JSON objects, instead of --events
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_TOPIC", value_name = "TOPIC", conflicts_with_all = ["events", "log_id", "stop_at"])]
+    pub topic: Option<String>,
+    /// Some brokers of the cluster, separated by commas [default: localhost:9092]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_BROKERS", value_name = "HOST:PORT", requires = "topic")]
+    pub brokers: Option<String>,
+    /// The group of workers that shares the topic; its own topics are named after it [default: trifold]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_GROUP", value_name = "NAME", requires = "topic")]
+    pub group: Option<String>,
+    /// This worker's name, which no other of the group has [default: 0]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_WORKER", value_name = "NAME", requires = "topic")]
+    pub worker: Option<String>,
+}
+
 /// `trifold stream`.
 #[derive(Debug, Args)]
 pub struct Stream {
     /// The log to read
     #[command(flatten)]
-    pub log: Log,
+    pub log: StreamLog,
+    /// The topic to read
+    #[command(flatten)]
+    pub kafka: Kafka,
     /// The views to apply, separated by commas [default: every view in force]
     #[arg(long, value_delimiter = ',')]
     pub views: Vec<String>,

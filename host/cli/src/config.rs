@@ -1,6 +1,7 @@
 //! Configuration: committed defaults, then a file, then environment variables, then flags. Environment and
 //! flags are read together by the command line's parser; this module reads the files and merges.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,8 @@ pub struct Config {
     pub source: SourceSection,
     /// The stream worker.
     pub stream: StreamSection,
+    /// Workers on Kafka.
+    pub kafka: KafkaSection,
     /// Backfills.
     pub backfill: BackfillSection,
     /// The online server.
@@ -67,6 +70,30 @@ pub struct StreamSection {
     pub poll_interval_ms: u64,
     /// Whether values are kept beside the records that they were computed from.
     pub keep_outputs: bool,
+}
+
+/// Workers on Kafka.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KafkaSection {
+    /// The addresses of some brokers.
+    pub brokers: String,
+    /// The group of workers.
+    pub group: String,
+    /// This worker's name within the group.
+    pub worker: String,
+    /// How long the records of one transaction are gathered, in milliseconds.
+    pub transaction_interval_ms: u64,
+    /// The most events of one transaction.
+    pub transaction_rows: usize,
+    /// How long committed changes may stay in memory before they are written to the local store, in milliseconds.
+    pub local_interval_ms: u64,
+    /// How many brokers have a copy of each topic that is made; 0 leaves that to the cluster.
+    pub replicas: u16,
+    /// Whether rows go into a topic of each view.
+    pub features: bool,
+    /// Further settings of the clients, in librdkafka's words.
+    pub properties: BTreeMap<String, String>,
 }
 
 /// Backfills.
@@ -194,6 +221,10 @@ fn merge(base: &mut Table, over: Table, known: &Table, prefix: &str, problems: &
                 let keys = known.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
                 problems.0.push(format!("{prefix}{key}: unknown key; known here are {keys}"));
             }
+            // A table without defaults holds words that are somebody else's.
+            (Some(toml::Value::Table(known)), over @ toml::Value::Table(_)) if known.is_empty() => {
+                base.insert(key, over);
+            }
             (Some(toml::Value::Table(known)), toml::Value::Table(over)) => {
                 if let Some(toml::Value::Table(base)) = base.get_mut(&key) {
                     merge(base, over, known, &format!("{prefix}{key}."), problems);
@@ -266,6 +297,7 @@ impl Reader<'_> {
             "source" => "source.",
             "stream" => "stream.",
             "backfill" => "backfill.",
+            "kafka" => "kafka.",
             "server" => "server.",
             "sandbox" => "sandbox.",
             _ => "log.",
@@ -304,6 +336,22 @@ impl Reader<'_> {
                 resident_mib: parts.5?,
             })
         });
+        let kafka = self.section("kafka", |r| {
+            let names = (r.get("brokers"), r.get("group"), r.get("worker"), r.get("properties"));
+            let transactions = (r.get("transaction-interval-ms"), r.positive("transaction-rows"));
+            let others = (r.get("local-interval-ms"), r.get("replicas"), r.get("features"));
+            Some(KafkaSection {
+                brokers: names.0?,
+                group: names.1?,
+                worker: names.2?,
+                properties: names.3?,
+                transaction_interval_ms: transactions.0?,
+                transaction_rows: transactions.1?,
+                local_interval_ms: others.0?,
+                replicas: others.1?,
+                features: others.2?,
+            })
+        });
         let backfill = self.section("backfill", |r| {
             let parts = (r.positive("memory-mib"), r.get("threads"));
             Some(BackfillSection { memory_mib: parts.0?, threads: parts.1? })
@@ -338,6 +386,7 @@ impl Reader<'_> {
             data_dir: data_dir?,
             source: source?,
             stream: stream?,
+            kafka: kafka?,
             backfill: backfill?,
             server: server?,
             sandbox: sandbox?,

@@ -23,6 +23,14 @@ pub enum LogError {
         /// What the system said.
         source: io::Error,
     },
+    /// A log that is no file cannot be read at present.
+    #[error("the log {log} cannot be read: {detail}")]
+    Unreachable {
+        /// The log.
+        log: String,
+        /// What its client says.
+        detail: String,
+    },
     /// There is nothing at the path.
     #[error("there is nothing at {}: name a directory of *.parquet and *.jsonl files, or one such file", path.display())]
     NotFound {

@@ -6,10 +6,12 @@
 //! "no event" only beside the marker that was read with it, so [`OnlineStore::read`] returns both from one
 //! transaction, and [`OnlineStore::commit`] writes both in one.
 //!
-//! Reading order: [`record`], [`api`], [`error`], [`codec`] for the bytes of records and markers, [`embedded`]
+//! Reading order: [`record`], [`api`], [`error`], [`codec`] for the bytes of records and markers, [`changelog`] for
+//! those of changes in a log, [`embedded`]
 //! and `tables` for the database file, [`holder`] for who has it open.
 
 pub mod api;
+pub mod changelog;
 pub mod codec;
 pub mod embedded;
 pub mod error;
@@ -18,6 +20,7 @@ pub mod record;
 mod tables;
 
 pub use api::OnlineStore;
+pub use changelog::{Entry, EntryError};
 pub use codec::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 pub use embedded::EmbeddedStore;
 pub use error::{Damage, StoreError};

@@ -264,7 +264,7 @@ struct Run<'a> {
 }
 
 /// Waits out the interval, or until `stop` turns true.
-async fn wait(interval: Duration, stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn wait(interval: Duration, stop: &mut watch::Receiver<bool>) {
     let forgotten = async { stop.wait_for(|stop| *stop).await.is_err() };
     if tokio::time::timeout(interval, forgotten).await == Ok(true) {
         // Nobody is left who could stop it.

@@ -170,6 +170,15 @@ impl StreamError {
         matches!(self, StreamError::Log(_) | StreamError::ChangedLog { .. } | StreamError::AheadOfLog { .. })
     }
 
+    /// Whether it may be gone when the same is tried again.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            StreamError::Log(error) => matches!(error, LogError::Unreachable { .. }),
+            StreamError::Unavailable { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn state(view: impl Into<String>) -> impl FnOnce(StateError) -> StreamError {
         let view = view.into();
         move |error| match error {

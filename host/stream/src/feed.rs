@@ -1,10 +1,11 @@
 //! Feeds: the state of one view, following the log.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use trifold_eventlog::ArrivalClock;
 use trifold_model::{EntityKey, StateId, ViewName};
-use trifold_pipeline::LiveVersion;
+use trifold_pipeline::{LiveVersion, LiveViews};
 use trifold_store::Marker;
 
 /// What tells feeds apart. Two versions of a view with the same state id are one feed.
@@ -27,6 +28,12 @@ impl fmt::Display for FeedId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (state {})", self.view, self.state)
     }
+}
+
+/// The feeds of the versions in force that have a state.
+pub(crate) fn wanted(live: &LiveViews) -> BTreeMap<FeedId, &LiveVersion> {
+    let stored = live.views.values().filter(|version| version.view().on_demand().is_none());
+    stored.map(|version| (FeedId::of(version), version)).collect()
 }
 
 /// A feed as the worker holds it between two steps.

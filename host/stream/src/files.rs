@@ -19,13 +19,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use trifold_eventlog::{LogError, RowFileWriter, RowFormat};
 use trifold_pipeline::row_table::{ARRIVAL_METADATA, VIEW_METADATA};
 
+use crate::aside;
 use crate::feed::FeedId;
-use crate::sink::{AsideLine, Discard, Emission, Sink};
+use crate::sink::{Discard, Emission, Sink};
 
 const OFFSET_DIGITS: usize = 18;
 
@@ -44,7 +44,6 @@ pub fn feed_dir(root: &Path, feed: &FeedId) -> PathBuf {
 pub struct FileSink {
     rows: Option<(PathBuf, RowFormat)>,
     aside: Option<PathBuf>,
-    aside_schema: SchemaRef,
     /// The directories that were described since the sink was made.
     described: BTreeSet<PathBuf>,
 }
@@ -52,7 +51,7 @@ pub struct FileSink {
 impl FileSink {
     /// A sink that writes neither.
     pub fn new() -> Self {
-        FileSink { rows: None, aside: None, aside_schema: aside_schema(), described: BTreeSet::new() }
+        FileSink { rows: None, aside: None, described: BTreeSet::new() }
     }
 
     /// Writes emitted rows below a directory.
@@ -86,7 +85,10 @@ impl Sink for FileSink {
         }
         if let Some(dir) = &self.aside {
             let path = file_path(dir, emission, RowFormat::JsonLines);
-            write_file(&path, &self.aside_table(emission, &path)?, RowFormat::JsonLines)?;
+            let table = aside::table(emission.partition, &emission.aside);
+            let table =
+                table.map_err(|source| LogError::RowSchema { file: path.clone(), detail: source.to_string() })?;
+            write_file(&path, &table, RowFormat::JsonLines)?;
         }
         Ok(())
     }
@@ -98,36 +100,6 @@ impl Sink for FileSink {
         }
         Ok(Discard { file_count })
     }
-}
-
-impl FileSink {
-    fn aside_table(&self, emission: &Emission, path: &Path) -> Result<RecordBatch, LogError> {
-        let lines = &emission.aside;
-        let text =
-            |of: fn(&AsideLine) -> &str| Arc::new(StringArray::from_iter_values(lines.iter().map(of))) as ArrayRef;
-        let columns = vec![
-            Arc::new(UInt32Array::from(vec![emission.partition; lines.len()])) as ArrayRef,
-            Arc::new(UInt64Array::from_iter_values(lines.iter().map(|line| line.offset))),
-            text(|line| line.kind.name()),
-            text(|line| &line.detail),
-            text(|line| &line.event),
-        ];
-        RecordBatch::try_new(self.aside_schema.clone(), columns)
-            .map_err(|source| LogError::RowSchema { file: path.to_owned(), detail: source.to_string() })
-    }
-}
-
-/// The columns of an aside file. `event` is JSON within a JSON string, so that a line which was no JSON can stand
-/// there too.
-fn aside_schema() -> SchemaRef {
-    let text = |name| Field::new(name, DataType::Utf8, false);
-    Arc::new(Schema::new(vec![
-        Field::new("partition", DataType::UInt32, false),
-        Field::new("offset", DataType::UInt64, false),
-        text("reason"),
-        text("detail"),
-        text("event"),
-    ]))
 }
 
 fn file_path(root: &Path, emission: &Emission, format: RowFormat) -> PathBuf {

@@ -12,12 +12,14 @@
 //! [`worker`] are the state machine over them; [`files`] is the sink of row files; [`driver`] runs a worker and says
 //! when; [`notice`] is what it reports, [`error`] what stops it.
 
+mod aside;
 pub mod driver;
 mod emission;
 pub mod error;
 pub mod feed;
 pub mod files;
 mod fingerprint;
+pub mod kafka;
 pub mod notice;
 pub mod releases;
 mod resident;

@@ -85,6 +85,20 @@ pub enum Notice<'a> {
         /// How many files.
         file_count: u64,
     },
+    /// A worker of a group has these partitions from here on, and no others.
+    Assigned {
+        /// The partitions.
+        partitions: &'a [u32],
+    },
+    /// A feed's state was brought up to date with what was committed before.
+    Restored {
+        /// The feed.
+        feed: &'a FeedId,
+        /// The partition.
+        partition: u32,
+        /// How many changes were read.
+        entries: u64,
+    },
     /// An event of a view was set aside, the first one for its reason in the driver's life.
     Aside {
         /// The feed.

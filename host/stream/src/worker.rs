@@ -18,7 +18,7 @@ use trifold_pipeline::{LiveVersion, LiveViews, WindowFunctions};
 use trifold_store::{Marker, OnlineStore};
 
 use crate::error::{Problem, StreamError};
-use crate::feed::{Feed, FeedId};
+use crate::feed::{Feed, FeedId, wanted};
 use crate::fingerprint::fingerprint;
 use crate::notice::{Counts, FeedProgress, Progress};
 use crate::resident::{Resident, StateError};
@@ -132,9 +132,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
             self.feeds.clear();
             self.states.clear();
         }
-        let stored = live.views.values().filter(|version| version.view().on_demand().is_none());
-        let wanted: BTreeMap<FeedId, &LiveVersion> =
-            stored.map(|version| (FeedId::of(version), version)).collect();
+        let wanted = wanted(live);
         self.leave(|id| wanted.contains_key(id)).await?;
         let mut restored = Restored::default();
         for (id, version) in wanted {
@@ -399,6 +397,17 @@ impl<S: Source, K: Sink> Worker<S, K> {
             counts: self.counts.get(id).cloned().unwrap_or_default(),
         });
         Progress { rows_known: stop_at.map_or(self.known, |stop| stop.min(self.known)), feeds: feeds.collect() }
+    }
+
+    /// Whether a feed is followed.
+    pub fn follows(&self, feed: &FeedId) -> bool {
+        self.feeds.contains_key(feed)
+    }
+
+    /// The next offset of each feed that can move.
+    pub fn positions(&self) -> impl Iterator<Item = u64> + Clone {
+        let partition = self.source.partition();
+        self.feeds.values().filter(|feed| !feed.blocked).map(move |feed| feed.next(partition))
     }
 
     /// The source.

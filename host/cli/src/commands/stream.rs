@@ -1,11 +1,15 @@
 //! `trifold stream`.
 
+mod kafka;
+
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::sync::watch;
 use trifold_eventlog::{FileLog, LogError, LogOptions, RowFormat};
@@ -27,19 +31,31 @@ use crate::{output, progress};
 
 /// Applies a log to the store.
 pub fn run(world: &World, args: Stream) -> Outcome {
+    match args.kafka.topic.clone() {
+        Some(topic) => kafka::run(world, &args, topic),
+        None => run_files(world, &args),
+    }
+}
+
+fn run_files(world: &World, args: &Stream) -> Outcome {
     let store = world.store("stream")?;
-    let until = until(&args);
-    let mut driver = driver(world, &args, store)?;
+    let until = until(args);
+    let mut driver = driver(world, args, store)?;
     let stop = world.stop_signal();
     let report = world.block_on(drive(&mut driver, until, stop))?;
     output::print(world.format, &summary(&report), text)?;
     if until == Until::End {
-        warn_of_unfinished_line(&args.log.events);
+        warn_of_unfinished_line(events(args)?);
     }
     if let Some(feed) = report.progress.feeds.iter().find(|feed| nothing_was_read(feed)) {
         let aside = feed_dir(&world.data("aside"), &feed.feed);
         return Err(nothing_read(feed.feed.view.as_str(), feed.counts.event_count, &aside));
     }
+    verdict(&report, until)
+}
+
+/// What the problems of a run come to.
+fn verdict(report: &RunReport, until: Until) -> Outcome {
     let kept_back = |problem: &&Problem| problem.blocks() || matches!(problem, Problem::Release(_));
     match report.problems.iter().find(kept_back) {
         Some(_) if until == Until::Follow => Ok(()),
@@ -63,6 +79,12 @@ fn nothing_was_read(feed: &FeedProgress) -> bool {
     feed.next > 0 && feed.counts.event_count == feed.next && unreadable(aside) == feed.next
 }
 
+/// The files to read.
+fn events(args: &Stream) -> Outcome<&Path> {
+    let named = args.log.events.as_deref();
+    named.ok_or_else(|| Failure::new(Exit::Usage, "no events are named: give `--events`"))
+}
+
 /// When the command is over.
 pub fn until(args: &Stream) -> Until {
     match args.stop_at {
@@ -78,31 +100,41 @@ pub type FileDriver = Driver<FileLog, FileSink, Chosen>;
 /// Puts the worker together.
 pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>) -> Outcome<FileDriver> {
     let section = &world.config.stream;
-    let names = args.views.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect::<Outcome<Vec<_>>>()?;
-    let log = FileLog::open(&args.log.events, LogOptions { name: args.log.log_id.clone(), columns: None });
+    let log = FileLog::open(events(args)?, LogOptions { name: args.log.log_id.clone(), columns: None });
     let log = log.map_err(log_failure)?;
     let format = match args.rows_format.as_ref().unwrap_or(&section.rows_format).as_str() {
         "jsonl" => RowFormat::JsonLines,
         _ => RowFormat::Parquet,
     };
     let sink = FileSink::new().with_rows(world.data("rows"), format).with_aside(world.data("aside"));
+    let interval = Duration::from_millis(section.poll_interval_ms);
+    let checkpoints = args.checkpoint_interval_ms.unwrap_or(section.checkpoint_interval_ms);
+    let worker = Worker::new(log, store, sink, config(world, args));
+    let driver = Driver::new(worker, chosen(world, args)?, interval);
+    Ok(driver.with_checkpoints(Duration::from_millis(checkpoints)))
+}
+
+/// What a worker is told, wherever its events come from.
+fn config(world: &World, args: &Stream) -> WorkerConfig {
+    let section = &world.config.stream;
     // Unlike that of any earlier life of the state, and never read by anybody but for equality.
     let incarnation = clock::now().0.unsigned_abs();
-    let config = WorkerConfig {
+    WorkerConfig {
         source: world.source(&args.log.source),
         rows_max: args.step_rows.unwrap_or(section.step_rows),
         resident_bytes: section.resident_mib.saturating_mul(1 << 20),
         assume_on_time: world.assume_on_time(&args.log.source),
         keep_outputs: args.keep_outputs.unwrap_or(section.keep_outputs),
         ..WorkerConfig::new(incarnation)
-    };
+    }
+}
+
+/// The releases of the views that are named.
+fn chosen(world: &World, args: &Stream) -> Outcome<Chosen> {
+    let names = args.views.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect::<Outcome<Vec<_>>>()?;
     let registry = world.registry(false)?;
     world.block_on(check_names(&registry, &names))?;
-    let catalog = Catalog::new(registry, world.sandbox()?);
-    let interval = Duration::from_millis(section.poll_interval_ms);
-    let checkpoints = args.checkpoint_interval_ms.unwrap_or(section.checkpoint_interval_ms);
-    let driver = Driver::new(Worker::new(log, store, sink, config), Chosen { catalog, names }, interval);
-    Ok(driver.with_checkpoints(Duration::from_millis(checkpoints)))
+    Ok(Chosen { catalog: Catalog::new(registry, world.sandbox()?), names })
 }
 
 /// A view that is not in the registry would be left out, or waited for, without a word.
@@ -120,7 +152,15 @@ async fn check_names(registry: &Registry, names: &[ViewName]) -> Outcome {
 /// Runs the worker to its end, with progress for whoever watches.
 pub async fn drive(driver: &mut FileDriver, until: Until, stop: watch::Receiver<bool>) -> Outcome<RunReport> {
     let bar = progress::rows("stream", 0);
-    let mut notify = |notice: Notice<'_>| match notice {
+    let mut notify = notify(&bar, until);
+    let report = driver.run(until, &mut notify, stop).await;
+    bar.finish_and_clear();
+    report.map_err(stream_failure)
+}
+
+/// Tells whoever watches what a worker does.
+fn notify(bar: &ProgressBar, until: Until) -> impl FnMut(Notice<'_>) + Send + '_ {
+    move |notice| match notice {
         Notice::Progress(progress) => {
             bar.set_length(progress.rows_known);
             bar.set_position(progress.rows_done());
@@ -138,11 +178,12 @@ pub async fn drive(driver: &mut FileDriver, until: Until, stop: watch::Receiver<
             let told = "set an event aside, the first of its reason; the others are counted and not told";
             tracing::warn!(%view, reason, offset = line.offset, "{told}: {}", line.detail);
         }
+        Notice::Assigned { partitions } => tracing::info!(?partitions, "partitions taken up"),
+        Notice::Restored { feed, partition, entries } => {
+            tracing::info!(view = %feed.view, partition, entries, "state brought up to date");
+        }
         _ => {}
-    };
-    let report = driver.run(until, &mut notify, stop).await;
-    bar.finish_and_clear();
-    report.map_err(stream_failure)
+    }
 }
 
 /// The releases of some views only; of all where none are named.

@@ -12,6 +12,10 @@ use crate::world::{THREAD_STACK_BYTES, World};
 /// Streams on a thread of its own and serves until told to stop. Without `--stop-at` the log is followed; with
 /// it, the worker stops there and the server goes on.
 pub fn run(world: &World, args: Up) -> Outcome {
+    if args.stream.kafka.topic.is_some() {
+        let message = "`trifold up` follows files: use `trifold stream --topic` for a topic";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let store = world.store("up")?;
     let until = match stream::until(&args.stream) {
         Until::End => Until::Follow,

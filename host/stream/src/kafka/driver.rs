@@ -1,0 +1,198 @@
+//! Runs a worker of a group: when to look for releases, when to write, what to do when the cluster is gone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use trifold_store::Holder;
+
+use crate::driver::{RunReport, Until, wait};
+use crate::error::{Problem, StreamError};
+use crate::feed::FeedId;
+use crate::kafka::error::ClusterError;
+use crate::kafka::session::{Notify, Session, TurnReport};
+use crate::kafka::settings::KafkaSettings;
+use crate::notice::{Notice, Progress};
+use crate::releases::ReleaseFeed;
+use crate::sink::AsideKind;
+use crate::worker::{Restored, WorkerConfig};
+
+/// Runs a worker of a group over the releases in force.
+pub struct KafkaDriver<R> {
+    settings: Arc<KafkaSettings>,
+    config: WorkerConfig,
+    holder: Holder,
+    releases: R,
+    interval: Duration,
+    session: Option<Session>,
+    next_look: Option<Instant>,
+    progress: Progress,
+    problems: Vec<Problem>,
+    reported: BTreeSet<String>,
+    /// The feeds and reasons of which the first event was told.
+    set_aside: BTreeSet<(FeedId, AsideKind)>,
+    /// What is wrong with the cluster at present.
+    standing: Option<String>,
+}
+
+impl<R: ReleaseFeed> KafkaDriver<R> {
+    /// A driver that looks for releases every `interval`, and again for a cluster that is gone.
+    pub fn new(
+        settings: KafkaSettings,
+        config: WorkerConfig,
+        holder: Holder,
+        releases: R,
+        interval: Duration,
+    ) -> Result<Self, ClusterError> {
+        settings.check()?;
+        Ok(KafkaDriver {
+            settings: Arc::new(settings),
+            config: WorkerConfig { parts: trifold_pipeline::Parts::Told, ..config },
+            holder,
+            releases,
+            interval,
+            session: None,
+            next_look: None,
+            progress: Progress::default(),
+            problems: Vec::new(),
+            reported: BTreeSet::new(),
+            set_aside: BTreeSet::new(),
+            standing: None,
+        })
+    }
+
+    /// Runs until the end of what there is, or until `stop` turns true; a turn under way is finished, and the group is
+    /// left in good order. It keeps its thread busy and waits for the cluster on it: give it one of its own.
+    ///
+    /// A worker of a group cannot stop before an offset, of which each partition has its own: [`Until::Offset`] counts
+    /// as [`Until::End`].
+    pub async fn run(
+        &mut self,
+        until: Until,
+        notify: Notify<'_>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<RunReport, ClusterError> {
+        // A cluster that was never reached is a mistake of whoever started the worker.
+        let mut reached = false;
+        loop {
+            if *stop.borrow() {
+                return self.finish(true).await;
+            }
+            match self.turn(until, notify).await {
+                Ok(true) => return self.finish(false).await,
+                Ok(false) => {
+                    reached = true;
+                    self.standing = None;
+                    tokio::task::yield_now().await;
+                }
+                Err(error) if reached && error.may_pass() => {
+                    self.stand_still(notify, &error);
+                    wait(self.interval, &mut stop).await;
+                }
+                Err(error) => {
+                    self.session = None;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// One look at the group, and what came of it: whether the run is over.
+    async fn turn(&mut self, until: Until, notify: Notify<'_>) -> Result<bool, ClusterError> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                self.next_look = None;
+                Session::new(self.settings.clone(), self.config.clone(), self.holder.clone())?
+            }
+        };
+        self.look(&mut session, notify).await?;
+        let decisions = session.gather(self.interval)?;
+        if !decisions.is_empty() {
+            let restored = session.decide(decisions, &self.releases.live(), notify).await?;
+            self.announce(notify, restored);
+        }
+        let report = session.turn().await?;
+        let is_over = report.is_none() && until != Until::Follow && session.is_done();
+        self.progress = session.progress();
+        self.session = Some(session);
+        if let Some(report) = report {
+            self.tell(notify, report);
+        }
+        Ok(is_over)
+    }
+
+    /// Looks for releases when it is time.
+    async fn look(&mut self, session: &mut Session, notify: Notify<'_>) -> Result<(), ClusterError> {
+        let first = self.next_look.is_none();
+        if self.next_look.is_some_and(|due| Instant::now() < due) {
+            return Ok(());
+        }
+        match self.releases.poll().await {
+            Ok(problems) => {
+                problems.into_iter().for_each(|problem| self.problem(notify, Problem::Release(problem)));
+            }
+            Err(error) if first => return Err(StreamError::Registry(error).into()),
+            Err(error) => self.problem(notify, Problem::Registry(error)),
+        }
+        self.next_look = Some(Instant::now() + self.interval);
+        let restored = session.follow(&self.releases.live(), notify).await?;
+        self.announce(notify, restored);
+        Ok(())
+    }
+
+    fn announce(&mut self, notify: Notify<'_>, restored: Restored) {
+        for switch in &restored.switched {
+            let (version, release, offset) = (switch.version, switch.release, switch.offset);
+            notify(Notice::Switched { feed: &switch.feed, version, release, offset });
+        }
+        for problem in restored.problems {
+            self.problem(notify, problem);
+        }
+    }
+
+    fn tell(&mut self, notify: Notify<'_>, report: TurnReport) {
+        for step in report.steps {
+            for (feed, line) in &step.aside {
+                if self.set_aside.insert((feed.clone(), line.kind)) {
+                    notify(Notice::Aside { feed, line });
+                }
+            }
+            for problem in step.problems {
+                self.problem(notify, problem);
+            }
+        }
+        notify(Notice::Progress(&self.progress));
+    }
+
+    /// Reports a problem once in the driver's life, however often it comes up.
+    fn problem(&mut self, notify: Notify<'_>, problem: Problem) {
+        if self.reported.insert(problem.to_string()) {
+            notify(Notice::Problem(&problem));
+            self.problems.push(problem);
+        }
+    }
+
+    /// Forgets what is in memory, and says what is wrong with the cluster when it begins.
+    fn stand_still(&mut self, notify: Notify<'_>, error: &ClusterError) {
+        self.session = None;
+        let text = error.to_string();
+        if self.standing.as_ref() != Some(&text) {
+            let problem = Problem::Log(text.clone());
+            notify(Notice::Problem(&problem));
+            self.problems.push(problem);
+        }
+        self.standing = Some(text);
+    }
+
+    /// Leaves in good order.
+    async fn finish(&mut self, interrupted: bool) -> Result<RunReport, ClusterError> {
+        if let Some(mut session) = self.session.take() {
+            session.settle().await?;
+            session.leave();
+        }
+        let problems = std::mem::take(&mut self.problems);
+        Ok(RunReport { progress: self.progress.clone(), problems, interrupted })
+    }
+}

@@ -1,0 +1,128 @@
+//! What a cluster cannot do for a worker.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use trifold_model::EntityKey;
+use trifold_store::{EntryError, StoreError};
+use trifold_windows::Damage;
+
+use crate::error::StreamError;
+
+/// Why a worker on Kafka cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// A setting cannot be.
+    #[error("the Kafka setting `{name}` {problem}")]
+    Setting {
+        /// The setting.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The cluster, or the way to it, failed.
+    #[error("Kafka could not {action}: {source}")]
+    Client {
+        /// What it was to do.
+        action: String,
+        /// What the client says.
+        source: KafkaError,
+    },
+    /// There is no such topic.
+    #[error("the cluster has no topic {topic}: create it, or name another with `--topic`")]
+    UnknownTopic {
+        /// The topic.
+        topic: String,
+    },
+    /// A topic is not as it must be.
+    #[error("the topic {topic} has {found} where {wanted} must be: {remedy}")]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// What was found.
+        found: String,
+        /// What must be.
+        wanted: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A topic of changes holds something else.
+    #[error("the topic {topic}, partition {partition}, offset {offset}: {source}")]
+    Entry {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The offset.
+        offset: i64,
+        /// What is wrong.
+        source: EntryError,
+    },
+    /// What a topic of changes says of an entity makes none.
+    #[error("the topic {topic}, partition {partition}: entity {entity}: {source}")]
+    Entity {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The entity.
+        entity: EntityKey,
+        /// What is wrong.
+        source: Damage,
+    },
+    /// The local store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The local state cannot be kept where it should be.
+    #[error("cannot {action} {path}: {source}")]
+    Local {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: std::path::PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The group decided otherwise while this worker took its partitions up.
+    #[error("the group of workers changed meanwhile")]
+    Regrouped,
+    /// The worker itself stopped.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+impl ClusterError {
+    /// For `map_err`: what the client was to do when it failed.
+    pub(crate) fn client(action: impl Into<String>) -> impl FnOnce(KafkaError) -> ClusterError {
+        let action = action.into();
+        move |source| ClusterError::Client { action, source }
+    }
+
+    /// Whether it may be gone when it is tried again.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            ClusterError::Client { source, .. } => !is_refusal(source),
+            ClusterError::Regrouped => true,
+            ClusterError::Stream(error) => error.may_pass(),
+            _ => false,
+        }
+    }
+}
+
+/// Whether the cluster said no, rather than nothing: asked again, it would say the same.
+fn is_refusal(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                Code::SaslAuthenticationFailed
+                    | Code::Authentication
+                    | Code::TopicAuthorizationFailed
+                    | Code::GroupAuthorizationFailed
+                    | Code::ClusterAuthorizationFailed
+                    | Code::TransactionalIdAuthorizationFailed
+                    | Code::UnsupportedVersion
+                    | Code::SSL
+            )
+        )
+}

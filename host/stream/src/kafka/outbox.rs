@@ -1,0 +1,116 @@
+//! What steps came to, on its way into a transaction.
+
+use std::collections::BTreeMap;
+
+use arrow_array::{RecordBatch, StringArray};
+use bytes::Bytes;
+use trifold_eventlog::{AsideReason, LogError, row_json, value_json};
+use trifold_pipeline::row_table::column::KEY_PREFIX;
+use trifold_store::{Commit, Entry, SlotChange};
+
+use crate::aside;
+use crate::feed::FeedId;
+use crate::kafka::topics::Purpose;
+use crate::sink::{AsideKind, Discard, Emission, Sink};
+
+/// A record of a topic of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Bytes>,
+}
+
+/// What is to be written for one feed.
+#[derive(Debug, Default)]
+pub(crate) struct Parcel {
+    /// Rows and set-aside events, in their order.
+    pub(crate) messages: Vec<(Purpose, Outgoing)>,
+    /// The last change of everything that changed, by its key.
+    pub(crate) changes: BTreeMap<Vec<u8>, Option<Bytes>>,
+    /// The marker that holds with these changes.
+    pub(crate) marker: Option<Outgoing>,
+}
+
+/// A sink that keeps what steps came to until a transaction takes it.
+pub(crate) struct Outbox {
+    parcels: BTreeMap<FeedId, Parcel>,
+    features: bool,
+}
+
+impl Outbox {
+    /// An empty one, which takes rows in if there is a topic for them.
+    pub(crate) fn new(features: bool) -> Self {
+        Outbox { parcels: BTreeMap::new(), features }
+    }
+
+    /// What has come since this was asked for last.
+    pub(crate) fn take(&mut self) -> BTreeMap<FeedId, Parcel> {
+        std::mem::take(&mut self.parcels)
+    }
+
+    fn parcel(&mut self, feed: &FeedId) -> &mut Parcel {
+        self.parcels.entry(feed.clone()).or_default()
+    }
+}
+
+impl Sink for Outbox {
+    fn write(&mut self, emission: &Emission) -> Result<(), LogError> {
+        let wants_rows = self.features;
+        let parcel = self.parcel(&emission.feed);
+        let lines = aside::table(emission.partition, &emission.aside).map_err(|source| LogError::RowSchema {
+            file: "set-aside events".into(),
+            detail: source.to_string(),
+        })?;
+        for (row, line) in emission.aside.iter().enumerate() {
+            let value = Some(row_json(&lines, row).into());
+            parcel.messages.push((purpose(line.kind), Outgoing { key: None, value }));
+        }
+        if wants_rows {
+            for row in 0..emission.rows.num_rows() {
+                let key = Some(key(&emission.rows, row));
+                let value = Some(row_json(&emission.rows, row).into());
+                parcel.messages.push((Purpose::Features, Outgoing { key, value }));
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, feed: &FeedId, commit: &Commit, parts: &[SlotChange]) {
+        let parcel = self.parcel(feed);
+        let records = commit.puts.iter().map(|(key, record)| {
+            let (key, record) = (key.clone(), Box::new(record.clone()));
+            Entry::Record { key, record }
+        });
+        for entry in records.chain(parts.iter().cloned().map(Entry::Slot)) {
+            parcel.changes.insert(entry.key(), entry.value());
+        }
+        let marker = Entry::Marker(commit.marker.clone());
+        parcel.marker = Some(Outgoing { key: Some(marker.key()), value: marker.value() });
+    }
+
+    // What was not committed is gone with the transaction.
+    fn discard(&mut self, _feed: &FeedId, _partition: u32, _next: u64) -> Result<Discard, LogError> {
+        Ok(Discard::default())
+    }
+}
+
+fn purpose(kind: AsideKind) -> Purpose {
+    match kind {
+        AsideKind::Excluded(AsideReason::Late | AsideReason::Early) => Purpose::Late,
+        AsideKind::Excluded(_) | AsideKind::RowError | AsideKind::Unavailable => Purpose::DeadLetters,
+    }
+}
+
+/// The entity key of a row as the key of a record: a single text as it is, anything else as a JSON array.
+fn key(rows: &RecordBatch, row: usize) -> Vec<u8> {
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns());
+    let mut keys = columns.filter(|(field, _)| field.name().starts_with(KEY_PREFIX)).map(|(_, column)| column);
+    if let (Some(only), None) = (keys.clone().next(), keys.clone().nth(1))
+        && let Some(texts) = only.as_any().downcast_ref::<StringArray>()
+    {
+        return texts.value(row).as_bytes().to_vec();
+    }
+    let values: Vec<_> = keys.by_ref().map(|column| value_json(column, row).unwrap_or_default()).collect();
+    serde_json::Value::Array(values).to_string().into_bytes()
+}

@@ -1,0 +1,160 @@
+//! How a worker finds its cluster, and how its clients are set.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+
+use crate::kafka::error::ClusterError;
+
+/// What a worker on Kafka is told.
+#[derive(Debug, Clone)]
+pub struct KafkaSettings {
+    /// The addresses of some brokers, `host:port`, separated by commas.
+    pub brokers: String,
+    /// The topic of events.
+    pub topic: String,
+    /// The group of workers that shares the topic's partitions. The names of its own topics begin with it.
+    pub group: String,
+    /// The worker's name within the group, which no other may have at the same time: a worker that starts under the name
+    /// of one that was killed ends what that one left open at once.
+    pub worker: String,
+    /// Further settings of the clients, such as `security.protocol`, in librdkafka's words.
+    pub properties: BTreeMap<String, String>,
+    /// Where the local stores are.
+    pub state_dir: PathBuf,
+    /// How long the records of one transaction are gathered.
+    pub transaction_interval: Duration,
+    /// The most events of one transaction.
+    pub transaction_rows_max: usize,
+    /// How long committed changes may stay in memory alone before they are written to the local store.
+    pub local_interval: Duration,
+    /// How many brokers have a copy of each topic that is made; 0 leaves that to the cluster.
+    pub replicas: i32,
+    /// Whether rows go into a topic of each view.
+    pub features: bool,
+}
+
+/// Tells of failed connections to whoever looks for the cause of something.
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "a client of Kafka");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A reader that belongs to no group.
+pub(crate) type Reader = BaseConsumer<Quiet>;
+
+/// How long the cluster may take to answer a question.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a transaction may stay open before the cluster ends it, if the worker is gone. It is less than the time
+/// after which a worker is taken for dead, so that whoever takes over seldom waits.
+const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
+/// How long a worker may be silent before its partitions are given to others.
+const SESSION_TIMEOUT_MS: u64 = 15_000;
+/// How long a record may take to be written. It is less than a transaction may take.
+const MESSAGE_TIMEOUT_MS: u64 = 8_000;
+
+/// What the worker's guarantees rest on, so that nobody else may set it.
+const OURS: [&str; 16] = [
+    "acks",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "group.protocol",
+    "isolation.level",
+    "metadata.broker.list",
+    "partition.assignment.strategy",
+    "partitioner",
+    "request.required.acks",
+    "transactional.id",
+    "transaction.timeout.ms",
+];
+
+impl KafkaSettings {
+    /// Checks what can be checked without a cluster.
+    pub fn check(&self) -> Result<(), ClusterError> {
+        for (name, value) in [("brokers", &self.brokers), ("topic", &self.topic), ("group", &self.group)] {
+            if value.is_empty() {
+                return Err(ClusterError::Setting { name: name.to_owned(), problem: "is empty".to_owned() });
+            }
+        }
+        match self.properties.keys().find(|name| OURS.contains(&name.as_str())) {
+            Some(name) => {
+                let problem = "is set by the worker, whose guarantees rest on it: leave it out".to_owned();
+                Err(ClusterError::Setting { name: name.clone(), problem })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What all clients have in common.
+    pub(crate) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("client.id", format!("{}.{}", self.group, self.worker));
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config
+    }
+
+    /// A reader of committed records that belongs to no group.
+    pub(crate) fn reader(&self) -> ClientConfig {
+        let mut config = self.client();
+        // The group is never joined: the client wants a name even of readers that choose their partitions themselves.
+        config
+            .set("group.id", &self.group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("enable.partition.eof", "true")
+            .set("isolation.level", "read_committed");
+        // Readers often stand at the end, and are told so by the broker's answer to a fetch.
+        self.default(&mut config, "fetch.wait.max.ms", 20);
+        config
+    }
+
+    /// A member of the group. Its positions come from the topics of changes.
+    pub(crate) fn member(&self) -> ClientConfig {
+        let mut config = self.reader();
+        config.set("partition.assignment.strategy", "range");
+        self.default(&mut config, "session.timeout.ms", SESSION_TIMEOUT_MS);
+        self.default(&mut config, "heartbeat.interval.ms", SESSION_TIMEOUT_MS / 5);
+        config
+    }
+
+    /// A producer of transactions.
+    pub(crate) fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("transactional.id", format!("{}.{}", self.group, self.worker))
+            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string())
+            .set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
+        self.default(&mut config, "message.timeout.ms", MESSAGE_TIMEOUT_MS);
+        self.default(&mut config, "compression.type", "lz4");
+        config
+    }
+
+    /// Sets what nobody else set.
+    fn default(&self, config: &mut ClientConfig, name: &str, value: impl ToString) {
+        if !self.properties.contains_key(name) {
+            config.set(name, value.to_string());
+        }
+    }
+}
+
+/// The largest record of a topic of ours: a slot of 1 MiB and its key, as text of a row at most twice as long.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 20;

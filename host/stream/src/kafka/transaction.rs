@@ -1,0 +1,119 @@
+//! Transactions: what a turn came to, all of it or nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::kafka::error::ClusterError;
+use crate::kafka::outbox::Outgoing;
+use crate::kafka::settings::KafkaSettings;
+
+/// How long the cluster may take for a step of a transaction before the worker begins anew.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The one producer of a worker. After an error it must be dropped: how far the transaction came is unknown, and only a
+/// new one under the same name ends it.
+pub(crate) struct Writer {
+    producer: BaseProducer<Tracked>,
+    topic: String,
+}
+
+/// Names a record whose offset is wanted; 0 is none.
+pub(crate) type Track = usize;
+
+/// The offsets of tracked records.
+#[derive(Default)]
+struct Tracked(Mutex<BTreeMap<Track, u64>>);
+
+impl ClientContext for Tracked {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "a connection to Kafka failed");
+    }
+}
+
+impl ProducerContext for Tracked {
+    type DeliveryOpaque = Track;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, track: Track) {
+        // A record that was not written fails the transaction.
+        if let (Ok(message), true) = (result, track > 0) {
+            let mut offsets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            offsets.insert(track, message.offset().unsigned_abs());
+        }
+    }
+}
+
+impl Writer {
+    /// Ends whatever a worker of the same name left open.
+    pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, ClusterError> {
+        let producer = settings.producer().create_with_context(Tracked::default());
+        let producer: BaseProducer<Tracked> = producer.map_err(ClusterError::client("make a producer"))?;
+        producer.init_transactions(TIMEOUT).map_err(ClusterError::client("begin with transactions"))?;
+        Ok(Writer { producer, topic: settings.topic.clone() })
+    }
+
+    /// Begins a transaction.
+    pub(crate) fn begin(&self) -> Result<(), ClusterError> {
+        self.producer.begin_transaction().map_err(ClusterError::client("begin a transaction"))
+    }
+
+    /// Adds a record.
+    pub(crate) fn send(
+        &self,
+        topic: &str,
+        partition: u32,
+        record: &Outgoing,
+        track: Track,
+    ) -> Result<(), ClusterError> {
+        let mut next = BaseRecord::with_opaque_to(topic, track).partition(partition as i32);
+        if let Some(key) = &record.key {
+            next = next.key(key.as_slice());
+        }
+        if let Some(value) = &record.value {
+            next = next.payload(&value[..]);
+        }
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let (error, again) = match self.producer.send(next) {
+                Ok(()) => break,
+                Err(refused) => refused,
+            };
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) || Instant::now() >= deadline {
+                return Err(ClusterError::client(format!("write to the topic {topic}"))(error));
+            }
+            self.producer.poll(Duration::from_millis(100));
+            next = again;
+        }
+        Ok(())
+    }
+
+    /// Serves the client, which keeps a note for each record until then.
+    pub(crate) fn serve(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
+    /// Commits the transaction with the positions that it leads to, and tells the offsets of tracked records.
+    pub(crate) fn commit(
+        &self,
+        positions: &[(u32, u64)],
+        member: &ConsumerGroupMetadata,
+    ) -> Result<BTreeMap<Track, u64>, ClusterError> {
+        let mut offsets = TopicPartitionList::new();
+        for (partition, next) in positions {
+            let added = offsets.add_partition_offset(&self.topic, *partition as i32, Offset::Offset(*next as i64));
+            added.map_err(ClusterError::client("name a position"))?;
+        }
+        let sent = self.producer.send_offsets_to_transaction(&offsets, member, TIMEOUT);
+        sent.map_err(ClusterError::client("add positions to a transaction"))?;
+        self.producer.commit_transaction(TIMEOUT).map_err(ClusterError::client("commit a transaction"))?;
+        let tracked = &self.producer.context().0;
+        Ok(std::mem::take(&mut *tracked.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
