@@ -1,0 +1,80 @@
+//! A child process that ends with this one.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+
+/// Runs a program, tells its process id, and sends it the signals that it is told. When nobody is left to tell any,
+/// however that came, the program is killed. Its output goes where the shell's errors go.
+const SHELL: &str = r#"
+exec 3<&0
+"$@" </dev/null >&2 3<&- &
+server=$!
+echo "$server"
+{
+    while read -r signal <&3; do kill -s "$signal" "$server"; done
+    kill -s KILL "$server"
+} >/dev/null 2>&1 &
+watch=$!
+wait "$server"
+status=$?
+kill -s KILL "$watch"
+exit "$status"
+"#;
+
+/// A program that runs, and is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    shell: Child,
+    /// Where signals are told. Nobody else has it, so it is closed when this process ends, even if that is killed.
+    signals: Option<ChildStdin>,
+    id: String,
+}
+
+impl Process {
+    /// Starts a program. `log` begins anew.
+    pub(crate) fn start<S: AsRef<OsStr>>(line: &[S], folder: &Path, log: &Path) -> io::Result<Process> {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", SHELL, "sh"]).args(line).current_dir(folder);
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(log)?);
+        let mut shell = shell.spawn()?;
+        let mut id = String::new();
+        if let Some(told) = shell.stdout.take() {
+            BufReader::new(told).read_line(&mut id)?;
+        }
+        Ok(Process { signals: shell.stdin.take(), shell, id: id.trim().to_owned() })
+    }
+
+    /// Sends a signal, given by its name.
+    pub(crate) fn signal(&mut self, name: &str) -> io::Result<()> {
+        match &mut self.signals {
+            Some(signals) => signals.write_all(format!("{name}\n").as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.shell.try_wait()
+    }
+
+    /// Whether every thread has stopped. A thread may go on for a while after the signal. Where the system does not
+    /// tell, they count as stopped.
+    pub(crate) fn is_paused(&self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.id)) else { return true };
+        // The state follows the program's name, which stands in brackets.
+        let state = |stat: &str| stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        let stats = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+        stats.into_iter().all(|stat| state(&stat) == Some('T'))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.signals.take());
+        // If it cannot be waited for, it has been.
+        let _ = self.shell.wait();
+    }
+}

@@ -1,0 +1,35 @@
+//! A test that is killed leaves nothing behind.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use trifold_test_servers::Redis;
+
+use crate::{check_answer, connect, is_refused, wait_until};
+
+/// Set for the process that is to be killed.
+const VICTIM: &str = "TRIFOLD_TEST_SERVERS_VICTIM";
+/// What the address of its server stands behind.
+const ADDRESS: &str = "listens at ";
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test runs itself, and must know which of both it is")]
+fn a_server_ends_with_a_test_that_is_killed() {
+    if std::env::var_os(VICTIM).is_some() {
+        let redis = Redis::start().unwrap();
+        writeln!(std::io::stdout(), "\n{ADDRESS}{}", redis.address()).unwrap();
+        loop {
+            std::thread::park();
+        }
+    }
+    let mut victim = Command::new(std::env::current_exe().unwrap());
+    victim.args(["--exact", "killed::a_server_ends_with_a_test_that_is_killed", "--nocapture"]);
+    let mut victim = victim.env(VICTIM, "1").env_remove("REDIS_URL").stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    let address = lines.map(Result::unwrap).find_map(|line| line.strip_prefix(ADDRESS).map(str::to_owned));
+    let address = address.unwrap();
+    check_answer(&connect(&address), "PING\r\n", "+PONG\r\n");
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    wait_until("the server has ended", || is_refused(&address));
+}
