@@ -7,15 +7,19 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 /// Runs a program, tells its process id, and sends it the signals that it is told. When nobody is left to tell any,
-/// however that came, the program is killed. Its output goes where the shell's errors go.
+/// because this process was killed, it kills the program and removes the folder that it works in. The program's output
+/// goes where the shell's errors go.
 const SHELL: &str = r#"
+folder=$(pwd)
 exec 3<&0
 "$@" </dev/null >&2 3<&- &
 server=$!
 echo "$server"
 {
     while read -r signal <&3; do kill -s "$signal" "$server"; done
-    kill -s KILL "$server"
+    kill -s KILL "$$" "$server"
+    cd /
+    rm -rf "$folder"
 } >/dev/null 2>&1 &
 watch=$!
 wait "$server"
@@ -29,30 +33,27 @@ exit "$status"
 pub(crate) struct Process {
     shell: Child,
     /// Where signals are told. Nobody else has it, so it is closed when this process ends, even if that is killed.
-    signals: Option<ChildStdin>,
+    signals: ChildStdin,
     id: String,
 }
 
 impl Process {
-    /// Starts a program. `log` begins anew.
+    /// Starts a program in a folder of its own. `log` begins anew.
     pub(crate) fn start<S: AsRef<OsStr>>(line: &[S], folder: &Path, log: &Path) -> io::Result<Process> {
         let mut shell = Command::new("sh");
         shell.args(["-c", SHELL, "sh"]).args(line).current_dir(folder);
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(log)?);
         let mut shell = shell.spawn()?;
+        let pipe = || io::Error::other("the shell has no pipe");
+        let signals = shell.stdin.take().ok_or_else(pipe)?;
         let mut id = String::new();
-        if let Some(told) = shell.stdout.take() {
-            BufReader::new(told).read_line(&mut id)?;
-        }
-        Ok(Process { signals: shell.stdin.take(), shell, id: id.trim().to_owned() })
+        BufReader::new(shell.stdout.take().ok_or_else(pipe)?).read_line(&mut id)?;
+        Ok(Process { signals, shell, id: id.trim().to_owned() })
     }
 
     /// Sends a signal, given by its name.
     pub(crate) fn signal(&mut self, name: &str) -> io::Result<()> {
-        match &mut self.signals {
-            Some(signals) => signals.write_all(format!("{name}\n").as_bytes()),
-            None => Ok(()),
-        }
+        self.signals.write_all(format!("{name}\n").as_bytes())
     }
 
     /// How it ended, if it has.
@@ -73,8 +74,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        drop(self.signals.take());
-        // If it cannot be waited for, it has been.
+        // If it has ended already, nobody listens, and nobody needs to be waited for.
+        let _ = self.signal("KILL");
         let _ = self.shell.wait();
     }
 }
