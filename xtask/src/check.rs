@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::workspace::{Workspace, run as run_command, say};
-use crate::{demo, needs, report};
+use crate::{demo, needs, report, servers};
 
 /// One stage. They stand in the order in which they fail fast: what takes seconds first.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,9 +69,12 @@ impl Stage {
 
 /// Runs all stages, or one.
 pub(crate) fn run(workspace: &Workspace, only: Option<Stage>, arguments: &[String]) -> Result<(), Error> {
-    needs::tools(&[&needs::C_COMPILER, &needs::PYTHON])?;
+    needs::tools(&[&[&needs::C_COMPILER, &needs::PYTHON], needs::KAFKA_CLIENT.as_slice()].concat())?;
     needs::wasm_target(workspace)?;
     needs::linters(workspace)?;
+    if only.is_none_or(|only| only == Stage::Test) {
+        servers::prepare(workspace)?;
+    }
     let stages = Stage::ALL.into_iter().filter(|stage| only.is_none_or(|only| only == *stage));
     let mut passed = Vec::new();
     for stage in stages {

@@ -17,6 +17,8 @@ pub(crate) enum Error {
     Failed { command: String, status: String },
     /// A file could not be read.
     Read { path: PathBuf, source: std::io::Error },
+    /// A file or folder could not be written.
+    Write { path: PathBuf, source: std::io::Error },
     /// The demo's report is not what it must be.
     Report { path: PathBuf, problem: String },
 }
@@ -27,7 +29,7 @@ impl Error {
             Error::Usage(_) => 64,
             Error::Missing(_) | Error::Start { .. } => 69,
             Error::Failed { .. } | Error::Report { .. } => 1,
-            Error::Read { .. } => 74,
+            Error::Read { .. } | Error::Write { .. } => 74,
         })
     }
 }
@@ -39,6 +41,7 @@ impl fmt::Display for Error {
             Error::Start { program, source } => write!(f, "cannot run {program}: {source}"),
             Error::Failed { command, status } => write!(f, "`{command}` failed with {status}"),
             Error::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Error::Write { path, source } => write!(f, "cannot write {}: {source}", path.display()),
             Error::Report { path, problem } => write!(f, "{}: {problem}", path.display()),
         }
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask WORD`: one word for each thing that the whole workspace does.
 //!
 //! Reading order: `words` (what can be said), `workspace` (where things are and how programs are run), `needs`
-//! (what must be installed), then `demo`, `check`, `cross` and `bench`.
+//! (what must be installed) and `servers` (what tests start), then `demo`, `check`, `cross` and `bench`.
 
 mod bench;
 mod check;
@@ -10,6 +10,7 @@ mod demo;
 mod error;
 mod needs;
 mod report;
+mod servers;
 mod words;
 mod workspace;
 

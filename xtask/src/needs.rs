@@ -21,11 +21,32 @@ enum Sign {
     Program(&'static str),
     /// A file.
     File(&'static str),
+    /// A header that the C compiler finds.
+    Header(&'static str),
 }
 
 /// Some dependencies compile C, and the linker is run through it.
 pub(crate) const C_COMPILER: Tool =
     Tool { sign: Sign::Program("cc"), what: "a C compiler", packages: &["gcc", "libc6-dev"] };
+
+/// What Kafka's C client is built with: its own build runs make, and parts of it are C++.
+pub(crate) const KAFKA_CLIENT: [&Tool; 4] = [
+    &Tool { sign: Sign::Program("g++"), what: "a C++ compiler", packages: &["g++"] },
+    &Tool { sign: Sign::Program("make"), what: "make", packages: &["make"] },
+    &Tool { sign: Sign::Header("openssl/ssl.h"), what: "OpenSSL's headers", packages: &["libssl-dev"] },
+    &Tool { sign: Sign::Header("zlib.h"), what: "zlib's headers", packages: &["zlib1g-dev"] },
+];
+
+/// What Kafka runs on.
+pub(crate) const JAVA: Tool =
+    Tool { sign: Sign::Program("java"), what: "Java 17 or later", packages: &["default-jre-headless"] };
+
+/// What fetches Kafka.
+pub(crate) const MAVEN: Tool = Tool { sign: Sign::Program("mvn"), what: "Maven", packages: &["maven"] };
+
+/// Installing it starts it where there is a system to start it, at a port that tests do not take.
+pub(crate) const REDIS: Tool =
+    Tool { sign: Sign::Program("redis-server"), what: "Redis", packages: &["redis-server"] };
 
 /// An implementation of the canonical bytes that shares no code with ours is written in Python.
 pub(crate) const PYTHON: Tool = Tool { sign: Sign::Program("python3"), what: "Python 3", packages: &["python3"] };
@@ -64,6 +85,10 @@ impl Tool {
         match self.sign {
             Sign::Program(program) => output(Command::new(program).arg("--version")).is_some(),
             Sign::File(path) => Path::new(path).is_file(),
+            Sign::Header(name) => {
+                let mut compiler = Command::new(C_COMPILER.to_string());
+                output(compiler.args(["-E", "-x", "c", "-include", name, "/dev/null"])).is_some()
+            }
         }
     }
 }
@@ -71,7 +96,7 @@ impl Tool {
 impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.sign {
-            Sign::Program(name) | Sign::File(name) => f.write_str(name),
+            Sign::Program(name) | Sign::File(name) | Sign::Header(name) => f.write_str(name),
         }
     }
 }
@@ -94,7 +119,9 @@ pub(crate) fn tools(tools: &[&Tool]) -> Result<(), Error> {
     }
     let how = match (debian, cfg!(target_os = "macos")) {
         (true, _) => format!("run `sudo apt-get install {}`", packages.join(" ")),
-        (_, true) => "run `xcode-select --install`".to_owned(),
+        (_, true) => {
+            "run `xcode-select --install`, and install what that does not bring with a package manager".to_owned()
+        }
         _ => "install it with your system's package manager".to_owned(),
     };
     Err(Error::Missing(format!("missing: {whats}; {how}, then try again")))

@@ -46,6 +46,11 @@ impl Workspace {
         command
     }
 
+    /// Cargo's target directory, wherever it is.
+    pub(crate) fn target(&self) -> &Path {
+        self.programs.parent().unwrap_or(&self.programs)
+    }
+
     /// The path of a program of the workspace.
     pub(crate) fn path_of(&self, program: &str) -> PathBuf {
         self.programs.join(format!("{program}{}", std::env::consts::EXE_SUFFIX))
@@ -70,8 +75,9 @@ fn is_of_this_package(name: &str) -> bool {
     name.starts_with("CARGO_PKG_") || ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"].contains(&name)
 }
 
+/// The value of an environment variable, if it is set to anything.
 #[expect(clippy::disallowed_methods, reason = "cargo tells by environment variables where it and the package are")]
-fn variable(name: &str) -> Option<std::ffi::OsString> {
+pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
