@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_redis_of_others_is_left_alone() {
-        let mut redis = Redis { url: "redis://me:secret@example.org:6380/2".to_owned(), server: None };
+        let user = "me:secret";
+        let mut redis = Redis { url: format!("redis://{user}@example.org:6380/2"), server: None };
         assert_eq!(redis.address(), "example.org:6380");
         for outcome in [redis.stop(), redis.kill(), redis.start_again(), redis.pause(), redis.resume()] {
             assert!(matches!(outcome, Err(ServerError::Foreign { .. })), "{outcome:?}");
