@@ -1,5 +1,6 @@
 //! What can go wrong.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// Why a server is not in the state that a test asked for.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum ServerError {
     /// Kafka was never fetched.
     #[error("there are no jars of Kafka in {}: run `cargo xtask test` once, which fetches them", place.display())]
@@ -74,6 +75,13 @@ pub enum ServerError {
         /// Why it was not.
         source: io::Error,
     },
+}
+
+/// The message: what a test unwraps is printed so, and a log should be readable there.
+impl fmt::Debug for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl ServerError {
