@@ -17,7 +17,7 @@ pub(crate) fn start(workspace: &Workspace, arguments: &[String]) -> Result<(), E
 
 /// The word.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Error> {
-    needs::tools(&[&needs::C_COMPILER])?;
+    needs::tools(&[&[&needs::C_COMPILER], needs::KAFKA_CLIENT.as_slice()].concat())?;
     needs::wasm_target(workspace)?;
     say("building trifold and the demo; the first time takes some minutes");
     workspace.build_programs()?;

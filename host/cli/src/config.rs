@@ -92,6 +92,8 @@ pub struct KafkaSection {
     pub replicas: u16,
     /// Whether rows go into a topic of each view.
     pub features: bool,
+    /// Whether an event whose record has another key than its entity's is set aside.
+    pub check_keys: bool,
     /// Further settings of the clients, in librdkafka's words.
     pub properties: BTreeMap<String, String>,
 }
@@ -339,7 +341,7 @@ impl Reader<'_> {
         let kafka = self.section("kafka", |r| {
             let names = (r.get("brokers"), r.get("group"), r.get("worker"), r.get("properties"));
             let transactions = (r.get("transaction-interval-ms"), r.positive("transaction-rows"));
-            let others = (r.get("local-interval-ms"), r.get("replicas"), r.get("features"));
+            let others = (r.get("local-interval-ms"), r.get("replicas"), r.get("features"), r.get("check-keys"));
             Some(KafkaSection {
                 brokers: names.0?,
                 group: names.1?,
@@ -350,6 +352,7 @@ impl Reader<'_> {
                 local_interval_ms: others.0?,
                 replicas: others.1?,
                 features: others.2?,
+                check_keys: others.3?,
             })
         });
         let backfill = self.section("backfill", |r| {

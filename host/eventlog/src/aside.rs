@@ -9,6 +9,8 @@ pub enum AsideReason {
     NullKey,
     /// A required input, or the event id, is null.
     NullInput,
+    /// The log has it under another key than its entity's, so that it may stand in another partition.
+    OtherKey,
     /// The row or one of its values cannot be read without loss.
     Decode,
     /// The event time is null.
@@ -27,8 +29,9 @@ pub enum AsideReason {
 
 impl AsideReason {
     /// Every reason.
-    pub const ALL: [AsideReason; 9] = [
+    pub const ALL: [AsideReason; 10] = [
         AsideReason::NullKey,
+        AsideReason::OtherKey,
         AsideReason::NullInput,
         AsideReason::Decode,
         AsideReason::NullTime,
@@ -43,6 +46,7 @@ impl AsideReason {
     pub fn name(self) -> &'static str {
         match self {
             AsideReason::NullKey => "null-key",
+            AsideReason::OtherKey => "other-key",
             AsideReason::NullInput => "null-input",
             AsideReason::Decode => "decode",
             AsideReason::NullTime => "null-time",

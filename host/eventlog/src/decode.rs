@@ -12,6 +12,7 @@ use trifold_model::{ArrivalTime, EventTime, FeatureView, FieldType};
 
 use crate::arrival::{self, ArrivalClock};
 use crate::convert::Converted;
+use crate::keys::{entity_key, names_entity};
 use crate::table::{Table, event_json};
 use crate::time::YEARS_1_TO_9999;
 use crate::{Aside, AsideReason, LogError, RawBatch, SourceConfig};
@@ -48,7 +49,8 @@ pub fn decode(
 ) -> Result<Events, LogError> {
     let table = Table::new(raw, names(source, view));
     let columns = Columns::read(&table, source, view)?;
-    let verdicts = columns.verdicts(&table, source, view);
+    let mut verdicts = columns.verdicts(&table, source, view);
+    columns.check_keys(raw, view, &mut verdicts);
     let mut clock = *arrivals;
     let clocked = columns.arrivals.as_ref().map(|recorded| {
         // A row without an arrival is set aside, so that what stands here for it is never seen.
@@ -108,6 +110,30 @@ impl Columns {
             arrivals: source.arrival.as_deref().map(|column| arrival::recorded(table, column)).transpose()?,
             inputs: view.inputs.iter().map(input).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// An event under another key than its entity's may stand in another partition than the entity's other events.
+    fn check_keys(&self, raw: &RawBatch, view: &FeatureView, verdicts: &mut Verdicts) {
+        let Some(keys) = raw.keys() else { return };
+        let columns = view.key_columns().iter();
+        let fields: Vec<_> =
+            columns.map(|&at| (view.inputs[at].name.as_str(), self.array(&self.inputs[at]))).collect();
+        for (row, key) in keys.iter().enumerate() {
+            if key.as_ref().is_some_and(|key| names_entity(key, &fields, row)) {
+                continue;
+            }
+            verdicts.judge(row, AsideReason::OtherKey, || {
+                let arrays: Vec<_> = fields.iter().map(|(_, array)| *array).collect();
+                let entity = String::from_utf8_lossy(&entity_key(&arrays, row)).into_owned();
+                match key {
+                    None => format!("the record has no key, and its entity is {entity}"),
+                    Some(key) => {
+                        let key = String::from_utf8_lossy(&key[..key.len().min(64)]).into_owned();
+                        format!("the record's key is {key}, and its entity is {entity}")
+                    }
+                }
+            });
+        }
     }
 
     fn array<'a>(&'a self, input: &'a Input) -> &'a ArrayRef {

@@ -31,6 +31,8 @@ pub struct Places {
     pub offsets: Vec<u64>,
     /// When the log appended each row, in microseconds: what the column [`APPEND_TIME`] holds.
     pub append_times: Option<Vec<i64>>,
+    /// The key of each row, where it must be that of the row's entity.
+    pub keys: Option<Vec<Option<Vec<u8>>>>,
     /// The offset after the batch, skipped ones included.
     pub next_offset: u64,
 }
@@ -85,6 +87,11 @@ impl RawBatch {
         self.places.as_ref()?.append_times.as_deref()
     }
 
+    /// The key of each row, where it must be that of the row's entity.
+    pub(crate) fn keys(&self) -> Option<&[Option<Vec<u8>>]> {
+        self.places.as_ref()?.keys.as_deref()
+    }
+
     /// The first `rows` rows, or all when there are fewer. Copies no values.
     pub fn head(&self, rows: usize) -> RawBatch {
         let rows = rows.min(self.rows());
@@ -104,6 +111,7 @@ impl Places {
         Places {
             offsets: self.offsets[..rows].to_vec(),
             append_times: self.append_times.as_ref().map(|times| times[..rows].to_vec()),
+            keys: self.keys.as_ref().map(|keys| keys[..rows].to_vec()),
             next_offset: self.offsets.get(rows).copied().unwrap_or(self.next_offset),
         }
     }

@@ -82,6 +82,21 @@ pub enum ClusterError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A worker that had a partition before left a transaction open, and the cluster has not ended it yet.
+    #[error(
+        "the topic {topic}, partition {partition}: a transaction is open at offset {offset}, before the end at {end}: \
+         waiting for the cluster to end it"
+    )]
+    OpenTransaction {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Before which offset everything is committed or gone.
+        offset: u64,
+        /// The end.
+        end: u64,
+    },
     /// The group decided otherwise while this worker took its partitions up.
     #[error("the group of workers changed meanwhile")]
     Regrouped,
@@ -101,7 +116,7 @@ impl ClusterError {
     pub fn may_pass(&self) -> bool {
         match self {
             ClusterError::Client { source, .. } => !is_refusal(source),
-            ClusterError::Regrouped => true,
+            ClusterError::Regrouped | ClusterError::OpenTransaction { .. } => true,
             ClusterError::Stream(error) => error.may_pass(),
             _ => false,
         }

@@ -11,6 +11,7 @@ use trifold_eventlog::{JsonLines, Places, RawBatch, RawRows};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fetched {
     pub(crate) offset: u64,
+    pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Vec<u8>,
     /// When the broker appended it, in microseconds, if the topic is set to say so.
     pub(crate) append_time: Option<i64>,
@@ -20,6 +21,7 @@ impl Fetched {
     pub(crate) fn of(message: &BorrowedMessage<'_>) -> Self {
         Fetched {
             offset: message.offset().unsigned_abs(),
+            key: message.key().map(<[u8]>::to_vec),
             value: message.payload().unwrap_or_default().to_vec(),
             append_time: match message.timestamp() {
                 Timestamp::LogAppendTime(millis) => Some(millis.saturating_mul(1_000)),
@@ -37,12 +39,14 @@ pub(crate) struct Span {
     first: u64,
     next: u64,
     records: VecDeque<Fetched>,
+    /// Whether keys must be those of the events' entities.
+    checks_keys: bool,
 }
 
 impl Span {
     /// Nothing yet, from an offset on.
-    pub(crate) fn new(topic: Arc<Path>, partition: u32, first: u64) -> Self {
-        Span { topic, partition, first, next: first, records: VecDeque::new() }
+    pub(crate) fn new(topic: Arc<Path>, partition: u32, first: u64, checks_keys: bool) -> Self {
+        Span { topic, partition, first, next: first, records: VecDeque::new(), checks_keys }
     }
 
     /// The offset before which everything is known.
@@ -84,8 +88,9 @@ impl Span {
         let last = self.records.partition_point(|record| record.offset < end);
         let records = || self.records.range(first..last);
         let append_times = records().map(|record| record.append_time).collect();
-        let places =
-            Places { offsets: records().map(|record| record.offset).collect(), append_times, next_offset: end };
+        let keys = self.checks_keys.then(|| records().map(|record| record.key.clone()).collect());
+        let offsets = records().map(|record| record.offset).collect();
+        let places = Places { offsets, append_times, keys, next_offset: end };
         let lines: JsonLines = records().map(|record| record.value.as_slice()).collect();
         Some(RawBatch {
             partition: self.partition,
@@ -102,9 +107,9 @@ mod tests {
     use super::*;
 
     fn span(first: u64, offsets: &[u64]) -> Span {
-        let mut span = Span::new(Path::new("flights").into(), 3, first);
+        let mut span = Span::new(Path::new("flights").into(), 3, first, false);
         for &offset in offsets {
-            span.push(Fetched { offset, value: offset.to_string().into_bytes(), append_time: None });
+            span.push(Fetched { offset, key: None, value: offset.to_string().into_bytes(), append_time: None });
         }
         span
     }

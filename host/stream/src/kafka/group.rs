@@ -12,7 +12,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use crate::kafka::error::ClusterError;
 use crate::kafka::fetch::Fetched;
-use crate::kafka::settings::{KafkaSettings, REQUEST_TIMEOUT};
+use crate::kafka::settings::{KafkaSettings, REQUEST_TIMEOUT, tell_of};
 
 /// What the group decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Decisions {
 
 impl ClientContext for Decisions {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "a connection to Kafka failed");
+        tell_of(&error, reason);
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use arrow_array::{RecordBatch, StringArray};
+use arrow_array::RecordBatch;
 use bytes::Bytes;
-use trifold_eventlog::{AsideReason, LogError, row_json, value_json};
+use trifold_eventlog::{AsideReason, LogError, entity_key, row_json};
 use trifold_pipeline::row_table::column::KEY_PREFIX;
 use trifold_store::{Commit, Entry, SlotChange};
 
@@ -101,16 +101,10 @@ fn purpose(kind: AsideKind) -> Purpose {
     }
 }
 
-/// The entity key of a row as the key of a record: a single text as it is, anything else as a JSON array.
+/// The entity of a row as the key of a record.
 fn key(rows: &RecordBatch, row: usize) -> Vec<u8> {
     let schema = rows.schema();
     let columns = schema.fields().iter().zip(rows.columns());
-    let mut keys = columns.filter(|(field, _)| field.name().starts_with(KEY_PREFIX)).map(|(_, column)| column);
-    if let (Some(only), None) = (keys.clone().next(), keys.clone().nth(1))
-        && let Some(texts) = only.as_any().downcast_ref::<StringArray>()
-    {
-        return texts.value(row).as_bytes().to_vec();
-    }
-    let values: Vec<_> = keys.by_ref().map(|column| value_json(column, row).unwrap_or_default()).collect();
-    serde_json::Value::Array(values).to_string().into_bytes()
+    let keys = columns.filter(|(field, _)| field.name().starts_with(KEY_PREFIX));
+    entity_key(&keys.map(|(_, column)| column).collect::<Vec<_>>(), row)
 }

@@ -39,13 +39,13 @@ struct Earlier {
 impl Partition {
     pub(crate) fn new(log: LogId, partition: u32, settings: Arc<KafkaSettings>) -> Self {
         let topic: Arc<Path> = Path::new(&settings.topic).into();
-        let live = Span::new(topic.clone(), partition, u64::MAX);
+        let live = Span::new(topic.clone(), partition, u64::MAX, settings.check_keys);
         Partition { log, topic, partition, live, known: 0, settings, earlier: None }
     }
 
     /// The group gives records from an offset on.
     pub(crate) fn begin(&mut self, first: u64) {
-        self.live = Span::new(self.topic.clone(), self.partition, first);
+        self.live = Span::new(self.topic.clone(), self.partition, first, self.settings.check_keys);
     }
 
     pub(crate) fn set_known(&mut self, known: u64) {
@@ -95,7 +95,8 @@ impl Partition {
                 let offset = Offset::Offset(from as i64);
                 list.add_partition_offset(&self.settings.topic, self.partition as i32, offset)?;
                 consumer.assign(&list)?;
-                Earlier { consumer, span: Span::new(self.topic.clone(), self.partition, from) }
+                let span = Span::new(self.topic.clone(), self.partition, from, self.settings.check_keys);
+                Earlier { consumer, span }
             }
         };
         earlier.span.forget(from);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rdkafka::consumer::Consumer;
@@ -28,6 +28,9 @@ const ENTRIES_MAX: usize = 16_384;
 const LAST_RECORDS: u64 = 1_024;
 /// How often it is looked whether a transaction that was left open is over.
 const OPEN_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a worker waits before it says so and begins anew. A cluster ends transactions of workers that are gone after
+/// some ten seconds.
+const OPEN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads topics of changes.
 pub(crate) struct Restorer {
@@ -104,11 +107,23 @@ impl Restorer {
     /// even if whoever committed it was killed while the cluster was on it.
     fn closed_end(&self, log: Changelog<'_>, serve: Serve<'_>) -> Result<(u64, u64), ClusterError> {
         let (low, end) = ends(&self.uncommitted, log)?;
-        while ends(&self.committed, log)?.1 < end {
+        let begun = Instant::now();
+        loop {
+            let closed = ends(&self.committed, log)?.1;
+            if closed >= end {
+                return Ok((low, end));
+            }
+            if begun.elapsed() > OPEN_PATIENCE {
+                return Err(ClusterError::OpenTransaction {
+                    topic: log.topic.to_owned(),
+                    partition: log.partition,
+                    offset: closed,
+                    end,
+                });
+            }
             serve()?;
             thread::sleep(OPEN_INTERVAL);
         }
-        Ok((low, end))
     }
 
     fn assign(&self, log: Changelog<'_>, from: u64) -> Result<(), ClusterError> {

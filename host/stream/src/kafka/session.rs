@@ -252,6 +252,7 @@ impl Session {
                 send(&self.writer, topics, partition, parcel, tracked.len())?;
             }
         }
+        tracing::trace!("transaction has its records");
         let Some(member) = self.member.metadata() else { return Err(ClusterError::Regrouped) };
         let offsets = self.writer.commit(&positions, &member)?;
         for (track, (partition, feed)) in (1..).zip(tracked) {
@@ -279,6 +280,7 @@ impl Session {
                 held.store.commit(positions).await?;
             }
         }
+        tracing::trace!("local stores written");
         Ok(())
     }
 

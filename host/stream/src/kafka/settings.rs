@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::kafka::error::ClusterError;
 
@@ -37,6 +37,9 @@ pub struct KafkaSettings {
     pub replicas: i32,
     /// Whether rows go into a topic of each view.
     pub features: bool,
+    /// Whether an event whose record has another key than its entity's is set aside. Whoever turns that off vouches
+    /// that all events of an entity are in one partition.
+    pub check_keys: bool,
 }
 
 /// Tells of failed connections to whoever looks for the cause of something.
@@ -44,6 +47,13 @@ pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
+        tell_of(&error, reason);
+    }
+}
+
+/// The client tells of the end of a partition as of an error; it is told where it is waited for.
+pub(crate) fn tell_of(error: &KafkaError, reason: &str) {
+    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
         tracing::debug!(%error, reason, "a client of Kafka");
     }
 }
@@ -56,13 +66,8 @@ pub(crate) type Reader = BaseConsumer<Quiet>;
 /// How long the cluster may take to answer a question.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a transaction may stay open before the cluster ends it, if the worker is gone. It is less than the time
-/// after which a worker is taken for dead, so that whoever takes over seldom waits.
-const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
 /// How long a worker may be silent before its partitions are given to others.
 const SESSION_TIMEOUT_MS: u64 = 15_000;
-/// How long a record may take to be written. It is less than a transaction may take.
-const MESSAGE_TIMEOUT_MS: u64 = 8_000;
 
 /// What the worker's guarantees rest on, so that nobody else may set it.
 const OURS: [&str; 16] = [
@@ -87,7 +92,9 @@ const OURS: [&str; 16] = [
 impl KafkaSettings {
     /// Checks what can be checked without a cluster.
     pub fn check(&self) -> Result<(), ClusterError> {
-        for (name, value) in [("brokers", &self.brokers), ("topic", &self.topic), ("group", &self.group)] {
+        for (name, value) in
+            [("brokers", &self.brokers), ("topic", &self.topic), ("group", &self.group), ("worker", &self.worker)]
+        {
             if value.is_empty() {
                 return Err(ClusterError::Setting { name: name.to_owned(), problem: "is empty".to_owned() });
             }
@@ -138,12 +145,16 @@ impl KafkaSettings {
 
     /// A producer of transactions.
     pub(crate) fn producer(&self) -> ClientConfig {
+        let session = self.properties.get("session.timeout.ms").and_then(|text| text.parse().ok());
+        // The cluster ends what a worker that is gone left open before it takes the worker for dead, so that whoever
+        // takes over seldom waits; and a record is given up before its transaction is.
+        let transaction = session.unwrap_or(SESSION_TIMEOUT_MS) * 2 / 3;
         let mut config = self.client();
         config
             .set("transactional.id", format!("{}.{}", self.group, self.worker))
-            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string())
+            .set("transaction.timeout.ms", transaction.to_string())
             .set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
-        self.default(&mut config, "message.timeout.ms", MESSAGE_TIMEOUT_MS);
+        self.default(&mut config, "message.timeout.ms", transaction * 4 / 5);
         self.default(&mut config, "compression.type", "lz4");
         config
     }

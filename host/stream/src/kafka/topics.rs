@@ -79,6 +79,7 @@ impl TopicNames {
 /// Makes and checks topics.
 pub(crate) struct Topics {
     admin: AdminClient<DefaultClientContext>,
+    brokers: String,
     names: TopicNames,
     replicas: i32,
     features: bool,
@@ -88,7 +89,8 @@ impl Topics {
     pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, ClusterError> {
         let admin = settings.client().create().map_err(ClusterError::client("make a client"))?;
         let names = TopicNames::new(settings.group.clone());
-        Ok(Topics { admin, names, replicas: settings.replicas, features: settings.features })
+        let brokers = settings.brokers.clone();
+        Ok(Topics { admin, brokers, names, replicas: settings.replicas, features: settings.features })
     }
 
     /// What tells the cluster from others.
@@ -99,7 +101,7 @@ impl Topics {
 
     /// The number of partitions of a topic; `None` if there is no such topic.
     pub(crate) fn partitions(&self, topic: &str) -> Result<Option<u32>, ClusterError> {
-        let failed = || ClusterError::client(format!("describe the topic {topic}"));
+        let failed = || ClusterError::client(format!("describe the topic {topic}, at {}", self.brokers));
         let metadata = self.admin.inner().fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(failed())?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
         match found.error().map(RDKafkaErrorCode::from) {

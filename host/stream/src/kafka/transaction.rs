@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::kafka::error::ClusterError;
 use crate::kafka::outbox::Outgoing;
-use crate::kafka::settings::KafkaSettings;
+use crate::kafka::settings::{KafkaSettings, tell_of};
 
 /// How long the cluster may take for a step of a transaction before the worker begins anew.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -34,7 +34,7 @@ struct Tracked(Mutex<BTreeMap<Track, u64>>);
 
 impl ClientContext for Tracked {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "a connection to Kafka failed");
+        tell_of(&error, reason);
     }
 }
 
@@ -61,7 +61,9 @@ impl Writer {
 
     /// Begins a transaction.
     pub(crate) fn begin(&self) -> Result<(), ClusterError> {
-        self.producer.begin_transaction().map_err(ClusterError::client("begin a transaction"))
+        self.producer.begin_transaction().map_err(ClusterError::client("begin a transaction"))?;
+        tracing::trace!("transaction begun");
+        Ok(())
     }
 
     /// Adds a record.
@@ -112,7 +114,9 @@ impl Writer {
         }
         let sent = self.producer.send_offsets_to_transaction(&offsets, member, TIMEOUT);
         sent.map_err(ClusterError::client("add positions to a transaction"))?;
+        tracing::trace!("transaction has its positions");
         self.producer.commit_transaction(TIMEOUT).map_err(ClusterError::client("commit a transaction"))?;
+        tracing::trace!("transaction committed");
         let tracked = &self.producer.context().0;
         Ok(std::mem::take(&mut *tracked.lock().unwrap_or_else(PoisonError::into_inner)))
     }

@@ -29,6 +29,7 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
         local_interval: Duration::from_millis(section.local_interval_ms),
         replicas: section.replicas.into(),
         features: section.features,
+        check_keys: section.check_keys,
     };
     let holder =
         Holder { pid: std::process::id(), command: "trifold stream --topic".to_owned(), since: clock::now() };
@@ -52,7 +53,9 @@ fn failure(error: ClusterError) -> Failure {
         ClusterError::Stream(error) => return stream_failure(error),
         ClusterError::Setting { .. } => Exit::Usage,
         ClusterError::UnknownTopic { .. } => Exit::NotFound,
-        ClusterError::Client { .. } | ClusterError::Regrouped => Exit::Unavailable,
+        ClusterError::Client { .. } | ClusterError::Regrouped | ClusterError::OpenTransaction { .. } => {
+            Exit::Unavailable
+        }
         ClusterError::Topic { .. } | ClusterError::Entry { .. } | ClusterError::Entity { .. } => Exit::Data,
         ClusterError::Store(_) | ClusterError::Local { .. } => Exit::Io,
         _ => Exit::Internal,

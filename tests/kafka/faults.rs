@@ -1,0 +1,177 @@
+//! Workers and brokers that die, freeze and come back: each event counts once all the same.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use trifold_test_servers::{Kafka, Proxy};
+use trifold_tests::random::SplitMix64;
+
+use crate::site::Site;
+use crate::worker::Worker;
+
+/// So many payments come for each fault.
+const SLICE: usize = 150;
+/// How long a worker may be silent.
+const SESSION: Duration = Duration::from_secs(3);
+
+/// What happens while payments come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// A worker is killed once its log says that it is there, and starts again.
+    Kill(&'static str),
+    /// A worker is killed, and another one takes over for good.
+    Replace(&'static str),
+    /// A worker is stopped until others have its partitions, and wakes up.
+    Freeze,
+    /// A worker leaves, and another comes.
+    Rescale,
+    /// The broker is killed and starts again.
+    KillBroker,
+    /// The broker stops in good order and starts again.
+    RestartBroker,
+    /// All connections break, and none can be made for a while.
+    Cut,
+}
+
+const STAGES: [&str; 5] = [
+    "transaction begun",
+    "transaction has its records",
+    "transaction has its positions",
+    "transaction committed",
+    "local stores written",
+];
+
+/// Every fault, some more than once, in an order that the seed says.
+fn faults(random: &mut SplitMix64) -> Vec<Fault> {
+    let mut faults: Vec<Fault> =
+        STAGES.iter().flat_map(|stage| [Fault::Kill(stage), Fault::Kill(stage)]).collect();
+    faults.extend([STAGES[1], STAGES[2]].map(Fault::Replace));
+    faults.extend([Fault::Freeze, Fault::Freeze, Fault::Rescale, Fault::Rescale]);
+    faults.extend([Fault::KillBroker, Fault::RestartBroker, Fault::Cut, Fault::Cut]);
+    for last in (1..faults.len()).rev() {
+        faults.swap(last, random.between(0, last as u64) as usize);
+    }
+    faults
+}
+
+/// The workers that are there, by name.
+struct Crew<'a> {
+    site: &'a Site,
+    workers: BTreeMap<String, Worker>,
+    named: u32,
+}
+
+impl Crew<'_> {
+    /// Starts a worker under a new name.
+    fn hire(&mut self) {
+        self.named += 1;
+        let name = format!("w{}", self.named);
+        self.workers.insert(name.clone(), self.site.follow(&name));
+    }
+
+    /// Takes any of the workers out.
+    fn pick(&mut self, random: &mut SplitMix64) -> (String, Worker) {
+        let at = random.between(0, self.workers.len() as u64 - 1) as usize;
+        let name = self.workers.keys().nth(at).unwrap().clone();
+        let worker = self.workers.remove(&name).unwrap();
+        (name, worker)
+    }
+
+    /// Waits until every worker has partitions, which it took up after what it has said so far.
+    fn settle(&mut self) {
+        self.workers.values_mut().for_each(|worker| worker.wait_for("partitions taken up"));
+    }
+}
+
+#[test]
+fn each_payment_counts_once_whatever_fails() {
+    let seed = 11;
+    let random = &mut SplitMix64(seed);
+    let faults = faults(random);
+    let (mut kafka, mut proxy) = Kafka::start_behind_proxy().unwrap();
+    let brokers = proxy.address().to_owned();
+    let mut site = Site::new(&kafka, &brokers, seed, ((faults.len() + 2) * SLICE) as u64);
+    let session = SESSION.as_millis();
+    site.set(
+        "properties",
+        &format!("{{ \"session.timeout.ms\" = \"{session}\", \"heartbeat.interval.ms\" = \"500\" }}"),
+    );
+    site.set("transaction-interval-ms", "20");
+    site.set("transaction-rows", "20");
+    site.set("local-interval-ms", "0");
+    let mut crew = Crew { site: &site, workers: BTreeMap::new(), named: 0 };
+    crew.hire();
+    crew.hire();
+    crew.settle();
+    for (at, fault) in faults.iter().enumerate() {
+        let begun = std::time::Instant::now();
+        crew.workers.values_mut().for_each(Worker::catch_up);
+        let slice = at * SLICE..(at + 1) * SLICE;
+        inject(*fault, slice, &mut crew, &mut kafka, &mut proxy, random);
+        eprintln!("seed {seed}, fault {at}: {fault:?} in {:?}", begun.elapsed());
+    }
+    site.produce(faults.len() * SLICE..site.payments.len());
+    crew.workers.into_values().for_each(Worker::terminate);
+    site.check();
+}
+
+fn inject(
+    fault: Fault,
+    slice: std::ops::Range<usize>,
+    crew: &mut Crew<'_>,
+    kafka: &mut Kafka,
+    proxy: &mut Proxy,
+    random: &mut SplitMix64,
+) {
+    let site = crew.site;
+    match fault {
+        Fault::Kill(stage) | Fault::Replace(stage) => {
+            let (name, mut worker) = crew.pick(random);
+            site.produce(slice);
+            worker.wait_for(stage);
+            worker.kill();
+            match fault {
+                Fault::Kill(_) => drop(crew.workers.insert(name.clone(), site.follow(&name))),
+                _ => crew.hire(),
+            }
+            crew.settle();
+        }
+        Fault::Freeze => {
+            let (name, mut worker) = crew.pick(random);
+            site.produce(slice);
+            worker.wait_for("transaction");
+            worker.signal("-STOP");
+            // The others have its partitions now.
+            crew.settle();
+            worker.signal("-CONT");
+            crew.workers.insert(name, worker);
+            crew.settle();
+        }
+        Fault::Rescale => {
+            let (_, worker) = crew.pick(random);
+            site.produce(slice);
+            worker.terminate();
+            crew.settle();
+            crew.hire();
+            crew.settle();
+        }
+        Fault::KillBroker | Fault::RestartBroker => {
+            site.produce(slice);
+            crew.workers.values_mut().next().unwrap().wait_for("transaction");
+            if fault == Fault::KillBroker {
+                kafka.kill().unwrap();
+                kafka.start_again().unwrap();
+            } else {
+                kafka.restart().unwrap();
+            }
+        }
+        Fault::Cut => {
+            site.produce(slice);
+            crew.workers.values_mut().next().unwrap().wait_for("transaction");
+            proxy.cut();
+            thread::sleep(SESSION * 2 * u32::from(random.between(0, 1) == 0));
+            proxy.mend().unwrap();
+        }
+    }
+}

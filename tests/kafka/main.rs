@@ -1,0 +1,16 @@
+//! Workers on a real Kafka: what a group of them makes of the payments, whatever happens to its workers and to the
+//! cluster, is what the embedded worker makes of them.
+//!
+//! [`topic`] speaks to the cluster, [`worker`] is a worker's process, [`site`] the payments in a topic and what must come
+//! of them; [`group`] runs workers to the end, [`faults`] lets them die and come back on the way, [`refusals`] is what a
+//! worker says of a cluster that is not as it must be.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
+#![expect(clippy::print_stderr, reason = "a failure says what led to it")]
+
+mod faults;
+mod group;
+mod refusals;
+mod site;
+mod topic;
+mod worker;

@@ -1,0 +1,99 @@
+//! What a worker says of a cluster that is not as it must be, and of events that cannot count.
+
+use serde_json::Value;
+use trifold_cli::exit::Exit;
+use trifold_test_servers::Kafka;
+use trifold_tests::command::Ran;
+
+use crate::site::{GROUP, PARTITIONS, Site};
+
+#[test]
+fn what_can_be_known_at_the_start_is_said_at_the_start() {
+    let kafka = Kafka::start().unwrap();
+    let mut site = Site::new(&kafka, kafka.bootstrap(), 5, 60);
+    let run = |site: &Site, more: &[&str]| Ran::of(&mut site.command("a", more));
+    let brokers = site.brokers.clone();
+    let base = ["stream", "--brokers", &brokers, "--group", GROUP];
+    let stream = |more: &[&str]| Ran::of(&mut site.trifold.command(base.iter().chain(more)));
+    stream(&["--topic", "paiments"]).refused(Exit::NotFound, &["no topic paiments", "--topic"]);
+    stream(&["--topic", "payments", "--events", "x"]).refused(Exit::Usage, &["--events", "--topic"]);
+    stream(&["--topic", "payments", "--stop-at", "7"]).refused(Exit::Usage, &["--stop-at", "--topic"]);
+    stream(&["--topic", "payments", "--worker", ""]).refused(Exit::Usage, &["`worker` is empty"]);
+    let nobody = ["stream", "--topic", "payments", "--brokers", "127.0.0.1:9"];
+    Ran::of(&mut site.trifold.command(nobody)).refused(Exit::Unavailable, &["Kafka could not", "127.0.0.1:9"]);
+    let up = ["up", "--topic", "payments"];
+    Ran::of(&mut site.trifold.command(up)).refused(Exit::Usage, &["trifold stream --topic"]);
+
+    // Topics of the group's own that somebody made in another way.
+    site.run_to_end("a");
+    let topics = site.cluster.topics();
+    let changes =
+        topics.keys().find(|topic| topic.starts_with("scoring.card_spend") && topic.ends_with(".changes"));
+    let changes = changes.unwrap().clone();
+    site.cluster.alter(&changes, &[("cleanup.policy", "delete"), ("max.message.bytes", "4194304")]);
+    let parts = [changes.as_str(), "cleanup.policy=delete", "cleanup.policy=compact"];
+    run(&site, &[]).refused(Exit::Data, &parts);
+    site.cluster.alter(&changes, &[("cleanup.policy", "compact"), ("max.message.bytes", "1000")]);
+    run(&site, &[]).refused(Exit::Data, &[&changes, "max.message.bytes=1000"]);
+    site.cluster.alter(&changes, &[("cleanup.policy", "compact"), ("max.message.bytes", "4194304")]);
+    site.run_to_end("a");
+    site.cluster.create("other.card_spend.features", 2, &[]);
+    let other = ["--group", "other"];
+    let mut command =
+        site.trifold.command(["stream", "--topic", "payments", "--brokers", &brokers].iter().chain(&other));
+    Ran::of(&mut command).refused(Exit::Data, &["other.card_spend.features", "2 partitions", "6, as many"]);
+
+    site.set("properties", "{ \"isolation.level\" = \"read_uncommitted\" }");
+    run(&site, &[]).refused(Exit::Usage, &["isolation.level", "leave it out"]);
+    site.set("replicas", "7");
+    site.set("group", "\"seven\"");
+    site.unset("properties");
+    let seven = ["stream", "--topic", "payments", "--brokers", &brokers, "--config"];
+    let file = site.trifold.path("kafka.toml");
+    let mut command = site.trifold.command(seven.iter().copied().chain([file.to_str().unwrap()]));
+    Ran::of(&mut command).refused(Exit::Unavailable, &["create the topic seven.card_"]);
+}
+
+#[test]
+fn events_that_cannot_count_are_dead_letters_and_the_others_go_on() {
+    let kafka = Kafka::start().unwrap();
+    let site = Site::new(&kafka, kafka.bootstrap(), 7, 200);
+    site.produce(0..100);
+    let good = &site.payments[100];
+    let bad = [
+        (good.card.as_str(), "no json", "decode"),
+        (good.card.as_str(), "", "decode"),
+        (good.card.as_str(), "{\"card\": 5}", "null-time"),
+        ("c-other", good.json.as_str(), "other-key"),
+    ];
+    site.cluster.write("payments", bad.iter().map(|(key, value, _)| (*key, *value)));
+    site.produce(100..200);
+    let summary = site.run_to_end("a");
+    for told in summary["views"].as_array().unwrap() {
+        let view = told["view"].as_str().unwrap();
+        assert_eq!(told["events"], 204, "{summary}");
+        let letters = site.cluster.read(&format!("{GROUP}.{view}.dead-letters"));
+        let letters: Vec<Value> = letters
+            .into_iter()
+            .flatten()
+            .map(|(_, value)| serde_json::from_slice(&value.unwrap()).unwrap())
+            .collect();
+        for (_, event, reason) in bad {
+            let of_event = |letter: &&Value| letter["event"].as_str().is_some_and(|text| is_event(text, event));
+            let letter = letters
+                .iter()
+                .find(of_event)
+                .unwrap_or_else(|| panic!("{view}: no letter for {event}: {letters:#?}"));
+            assert_eq!(letter["reason"], reason, "{view}: {letter}");
+            assert!(
+                letter["partition"].as_i64().unwrap() < PARTITIONS.into() && letter["offset"].is_u64(),
+                "{letter}"
+            );
+        }
+    }
+}
+
+/// Whether a letter's text is an event, as JSON or as a JSON string.
+fn is_event(text: &str, event: &str) -> bool {
+    text == event || serde_json::from_str::<String>(text).is_ok_and(|text| text == event)
+}

@@ -1,0 +1,122 @@
+//! Topics of a cluster, read and written as anybody may.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::executor::block_on;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A record as it was read: its key and its value.
+pub(crate) type Pair = (Vec<u8>, Option<Vec<u8>>);
+
+/// A cluster.
+pub(crate) struct Cluster {
+    config: ClientConfig,
+}
+
+/// Says nothing of the end of a partition.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, _error: KafkaError, _reason: &str) {}
+}
+
+impl ConsumerContext for Quiet {}
+
+impl Cluster {
+    pub(crate) fn new(bootstrap: &str) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", bootstrap);
+        Cluster { config }
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.config.create().unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        for made in block_on(self.admin().create_topics([&new], &options)).unwrap() {
+            made.unwrap();
+        }
+    }
+
+    /// Changes settings of a topic; those that are not named go back to their defaults.
+    #[track_caller]
+    pub(crate) fn alter(&self, topic: &str, settings: &[(&str, &str)]) {
+        let altered = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        let altered = settings.iter().fold(altered, |altered, (name, value)| altered.set(name, value));
+        for result in block_on(self.admin().alter_configs([&altered], &AdminOptions::new())).unwrap() {
+            result.unwrap();
+        }
+    }
+
+    /// The topics of the cluster, without its own.
+    pub(crate) fn topics(&self) -> BTreeMap<String, u32> {
+        let metadata = self.admin().inner().fetch_metadata(None, PATIENCE).unwrap();
+        let topics = metadata.topics().iter().filter(|topic| !topic.name().starts_with("__"));
+        topics.map(|topic| (topic.name().to_owned(), topic.partitions().len() as u32)).collect()
+    }
+
+    /// Writes values under their keys, and waits until all are there.
+    pub(crate) fn write<'a>(&self, topic: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let mut config = self.config.clone();
+        config.set("linger.ms", "5").set("enable.idempotence", "true");
+        let producer: BaseProducer = config.create().unwrap();
+        for (key, value) in pairs {
+            let mut record = BaseRecord::to(topic).key(key).payload(value);
+            while let Err((error, again)) = producer.send(record) {
+                assert_eq!(error.rdkafka_error_code(), Some(rdkafka::types::RDKafkaErrorCode::QueueFull));
+                producer.poll(Duration::from_millis(10));
+                record = again;
+            }
+            producer.poll(Duration::ZERO);
+        }
+        producer.flush(PATIENCE).unwrap();
+    }
+
+    /// All committed records of a topic, by partition, in their order.
+    #[track_caller]
+    pub(crate) fn read(&self, topic: &str) -> Vec<Vec<Pair>> {
+        let partitions = self.topics()[topic];
+        let mut config = self.config.clone();
+        config
+            .set("group.id", "a-test")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "20")
+            .set("isolation.level", "read_committed");
+        let consumer: BaseConsumer<Quiet> = config.create_with_context(Quiet).unwrap();
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            list.add_partition_offset(topic, partition as i32, Offset::Beginning).unwrap();
+        }
+        consumer.assign(&list).unwrap();
+        let mut records = vec![Vec::new(); partitions as usize];
+        let mut left = partitions;
+        while left > 0 {
+            match consumer.poll(PATIENCE).expect("the cluster answers") {
+                Ok(message) => {
+                    let key = message.key().unwrap_or_default().to_vec();
+                    let value = message.payload().map(<[u8]>::to_vec);
+                    records[message.partition() as usize].push((key, value));
+                }
+                Err(KafkaError::PartitionEOF(_)) => left -= 1,
+                Err(error) => panic!("{topic}: {error}"),
+            }
+        }
+        records
+    }
+}
