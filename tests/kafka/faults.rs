@@ -7,7 +7,7 @@ use std::time::Duration;
 use trifold_test_servers::{Kafka, Proxy};
 use trifold_tests::random::SplitMix64;
 
-use crate::site::Site;
+use crate::site::{PACKAGES, Site};
 use crate::worker::Worker;
 
 /// So many payments come for each fault.
@@ -100,6 +100,7 @@ fn each_payment_counts_once_whatever_fails() {
     site.set("transaction-interval-ms", "20");
     site.set("transaction-rows", "20");
     site.set("local-interval-ms", "0");
+    site.release(&PACKAGES);
     let mut crew = Crew { site: &site, workers: BTreeMap::new(), named: 0 };
     crew.hire();
     crew.hire();

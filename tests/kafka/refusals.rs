@@ -5,12 +5,13 @@ use trifold_cli::exit::Exit;
 use trifold_test_servers::Kafka;
 use trifold_tests::command::Ran;
 
-use crate::site::{GROUP, PARTITIONS, Site};
+use crate::site::{GROUP, PACKAGES, PARTITIONS, Site};
 
 #[test]
 fn what_can_be_known_at_the_start_is_said_at_the_start() {
     let kafka = Kafka::start().unwrap();
     let mut site = Site::new(&kafka, kafka.bootstrap(), 5, 60);
+    site.release(&PACKAGES);
     let run = |site: &Site, more: &[&str]| Ran::of(&mut site.command("a", more));
     let brokers = site.brokers.clone();
     let base = ["stream", "--brokers", &brokers, "--group", GROUP];
@@ -23,6 +24,11 @@ fn what_can_be_known_at_the_start_is_said_at_the_start() {
     Ran::of(&mut site.trifold.command(nobody)).refused(Exit::Unavailable, &["Kafka could not", "127.0.0.1:9"]);
     let up = ["up", "--topic", "payments"];
     Ran::of(&mut site.trifold.command(up)).refused(Exit::Usage, &["trifold stream --topic"]);
+
+    let append_time = ["--arrival", "_append_time"];
+    let base = ["stream", "--topic", "payments", "--brokers", &brokers];
+    let parts = ["message.timestamp.type=CreateTime", "--arrival"];
+    Ran::of(&mut site.trifold.command(base.iter().chain(&append_time))).refused(Exit::Data, &parts);
 
     // Topics of the group's own that somebody made in another way.
     site.run_to_end("a");
@@ -58,6 +64,7 @@ fn what_can_be_known_at_the_start_is_said_at_the_start() {
 fn events_that_cannot_count_are_dead_letters_and_the_others_go_on() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 7, 200);
+    site.release(&PACKAGES);
     site.produce(0..100);
     let good = &site.payments[100];
     let bad = [

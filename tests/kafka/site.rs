@@ -55,12 +55,20 @@ impl Site {
             Config { seed, events: payments, cards: 60, per_day: 4 * payments, shares, ..Config::default() };
         write_log(&config, &log, RowFormat::JsonLines, 1).unwrap();
         for package in PACKAGES {
-            trifold.run(["push", text(&component(package, &[]).path), "--release"]).succeeded();
+            trifold.run(["push", text(&component(package, &[]).path)]).succeeded();
         }
         let cluster = Cluster::new(kafka.bootstrap());
         cluster.create(TOPIC, PARTITIONS, &[]);
         let payments = read(&log);
         Site { trifold, cluster, brokers: brokers.to_owned(), payments, log, settings: Vec::new() }
+    }
+
+    /// Puts views into force.
+    pub(crate) fn release(&self, packages: &[&str]) {
+        for package in packages {
+            let version = format!("{}@1", package.replace('-', "_"));
+            self.trifold.run(["release", &version]).succeeded();
+        }
     }
 
     /// Changes a setting of the section `kafka` for all workers to come.

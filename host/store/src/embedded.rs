@@ -17,7 +17,7 @@ use crate::tables::{FORMAT, Failure, Tables, contained};
 
 /// Pages kept in memory: the records of some hundred thousand entities. The database's own default of 1 GiB is
 /// more than a process that also runs components should keep.
-const CACHE_BYTES: usize = 256 << 20;
+pub const CACHE_BYTES: usize = 256 << 20;
 
 /// A store in one database file of this machine. Clones share the file; it is closed with the last of them.
 #[derive(Debug, Clone)]
@@ -35,10 +35,15 @@ impl EmbeddedStore {
     /// Opens a store, and creates it where there is none; its directory must exist. `holder` is what those are
     /// told who find the store in use.
     pub fn open(path: &Path, holder: &Holder) -> Result<Self, StoreError> {
+        EmbeddedStore::open_with(path, holder, CACHE_BYTES)
+    }
+
+    /// The same with so many bytes of pages in memory.
+    pub fn open_with(path: &Path, holder: &Holder, cache_bytes: usize) -> Result<Self, StoreError> {
         let lock = HolderLock::acquire(path, holder)?;
         let open_failed = |reason: String| StoreError::Open { path: path.to_owned(), reason };
         let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_BYTES).set_repair_callback(|repair| {
+        builder.set_cache_size(cache_bytes).set_repair_callback(|repair| {
             tracing::info!(progress = repair.progress(), "the store was not closed properly and is being checked");
         });
         // The holder file is ours, so a locked database is held by somebody who does not write one.

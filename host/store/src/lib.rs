@@ -22,7 +22,7 @@ mod tables;
 pub use api::OnlineStore;
 pub use changelog::{Entry, EntryError};
 pub use codec::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
-pub use embedded::EmbeddedStore;
+pub use embedded::{CACHE_BYTES, EmbeddedStore};
 pub use error::{Damage, StoreError};
 pub use holder::Holder;
 pub use record::{

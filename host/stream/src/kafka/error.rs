@@ -25,7 +25,20 @@ pub enum ClusterError {
         /// What it was to do.
         action: String,
         /// What the client says.
-        source: KafkaError,
+        source: Box<KafkaError>,
+    },
+    /// Another producer of the same name began after this worker.
+    #[error(
+        "Kafka could not {action}, since another worker began under the name `{worker}` or this one was silent for too \
+         long ({source}): give each worker of a group a name of its own with `--worker`"
+    )]
+    Fenced {
+        /// What it was to do.
+        action: String,
+        /// The name.
+        worker: String,
+        /// What the client says.
+        source: Box<KafkaError>,
     },
     /// There is no such topic.
     #[error("the cluster has no topic {topic}: create it, or name another with `--topic`")]
@@ -109,14 +122,14 @@ impl ClusterError {
     /// For `map_err`: what the client was to do when it failed.
     pub(crate) fn client(action: impl Into<String>) -> impl FnOnce(KafkaError) -> ClusterError {
         let action = action.into();
-        move |source| ClusterError::Client { action, source }
+        move |source| ClusterError::Client { action, source: Box::new(source) }
     }
 
     /// Whether it may be gone when it is tried again.
     pub fn may_pass(&self) -> bool {
         match self {
             ClusterError::Client { source, .. } => !is_refusal(source),
-            ClusterError::Regrouped | ClusterError::OpenTransaction { .. } => true,
+            ClusterError::Regrouped | ClusterError::OpenTransaction { .. } | ClusterError::Fenced { .. } => true,
             ClusterError::Stream(error) => error.may_pass(),
             _ => false,
         }

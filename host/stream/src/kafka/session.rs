@@ -5,9 +5,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use trifold_eventlog::APPEND_TIME;
 use trifold_model::LogId;
 use trifold_pipeline::LiveViews;
-use trifold_store::{EmbeddedStore, Holder, OnlineStore};
+use trifold_store::{CACHE_BYTES, EmbeddedStore, Holder, OnlineStore};
 
 use crate::feed::{FeedId, wanted};
 use crate::kafka::error::ClusterError;
@@ -73,6 +74,9 @@ impl Session {
         let topic = &settings.topic;
         let partition_count =
             topics.partitions(topic)?.ok_or_else(|| ClusterError::UnknownTopic { topic: topic.clone() })?;
+        if config.source.arrival.as_deref() == Some(APPEND_TIME) {
+            topics.check_append_times(topic)?;
+        }
         let log = LogId(format!("{}/{topic}", topics.cluster_id()?).into());
         Ok(Session {
             writer: Writer::new(&settings)?,
@@ -109,8 +113,8 @@ impl Session {
             self.assigned = matches!(decision, Decision::Assigned(_));
             let Decision::Assigned(partitions) = decision else { continue };
             notify(Notice::Assigned { partitions: &partitions });
-            for partition in partitions {
-                let held = self.take_up(partition)?;
+            for &partition in &partitions {
+                let held = self.take_up(partition, partitions.len())?;
                 self.held.insert(partition, held);
             }
             match self.follow(live, notify).await {
@@ -122,7 +126,8 @@ impl Session {
         Ok(restored)
     }
 
-    fn take_up(&self, partition: u32) -> Result<Held, ClusterError> {
+    /// Opens the local store of a partition, which is one of so many that share the worker's memory.
+    fn take_up(&self, partition: u32, partition_count: usize) -> Result<Held, ClusterError> {
         let path = self.settings.state_dir.join(format!("{partition}.redb"));
         let dir = &self.settings.state_dir;
         fs::create_dir_all(dir).map_err(|source| ClusterError::Local {
@@ -130,10 +135,12 @@ impl Session {
             path: dir.clone(),
             source,
         })?;
-        let store = Arc::new(EmbeddedStore::open(&path, &self.holder)?);
+        let store = Arc::new(EmbeddedStore::open_with(&path, &self.holder, CACHE_BYTES / partition_count)?);
         let source = Partition::new(self.log.clone(), partition, self.settings.clone());
         let outbox = Outbox::new(self.settings.features);
-        let worker = Worker::new(source, store.clone(), outbox, self.config.clone());
+        let resident_bytes = self.config.resident_bytes / partition_count;
+        let config = WorkerConfig { resident_bytes, ..self.config.clone() };
+        let worker = Worker::new(source, store.clone(), outbox, config);
         Ok(Held { worker, store, changed: BTreeMap::new() })
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use futures::executor::block_on;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -159,8 +159,29 @@ impl Topics {
         Err(ClusterError::UnknownTopic { topic: topic.to_owned() })
     }
 
-    fn check(&self, topic: &str, purpose: Purpose, found: u32, wanted: u32) -> Result<(), ClusterError> {
+    /// Checks that a topic's brokers say when they appended each record.
+    pub(crate) fn check_append_times(&self, topic: &str) -> Result<(), ClusterError> {
+        const NAME: &str = "message.timestamp.type";
+        match value(&self.describe(topic)?, NAME).as_str() {
+            "LogAppendTime" => Ok(()),
+            found => Err(ClusterError::Topic {
+                topic: topic.to_owned(),
+                found: format!("{NAME}={found}"),
+                wanted: format!("{NAME}=LogAppendTime"),
+                remedy: "alter the topic's settings, or name a field of the events with `--arrival`".to_owned(),
+            }),
+        }
+    }
+
+    fn describe(&self, topic: &str) -> Result<ConfigResource, ClusterError> {
         let failed = || ClusterError::client(format!("describe the topic {topic}"));
+        let described = block_on(self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options()));
+        let described = described.map_err(failed())?.into_iter().next();
+        let described = described.ok_or(RDKafkaErrorCode::UnknownTopicOrPartition).and_then(|described| described);
+        described.map_err(|code| failed()(KafkaError::AdminOp(code)))
+    }
+
+    fn check(&self, topic: &str, purpose: Purpose, found: u32, wanted: u32) -> Result<(), ClusterError> {
         if found != wanted {
             return Err(ClusterError::Topic {
                 topic: topic.to_owned(),
@@ -169,12 +190,9 @@ impl Topics {
                 remedy: "the state was kept for another number of partitions; use another group".to_owned(),
             });
         }
-        let described = block_on(self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options()));
-        let described = described.map_err(failed())?.into_iter().next();
-        let Some(described) = described else { return Ok(()) };
-        let described = described.map_err(|code| failed()(KafkaError::AdminOp(code)))?;
+        let described = self.describe(topic)?;
         for (name, wanted) in purpose.settings() {
-            let found = described.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+            let found = value(&described, name);
             if !is_enough(name, &found, &wanted) {
                 return Err(ClusterError::Topic {
                     topic: topic.to_owned(),
@@ -190,6 +208,10 @@ impl Topics {
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
+}
+
+fn value(described: &ConfigResource, name: &str) -> String {
+    described.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default()
 }
 
 /// Whether a setting serves, though another was wanted.

@@ -23,6 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) struct Writer {
     producer: BaseProducer<Tracked>,
     topic: String,
+    worker: String,
 }
 
 /// Names a record whose offset is wanted; 0 is none.
@@ -56,12 +57,24 @@ impl Writer {
         let producer = settings.producer().create_with_context(Tracked::default());
         let producer: BaseProducer<Tracked> = producer.map_err(ClusterError::client("make a producer"))?;
         producer.init_transactions(TIMEOUT).map_err(ClusterError::client("begin with transactions"))?;
-        Ok(Writer { producer, topic: settings.topic.clone() })
+        Ok(Writer { producer, topic: settings.topic.clone(), worker: settings.worker.clone() })
+    }
+
+    fn failed(&self, action: &str) -> impl FnOnce(KafkaError) -> ClusterError {
+        let (action, worker) = (action.to_owned(), self.worker.clone());
+        move |source| match source.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::Fenced
+                | RDKafkaErrorCode::ProducerFenced
+                | RDKafkaErrorCode::InvalidProducerEpoch,
+            ) => ClusterError::Fenced { action, worker, source: Box::new(source) },
+            _ => ClusterError::client(action)(source),
+        }
     }
 
     /// Begins a transaction.
     pub(crate) fn begin(&self) -> Result<(), ClusterError> {
-        self.producer.begin_transaction().map_err(ClusterError::client("begin a transaction"))?;
+        self.producer.begin_transaction().map_err(self.failed("begin a transaction"))?;
         tracing::trace!("transaction begun");
         Ok(())
     }
@@ -88,7 +101,7 @@ impl Writer {
                 Err(refused) => refused,
             };
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) || Instant::now() >= deadline {
-                return Err(ClusterError::client(format!("write to the topic {topic}"))(error));
+                return Err(self.failed(&format!("write to the topic {topic}"))(error));
             }
             self.producer.poll(Duration::from_millis(100));
             next = again;
@@ -113,9 +126,9 @@ impl Writer {
             added.map_err(ClusterError::client("name a position"))?;
         }
         let sent = self.producer.send_offsets_to_transaction(&offsets, member, TIMEOUT);
-        sent.map_err(ClusterError::client("add positions to a transaction"))?;
+        sent.map_err(self.failed("add positions to a transaction"))?;
         tracing::trace!("transaction has its positions");
-        self.producer.commit_transaction(TIMEOUT).map_err(ClusterError::client("commit a transaction"))?;
+        self.producer.commit_transaction(TIMEOUT).map_err(self.failed("commit a transaction"))?;
         tracing::trace!("transaction committed");
         let tracked = &self.producer.context().0;
         Ok(std::mem::take(&mut *tracked.lock().unwrap_or_else(PoisonError::into_inner)))

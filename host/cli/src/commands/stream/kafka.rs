@@ -53,9 +53,10 @@ fn failure(error: ClusterError) -> Failure {
         ClusterError::Stream(error) => return stream_failure(error),
         ClusterError::Setting { .. } => Exit::Usage,
         ClusterError::UnknownTopic { .. } => Exit::NotFound,
-        ClusterError::Client { .. } | ClusterError::Regrouped | ClusterError::OpenTransaction { .. } => {
-            Exit::Unavailable
-        }
+        ClusterError::Client { .. }
+        | ClusterError::Fenced { .. }
+        | ClusterError::Regrouped
+        | ClusterError::OpenTransaction { .. } => Exit::Unavailable,
         ClusterError::Topic { .. } | ClusterError::Entry { .. } | ClusterError::Entity { .. } => Exit::Data,
         ClusterError::Store(_) | ClusterError::Local { .. } => Exit::Io,
         _ => Exit::Internal,
