@@ -34,6 +34,10 @@ enum Fault {
     Cut,
 }
 
+/// What a worker says when it has partitions, and when it has every one.
+const PARTITIONS_OF_A_WORKER: &str = "partitions taken up partitions=[";
+const ALL_PARTITIONS: &str = "partitions taken up partitions=[0, 1, 2, 3, 4, 5]";
+
 const STAGES: [&str; 5] = [
     "transaction begun",
     "transaction has its records",
@@ -78,9 +82,16 @@ impl Crew<'_> {
         (name, worker)
     }
 
-    /// Waits until every worker has partitions, which it took up after what it has said so far.
-    fn settle(&mut self) {
-        self.workers.values_mut().for_each(|worker| worker.wait_for("partitions taken up"));
+    /// Waits until the only worker has all partitions.
+    fn wait_for_one(&mut self) {
+        assert_eq!(self.workers.len(), 1);
+        self.workers.values_mut().for_each(|worker| worker.wait_for(ALL_PARTITIONS));
+    }
+
+    /// Waits until every worker has some of the partitions.
+    fn wait_for_all(&mut self) {
+        let is_shared = |line: &str| line.contains(PARTITIONS_OF_A_WORKER) && !line.contains(ALL_PARTITIONS);
+        self.workers.values_mut().for_each(|worker| worker.wait_until("a share of the partitions", is_shared));
     }
 }
 
@@ -104,7 +115,7 @@ fn each_payment_counts_once_whatever_fails() {
     let mut crew = Crew { site: &site, workers: BTreeMap::new(), named: 0 };
     crew.hire();
     crew.hire();
-    crew.settle();
+    crew.wait_for_all();
     for (at, fault) in faults.iter().enumerate() {
         let begun = std::time::Instant::now();
         crew.workers.values_mut().for_each(Worker::catch_up);
@@ -136,26 +147,26 @@ fn inject(
                 Fault::Kill(_) => drop(crew.workers.insert(name.clone(), site.follow(&name))),
                 _ => crew.hire(),
             }
-            crew.settle();
+            crew.wait_for_all();
         }
         Fault::Freeze => {
             let (name, mut worker) = crew.pick(random);
             site.produce(slice);
             worker.wait_for("transaction");
             worker.signal("-STOP");
-            // The others have its partitions now.
-            crew.settle();
+            // The other one has its partitions now.
+            crew.wait_for_one();
             worker.signal("-CONT");
             crew.workers.insert(name, worker);
-            crew.settle();
+            crew.wait_for_all();
         }
         Fault::Rescale => {
             let (_, worker) = crew.pick(random);
             site.produce(slice);
             worker.terminate();
-            crew.settle();
+            crew.wait_for_one();
             crew.hire();
-            crew.settle();
+            crew.wait_for_all();
         }
         Fault::KillBroker | Fault::RestartBroker => {
             site.produce(slice);

@@ -36,12 +36,14 @@ fn what_can_be_known_at_the_start_is_said_at_the_start() {
     let changes =
         topics.keys().find(|topic| topic.starts_with("scoring.card_spend") && topic.ends_with(".changes"));
     let changes = changes.unwrap().clone();
-    site.cluster.alter(&changes, &[("cleanup.policy", "delete"), ("max.message.bytes", "4194304")]);
+    let compact = ("cleanup.policy", "compact");
+    let (size, removals) = (("max.message.bytes", "4194304"), ("delete.retention.ms", "518400000"));
+    site.cluster.alter(&changes, &[("cleanup.policy", "delete"), size, removals]);
     let parts = [changes.as_str(), "cleanup.policy=delete", "cleanup.policy=compact"];
     run(&site, &[]).refused(Exit::Data, &parts);
-    site.cluster.alter(&changes, &[("cleanup.policy", "compact"), ("max.message.bytes", "1000")]);
+    site.cluster.alter(&changes, &[compact, ("max.message.bytes", "1000"), removals]);
     run(&site, &[]).refused(Exit::Data, &[&changes, "max.message.bytes=1000"]);
-    site.cluster.alter(&changes, &[("cleanup.policy", "compact"), ("max.message.bytes", "4194304")]);
+    site.cluster.alter(&changes, &[compact, size, removals]);
     site.run_to_end("a");
     site.cluster.create("other.card_spend.features", 2, &[]);
     let other = ["--group", "other"];

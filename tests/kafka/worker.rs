@@ -34,20 +34,26 @@ impl Worker {
     /// Waits for a line to come that has this in it.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, part: &str) {
+        self.wait_until(part, |line| line.contains(part));
+    }
+
+    /// Waits for a line to come that is `what`.
+    #[track_caller]
+    pub(crate) fn wait_until(&mut self, what: &str, is_it: impl Fn(&str) -> bool) {
         let begun = Instant::now();
         loop {
             let left = PATIENCE.saturating_sub(begun.elapsed());
             match self.lines.recv_timeout(left) {
                 Ok(line) => {
-                    let found = line.contains(part);
+                    let found = is_it(&line);
                     self.heard.push(line);
                     if found {
                         return;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("no `{part}` came: {:#?}", self.last()),
+                Err(RecvTimeoutError::Timeout) => panic!("no `{what}` came: {:#?}", self.last()),
                 Err(RecvTimeoutError::Disconnected) => {
-                    panic!("the worker ended ({:?}) before `{part}`: {:#?}", self.child.wait(), self.last());
+                    panic!("the worker ended ({:?}) before `{what}`: {:#?}", self.child.wait(), self.last());
                 }
             }
         }

@@ -286,13 +286,13 @@ pub struct Kafka {
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_TOPIC", value_name = "TOPIC", conflicts_with_all = ["events", "log_id", "stop_at"])]
     pub topic: Option<String>,
     /// Some brokers of the cluster, separated by commas [default: localhost:9092]
-    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_BROKERS", value_name = "HOST:PORT", requires = "topic")]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_BROKERS", value_name = "HOST:PORT")]
     pub brokers: Option<String>,
     /// The group of workers that shares the topic; its own topics are named after it [default: trifold]
-    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_GROUP", value_name = "NAME", requires = "topic")]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_GROUP", value_name = "NAME")]
     pub group: Option<String>,
     /// This worker's name, which no other of the group has [default: 0]
-    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_WORKER", value_name = "NAME", requires = "topic")]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_WORKER", value_name = "NAME")]
     pub worker: Option<String>,
 }
 

@@ -64,7 +64,8 @@ pub enum StreamError {
     /// The state was filled from another log.
     #[error(
         "view {view}: its state {state} follows the log {stored}, and this is the log {given}: use the log that \
-         the state came from, with `--log-id {stored}` if that was only renamed, or another data directory"
+         the state came from, with `--log-id {stored}` if that was only renamed, or another data directory; for a \
+         topic, use another group"
     )]
     OtherLog {
         /// The view.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use crate::kafka::group::{Decision, Member, Polled};
 use crate::kafka::outbox::{Outbox, Outgoing, Parcel};
 use crate::kafka::partition::Partition;
 use crate::kafka::restore::{Changelog, Restorer, position};
-use crate::kafka::settings::KafkaSettings;
+use crate::kafka::settings::{KafkaSettings, LOCAL_AGE_MAX};
 use crate::kafka::topics::{Purpose, Topics};
 use crate::kafka::transaction::Writer;
 use crate::notice::{FeedProgress, Notice, Progress};
@@ -133,6 +135,11 @@ impl Session {
         fs::create_dir_all(dir).map_err(|source| ClusterError::Local {
             action: "make",
             path: dir.clone(),
+            source,
+        })?;
+        remove_old(&path).map_err(|source| ClusterError::Local {
+            action: "remove",
+            path: path.clone(),
             source,
         })?;
         let store = Arc::new(EmbeddedStore::open_with(&path, &self.holder, CACHE_BYTES / partition_count)?);
@@ -331,6 +338,20 @@ impl Session {
     }
 }
 
+/// Removes a local store of which the topics of changes may have forgotten what was removed since. A file whose age is
+/// not known is left to its position in the topic.
+fn remove_old(path: &Path) -> io::Result<()> {
+    let modified = match fs::metadata(path) {
+        Ok(metadata) => metadata.modified()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    match modified.elapsed() {
+        Ok(age) if age > LOCAL_AGE_MAX => fs::remove_file(path),
+        _ => Ok(()),
+    }
+}
+
 /// Tells of a feed once: its offsets are added up over the partitions.
 fn add_switches(all: &mut Vec<Switch>, of_partition: Vec<Switch>) {
     for switch in of_partition {
@@ -360,4 +381,26 @@ fn send(
     }
     writer.serve();
     marker.iter().try_for_each(|marker| writer.send(topic, partition, marker, track))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn a_store_that_was_not_written_for_days_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("0.redb");
+        remove_old(&path).unwrap();
+        let file = fs::File::create(&path).unwrap();
+        remove_old(&path).unwrap();
+        assert!(path.exists());
+        let written = file.metadata().unwrap().modified().unwrap();
+        let earlier: SystemTime = written - LOCAL_AGE_MAX - Duration::from_secs(60);
+        file.set_modified(earlier).unwrap();
+        remove_old(&path).unwrap();
+        assert!(!path.exists());
+    }
 }

@@ -167,5 +167,8 @@ impl KafkaSettings {
     }
 }
 
+/// A local store that was not written for so long is built anew.
+pub(crate) const LOCAL_AGE_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
+
 /// The largest record of a topic of ours: a slot of 1 MiB and its key, as text of a row at most twice as long.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 20;

@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::feed::FeedId;
 use crate::kafka::error::ClusterError;
-use crate::kafka::settings::{KafkaSettings, MESSAGE_BYTES_MAX, REQUEST_TIMEOUT};
+use crate::kafka::settings::{KafkaSettings, LOCAL_AGE_MAX, MESSAGE_BYTES_MAX, REQUEST_TIMEOUT};
 
 /// What a topic of ours holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +41,11 @@ impl Purpose {
         let size = ("max.message.bytes", MESSAGE_BYTES_MAX.to_string());
         match self {
             // Without compaction they would be forgotten in time, and the state with them.
-            Purpose::Changes => vec![("cleanup.policy", "compact".to_owned()), size],
+            Purpose::Changes => {
+                // A local store that was not written for longer would not learn of what was removed meanwhile.
+                let removals = LOCAL_AGE_MAX.as_millis() * 2;
+                vec![("cleanup.policy", "compact".to_owned()), ("delete.retention.ms", removals.to_string()), size]
+            }
             Purpose::Features | Purpose::DeadLetters | Purpose::Late => vec![size],
         }
     }
@@ -216,6 +220,7 @@ fn value(described: &ConfigResource, name: &str) -> String {
 
 /// Whether a setting serves, though another was wanted.
 fn is_enough(name: &str, found: &str, wanted: &str) -> bool {
-    let number = |text: &str| text.parse::<usize>().ok();
-    found == wanted || (name == "max.message.bytes" && number(found) >= number(wanted))
+    let number = |text: &str| text.parse::<u64>().ok();
+    let is_least = ["delete.retention.ms", "max.message.bytes"].contains(&name);
+    found == wanted || (is_least && number(found) >= number(wanted))
 }
