@@ -54,7 +54,7 @@ fn faults(random: &mut SplitMix64) -> Vec<Fault> {
     faults.extend([Fault::Freeze, Fault::Freeze, Fault::Rescale, Fault::Rescale]);
     faults.extend([Fault::KillBroker, Fault::RestartBroker, Fault::Cut, Fault::Cut]);
     for last in (1..faults.len()).rev() {
-        faults.swap(last, random.between(0, last as u64) as usize);
+        faults.swap(last, random.between(0, last as u64 + 1) as usize);
     }
     faults
 }
@@ -76,7 +76,7 @@ impl Crew<'_> {
 
     /// Takes any of the workers out.
     fn pick(&mut self, random: &mut SplitMix64) -> (String, Worker) {
-        let at = random.between(0, self.workers.len() as u64 - 1) as usize;
+        let at = random.between(0, self.workers.len() as u64) as usize;
         let name = self.workers.keys().nth(at).unwrap().clone();
         let worker = self.workers.remove(&name).unwrap();
         (name, worker)
@@ -182,7 +182,7 @@ fn inject(
             site.produce(slice);
             crew.workers.values_mut().next().unwrap().wait_for("transaction");
             proxy.cut();
-            thread::sleep(SESSION * 2 * u32::from(random.between(0, 1) == 0));
+            thread::sleep(SESSION * 2 * u32::from(random.between(0, 2) == 0));
             proxy.mend().unwrap();
         }
     }

@@ -15,24 +15,34 @@
 //! that it belongs to. After any failure of a transaction the worker forgets what it has in memory and begins with what
 //! was committed.
 //!
-//! Reading order: [`settings`], [`topics`] (what is there and what is made), `fetch` (records in memory), `group` (who
-//! has which partition), `partition` (a source, as the worker sees it), `outbox` (a sink, likewise), `transaction`,
-//! `restore` (from the topic of changes to a local store), `session` (all of these, while the cluster is there),
-//! [`driver`], [`error`].
+//! Reading order: `cluster` (the port: what is needed of a cluster), `fetch` (records in memory), `partition` (a source,
+//! as the worker sees it), `outbox` (a sink, likewise), `local` (the local stores), `restore` (from changes to a local
+//! store), `session` (the state machine over all of these), [`driver`], [`error`]. On the other side of the port stand
+//! [`settings`], [`topics`] (what is there and what is made), `group` (who has which partition), `transaction`, `changes`
+//! and, of all these, `connected`.
 
+mod changes;
+pub mod cluster;
+mod connected;
 pub mod driver;
 pub mod error;
-mod fetch;
+pub mod fetch;
 mod group;
-mod outbox;
+pub mod local;
+pub mod outbox;
 mod partition;
 mod restore;
-mod session;
+pub mod session;
 pub mod settings;
 pub mod topics;
 mod transaction;
 
+pub use cluster::{Changelog, Cluster, Decision, Fetch, Polled, Transaction};
 pub use driver::KafkaDriver;
 pub use error::ClusterError;
+pub use fetch::Fetched;
+pub use local::LocalStores;
+pub use outbox::{Outgoing, Parcel};
+pub use session::Session;
 pub use settings::KafkaSettings;
-pub use topics::TopicNames;
+pub use topics::{Purpose, TopicNames};

@@ -10,7 +10,9 @@ use trifold_store::Holder;
 use crate::driver::{RunReport, Until, wait};
 use crate::error::{Problem, StreamError};
 use crate::feed::FeedId;
+use crate::kafka::connected::Connected;
 use crate::kafka::error::ClusterError;
+use crate::kafka::local::{LocalStores, StoreFiles};
 use crate::kafka::session::{Notify, Session, TurnReport};
 use crate::kafka::settings::KafkaSettings;
 use crate::notice::{Notice, Progress};
@@ -22,10 +24,10 @@ use crate::worker::{Restored, WorkerConfig};
 pub struct KafkaDriver<R> {
     settings: Arc<KafkaSettings>,
     config: WorkerConfig,
-    holder: Holder,
     releases: R,
     interval: Duration,
-    session: Option<Session>,
+    stores: Arc<dyn LocalStores>,
+    session: Option<Session<Connected>>,
     next_look: Option<Instant>,
     progress: Progress,
     problems: Vec<Problem>,
@@ -46,10 +48,11 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
         interval: Duration,
     ) -> Result<Self, ClusterError> {
         settings.check()?;
+        let settings = Arc::new(settings);
         Ok(KafkaDriver {
-            settings: Arc::new(settings),
+            stores: Arc::new(StoreFiles { settings: settings.clone(), holder }),
+            settings,
             config: WorkerConfig { parts: trifold_pipeline::Parts::Told, ..config },
-            holder,
             releases,
             interval,
             session: None,
@@ -104,16 +107,13 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
             Some(session) => session,
             None => {
                 self.next_look = None;
-                Session::new(self.settings.clone(), self.config.clone(), self.holder.clone())?
+                let cluster = Connected::new(self.settings.clone(), self.config.source.arrival.as_deref())?;
+                Session::new(self.settings.clone(), self.config.clone(), cluster, self.stores.clone())
             }
         };
         self.look(&mut session, notify).await?;
-        let decisions = session.gather(self.interval)?;
-        if !decisions.is_empty() {
-            let restored = session.decide(decisions, &self.releases.live(), notify).await?;
-            self.announce(notify, restored);
-        }
-        let report = session.turn().await?;
+        let (restored, report) = session.round(&self.releases.live(), self.interval, notify).await?;
+        self.announce(notify, restored);
         let is_over = report.is_none() && until != Until::Follow && session.is_done();
         self.progress = session.progress();
         self.session = Some(session);
@@ -124,7 +124,7 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
     }
 
     /// Looks for releases when it is time.
-    async fn look(&mut self, session: &mut Session, notify: Notify<'_>) -> Result<(), ClusterError> {
+    async fn look(&mut self, session: &mut Session<Connected>, notify: Notify<'_>) -> Result<(), ClusterError> {
         let first = self.next_look.is_none();
         if self.next_look.is_some_and(|due| Instant::now() < due) {
             return Ok(());

@@ -71,10 +71,10 @@ pub enum ClusterError {
         source: EntryError,
     },
     /// What a topic of changes says of an entity makes none.
-    #[error("the topic {topic}, partition {partition}: entity {entity}: {source}")]
+    #[error("the changes of {feed}, partition {partition}: entity {entity}: {source}")]
     Entity {
-        /// The topic.
-        topic: String,
+        /// Of what.
+        feed: String,
         /// The partition.
         partition: u32,
         /// The entity.

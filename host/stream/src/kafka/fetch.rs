@@ -9,12 +9,15 @@ use trifold_eventlog::{JsonLines, Places, RawBatch, RawRows};
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fetched {
-    pub(crate) offset: u64,
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) value: Vec<u8>,
+pub struct Fetched {
+    /// Its offset.
+    pub offset: u64,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value; nothing for a record without one.
+    pub value: Vec<u8>,
     /// When the broker appended it, in microseconds, if the topic is set to say so.
-    pub(crate) append_time: Option<i64>,
+    pub append_time: Option<i64>,
 }
 
 impl Fetched {

@@ -1,5 +1,6 @@
 //! The group of workers: who has which partition.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,18 +11,10 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
+use crate::kafka::cluster::{Decision, Polled};
 use crate::kafka::error::ClusterError;
 use crate::kafka::fetch::Fetched;
 use crate::kafka::settings::{KafkaSettings, REQUEST_TIMEOUT, tell_of};
-
-/// What the group decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Decision {
-    /// This worker has these partitions and no others. It reads them once it [says](Member::begin) where from.
-    Assigned(Vec<u32>),
-    /// It has none.
-    Revoked,
-}
 
 /// This worker, as a member of the group.
 pub(crate) struct Member {
@@ -74,18 +67,6 @@ impl ConsumerContext for Decisions {
     }
 }
 
-/// What one look at the group came to.
-pub(crate) enum Polled {
-    /// Decisions, in their order. They come before any record.
-    Decided(Vec<Decision>),
-    /// Records, by partition; there may be none.
-    Records {
-        records: Vec<(u32, Fetched)>,
-        /// The partitions that had no more.
-        ended: Vec<u32>,
-    },
-}
-
 impl Member {
     /// Joins the group.
     pub(crate) fn join(settings: &KafkaSettings) -> Result<Self, ClusterError> {
@@ -96,10 +77,10 @@ impl Member {
     }
 
     /// Reads from these offsets on, of the partitions that were assigned.
-    pub(crate) fn begin(&self, positions: impl IntoIterator<Item = (u32, u64)>) -> Result<(), ClusterError> {
+    pub(crate) fn begin(&self, positions: &BTreeMap<u32, u64>) -> Result<(), ClusterError> {
         let mut list = TopicPartitionList::new();
         let failed = || ClusterError::client(format!("read the topic {}", self.topic));
-        for (partition, next) in positions {
+        for (&partition, &next) in positions {
             let offset = Offset::Offset(next as i64);
             list.add_partition_offset(&self.topic, partition as i32, offset).map_err(failed())?;
         }

@@ -15,20 +15,22 @@ use crate::sink::{AsideKind, Discard, Emission, Sink};
 
 /// A record of a topic of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outgoing {
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) value: Option<Bytes>,
+pub struct Outgoing {
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value; `None` removes what was under the key.
+    pub value: Option<Bytes>,
 }
 
 /// What is to be written for one feed.
 #[derive(Debug, Default)]
-pub(crate) struct Parcel {
+pub struct Parcel {
     /// Rows and set-aside events, in their order.
-    pub(crate) messages: Vec<(Purpose, Outgoing)>,
+    pub messages: Vec<(Purpose, Outgoing)>,
     /// The last change of everything that changed, by its key.
-    pub(crate) changes: BTreeMap<Vec<u8>, Option<Bytes>>,
+    pub changes: BTreeMap<Vec<u8>, Option<Bytes>>,
     /// The marker that holds with these changes.
-    pub(crate) marker: Option<Outgoing>,
+    pub marker: Option<Outgoing>,
 }
 
 /// A sink that keeps what steps came to until a transaction takes it.

@@ -2,20 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
-use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use trifold_eventlog::{LogError, RawBatch};
 use trifold_model::LogId;
 
+use crate::kafka::cluster::Fetch;
+use crate::kafka::error::ClusterError;
 use crate::kafka::fetch::{Fetched, Span};
-use crate::kafka::settings::{KafkaSettings, Quiet, Reader};
+use crate::kafka::settings::KafkaSettings;
 use crate::source::Source;
-
-/// How long a feed that stands behind the others waits for its next record before the others have a turn.
-const EARLIER_WAIT: Duration = Duration::from_millis(500);
 
 /// A partition that is read by the group, and from earlier offsets for feeds that began later than others.
 pub(crate) struct Partition {
@@ -26,26 +21,23 @@ pub(crate) struct Partition {
     live: Span,
     /// How many offsets there are.
     known: u64,
-    settings: Arc<KafkaSettings>,
-    earlier: Option<Earlier>,
-}
-
-/// A reader of what stands before what the group gives.
-struct Earlier {
-    consumer: Reader,
-    span: Span,
+    checks_keys: bool,
+    /// Reads what stands before what the group gives.
+    reader: Box<dyn Fetch>,
+    /// What it read.
+    earlier: Option<Span>,
 }
 
 impl Partition {
-    pub(crate) fn new(log: LogId, partition: u32, settings: Arc<KafkaSettings>) -> Self {
-        let topic: Arc<Path> = Path::new(&settings.topic).into();
-        let live = Span::new(topic.clone(), partition, u64::MAX, settings.check_keys);
-        Partition { log, topic, partition, live, known: 0, settings, earlier: None }
+    pub(crate) fn new(log: LogId, partition: u32, settings: &KafkaSettings, reader: Box<dyn Fetch>) -> Self {
+        let (topic, checks_keys): (Arc<Path>, _) = (Path::new(&settings.topic).into(), settings.check_keys);
+        let live = Span::new(topic.clone(), partition, u64::MAX, checks_keys);
+        Partition { log, topic, partition, live, known: 0, checks_keys, reader, earlier: None }
     }
 
     /// The group gives records from an offset on.
     pub(crate) fn begin(&mut self, first: u64) {
-        self.live = Span::new(self.topic.clone(), self.partition, first, self.settings.check_keys);
+        self.live = Span::new(self.topic.clone(), self.partition, first, self.checks_keys);
     }
 
     pub(crate) fn set_known(&mut self, known: u64) {
@@ -77,39 +69,18 @@ impl Partition {
         }
     }
 
-    fn failed(&self, error: &KafkaError) -> LogError {
-        LogError::Unreachable { log: self.log.0.to_string(), detail: error.to_string() }
-    }
-
-    /// The reader of earlier records, with some from an offset on, if there are any at present.
-    fn earlier(&mut self, from: u64, rows_max: usize) -> Result<&Span, KafkaError> {
-        let goes_on = |earlier: &Earlier| earlier.span.reaches(from) && from <= earlier.span.next();
-        let mut earlier = match self.earlier.take() {
-            Some(earlier) if goes_on(&earlier) => earlier,
-            other => {
-                let consumer = match other {
-                    Some(earlier) => earlier.consumer,
-                    None => self.settings.reader().create_with_context(Quiet)?,
-                };
-                let mut list = TopicPartitionList::new();
-                let offset = Offset::Offset(from as i64);
-                list.add_partition_offset(&self.settings.topic, self.partition as i32, offset)?;
-                consumer.assign(&list)?;
-                let span = Span::new(self.topic.clone(), self.partition, from, self.settings.check_keys);
-                Earlier { consumer, span }
-            }
-        };
-        earlier.span.forget(from);
-        let deadline = Instant::now() + EARLIER_WAIT;
-        while earlier.span.len() < rows_max {
-            let wait = if earlier.span.len() == 0 { deadline - Instant::now() } else { Duration::ZERO };
-            match earlier.consumer.poll(wait) {
-                Some(Ok(message)) => earlier.span.push(Fetched::of(&message)),
-                Some(Err(KafkaError::PartitionEOF(_))) | None => break,
-                Some(Err(error)) => return Err(error),
-            }
+    /// What the reader has from an offset on, with some more, if there are any at present.
+    fn earlier(&mut self, from: u64, rows_max: usize) -> Result<&Span, ClusterError> {
+        let goes_on = |span: &Span| span.reaches(from) && from <= span.next();
+        let span = self.earlier.take().filter(goes_on);
+        let mut span =
+            span.unwrap_or_else(|| Span::new(self.topic.clone(), self.partition, from, self.checks_keys));
+        span.forget(from);
+        if span.len() < rows_max {
+            let records = self.reader.fetch(span.next(), rows_max - span.len())?;
+            records.into_iter().for_each(|record| span.push(record));
         }
-        Ok(&self.earlier.insert(earlier).span)
+        Ok(self.earlier.insert(span))
     }
 }
 
@@ -128,7 +99,10 @@ impl Source for Partition {
         }
         match self.earlier(from, rows_max) {
             Ok(span) => Ok(span.read(from, rows_max as u64)),
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => {
+                let (log, detail) = (self.log.0.to_string(), error.to_string());
+                Err(LogError::Unreachable { log, detail })
+            }
         }
     }
 

@@ -1,42 +1,33 @@
-//! A worker's time with a cluster, from one failure to the next: its partitions, its clients and its topics.
+//! A worker's time with a cluster, from one failure to the next. It knows the cluster by its port alone, and reads no
+//! clock but to see when local stores are due.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use trifold_eventlog::APPEND_TIME;
 use trifold_model::LogId;
 use trifold_pipeline::LiveViews;
-use trifold_store::{CACHE_BYTES, EmbeddedStore, Holder, OnlineStore};
+use trifold_store::OnlineStore;
 
 use crate::feed::{FeedId, wanted};
+use crate::kafka::cluster::{Changelog, Cluster, Decision, Polled, Transaction};
 use crate::kafka::error::ClusterError;
-use crate::kafka::group::{Decision, Member, Polled};
-use crate::kafka::outbox::{Outbox, Outgoing, Parcel};
+use crate::kafka::local::LocalStores;
+use crate::kafka::outbox::Outbox;
 use crate::kafka::partition::Partition;
-use crate::kafka::restore::{Changelog, Restorer, position};
-use crate::kafka::settings::{KafkaSettings, LOCAL_AGE_MAX};
-use crate::kafka::topics::{Purpose, Topics};
-use crate::kafka::transaction::Writer;
+use crate::kafka::restore::{position, restore};
+use crate::kafka::settings::KafkaSettings;
 use crate::notice::{FeedProgress, Notice, Progress};
 use crate::step::StepReport;
 use crate::worker::{Restored, Switch, Worker, WorkerConfig};
 
-/// All that depends on the cluster.
-pub(crate) struct Session {
+/// The state machine of a worker of a group.
+pub struct Session<C> {
     settings: Arc<KafkaSettings>,
     config: WorkerConfig,
-    holder: Holder,
+    cluster: C,
+    stores: Arc<dyn LocalStores>,
     log: LogId,
-    partition_count: u32,
-    topics: Topics,
-    member: Member,
-    writer: Writer,
-    restorer: Restorer,
-    named: BTreeMap<FeedId, BTreeMap<Purpose, String>>,
     held: BTreeMap<u32, Held>,
     /// Whether the group decided which partitions are held, be it none.
     assigned: bool,
@@ -51,63 +42,65 @@ pub(crate) struct Session {
 /// A partition that is this worker's.
 struct Held {
     worker: Worker<Partition, Outbox>,
-    store: Arc<EmbeddedStore>,
+    store: Arc<dyn OnlineStore>,
     /// Up to where each feed's topic of changes is in the worker's memory.
     changed: BTreeMap<FeedId, u64>,
 }
 
 /// What was told to whoever watches.
-pub(crate) type Notify<'a> = &'a mut (dyn FnMut(Notice<'_>) + Send);
+pub type Notify<'a> = &'a mut (dyn FnMut(Notice<'_>) + Send);
 
 /// A turn that was committed.
 #[derive(Debug, Default)]
-pub(crate) struct TurnReport {
-    pub(crate) steps: Vec<StepReport>,
+pub struct TurnReport {
+    /// The steps that it was made of.
+    pub steps: Vec<StepReport>,
 }
 
-impl Session {
-    /// Connects, checks the topic of events, ends what a worker of this name left open, and joins the group.
-    pub(crate) fn new(
+impl<C: Cluster> Session<C> {
+    /// A worker that has no partitions yet.
+    pub fn new(
         settings: Arc<KafkaSettings>,
         config: WorkerConfig,
-        holder: Holder,
-    ) -> Result<Self, ClusterError> {
-        let topics = Topics::new(&settings)?;
-        let topic = &settings.topic;
-        let partition_count =
-            topics.partitions(topic)?.ok_or_else(|| ClusterError::UnknownTopic { topic: topic.clone() })?;
-        if config.source.arrival.as_deref() == Some(APPEND_TIME) {
-            topics.check_append_times(topic)?;
-        }
-        let log = LogId(format!("{}/{topic}", topics.cluster_id()?).into());
-        Ok(Session {
-            writer: Writer::new(&settings)?,
-            restorer: Restorer::new(&settings)?,
-            member: Member::join(&settings)?,
+        cluster: C,
+        stores: Arc<dyn LocalStores>,
+    ) -> Self {
+        let log = cluster.log();
+        Session {
             settings,
             config,
-            holder,
+            cluster,
+            stores,
             log,
-            partition_count,
-            topics,
-            named: BTreeMap::new(),
             held: BTreeMap::new(),
             assigned: false,
             begun: false,
             ended: BTreeSet::new(),
             unsettled: None,
-        })
+        }
+    }
+
+    /// One look at the group, and what came of it: what began, and the turn, if there was anything to do.
+    pub async fn round(
+        &mut self,
+        live: &LiveViews,
+        wait: Duration,
+        notify: Notify<'_>,
+    ) -> Result<(Restored, Option<TurnReport>), ClusterError> {
+        let decisions = self.gather(wait)?;
+        let restored = self.decide(decisions, live, notify).await?;
+        Ok((restored, self.turn().await?))
     }
 
     /// Does what the group decided.
-    pub(crate) async fn decide(
+    async fn decide(
         &mut self,
         decisions: Vec<Decision>,
         live: &LiveViews,
         notify: Notify<'_>,
     ) -> Result<Restored, ClusterError> {
         let mut restored = Restored::default();
-        let mut waiting = std::collections::VecDeque::from(decisions);
+        let mut waiting = VecDeque::from(decisions);
         while let Some(decision) = waiting.pop_front() {
             self.settle().await?;
             self.held.clear();
@@ -121,7 +114,7 @@ impl Session {
             }
             match self.follow(live, notify).await {
                 Ok(began) => restored = began,
-                Err(ClusterError::Regrouped) => waiting.extend(self.member.decisions()),
+                Err(ClusterError::Regrouped) => waiting.extend(self.cluster.decisions()),
                 Err(error) => return Err(error),
             }
         }
@@ -129,21 +122,10 @@ impl Session {
     }
 
     /// Opens the local store of a partition, which is one of so many that share the worker's memory.
-    fn take_up(&self, partition: u32, partition_count: usize) -> Result<Held, ClusterError> {
-        let path = self.settings.state_dir.join(format!("{partition}.redb"));
-        let dir = &self.settings.state_dir;
-        fs::create_dir_all(dir).map_err(|source| ClusterError::Local {
-            action: "make",
-            path: dir.clone(),
-            source,
-        })?;
-        remove_old(&path).map_err(|source| ClusterError::Local {
-            action: "remove",
-            path: path.clone(),
-            source,
-        })?;
-        let store = Arc::new(EmbeddedStore::open_with(&path, &self.holder, CACHE_BYTES / partition_count)?);
-        let source = Partition::new(self.log.clone(), partition, self.settings.clone());
+    fn take_up(&mut self, partition: u32, partition_count: usize) -> Result<Held, ClusterError> {
+        let store = self.stores.open(partition, partition_count)?;
+        let reader = self.cluster.events_reader(partition)?;
+        let source = Partition::new(self.log.clone(), partition, &self.settings, reader);
         let outbox = Outbox::new(self.settings.features);
         let resident_bytes = self.config.resident_bytes / partition_count;
         let config = WorkerConfig { resident_bytes, ..self.config.clone() };
@@ -152,25 +134,21 @@ impl Session {
     }
 
     /// Puts the versions in force, bringing the states of those that are new up to date.
-    pub(crate) async fn follow(&mut self, live: &LiveViews, notify: Notify<'_>) -> Result<Restored, ClusterError> {
+    pub async fn follow(&mut self, live: &LiveViews, notify: Notify<'_>) -> Result<Restored, ClusterError> {
         let mut all = Restored::default();
-        for (feed, _) in wanted(live) {
-            if !self.named.contains_key(&feed) {
-                let topics = self.topics.of_feed(&feed, self.partition_count)?;
-                self.named.insert(feed, topics);
-            }
-        }
+        let wanted = wanted(live);
+        wanted.keys().try_for_each(|feed| self.cluster.prepare(feed))?;
         for (&partition, held) in &mut self.held {
-            let known = self.member.committed_end(partition)?;
-            held.worker.source().set_known(known);
-            for feed in wanted(live).into_keys().filter(|feed| !held.worker.follows(feed)).collect::<Vec<_>>() {
-                let topic = &self.named[&feed][&Purpose::Changes];
-                let log = Changelog { topic, partition, state: feed.state };
-                let (begun, member) = (self.begun, &self.member);
-                let mut serve = || if begun { Ok(()) } else { member.serve() };
-                let restored = self.restorer.restore(log, &held.store, &mut serve).await?;
-                notify(Notice::Restored { feed: &feed, partition, entries: restored.entries });
+            for feed in wanted.keys() {
+                if held.worker.follows(feed) {
+                    continue;
+                }
+                let log = Changelog { feed, partition };
+                let entries = restore(&mut self.cluster, log, &*held.store).await?;
+                notify(Notice::Restored { feed, partition, entries });
             }
+            // States that were read before have not applied what came after.
+            held.worker.source().set_known(self.cluster.end_of_events(partition)?);
             let restored = held.worker.restore(live).await?;
             add_switches(&mut all.switched, restored.switched);
             all.problems.extend(restored.problems);
@@ -192,18 +170,18 @@ impl Session {
         for (partition, held) in &mut self.held {
             held.worker.source().begin(positions[partition]);
         }
-        self.member.begin(positions)?;
+        self.cluster.begin(&positions)?;
         self.begun = true;
         self.ended.clear();
         Ok(())
     }
 
     /// Gathers records for a transaction; decisions of the group come first.
-    pub(crate) fn gather(&mut self, wait: Duration) -> Result<Vec<Decision>, ClusterError> {
+    fn gather(&mut self, wait: Duration) -> Result<Vec<Decision>, ClusterError> {
         let held: usize = self.held.values_mut().map(|held| held.worker.source().held()).sum();
         let rows_max = self.settings.transaction_rows_max.saturating_sub(held).max(1);
         let wait = if held > 0 || self.is_behind() { Duration::ZERO } else { wait };
-        match self.member.poll(rows_max, wait, self.settings.transaction_interval)? {
+        match self.cluster.poll(rows_max, wait)? {
             Polled::Decided(decisions) => Ok(decisions),
             Polled::Records { records, ended } => {
                 for (partition, record) in records {
@@ -219,7 +197,7 @@ impl Session {
     }
 
     /// Takes what was gathered through the views and commits what it came to. `None`: there was nothing to do.
-    pub(crate) async fn turn(&mut self) -> Result<Option<TurnReport>, ClusterError> {
+    async fn turn(&mut self) -> Result<Option<TurnReport>, ClusterError> {
         let mut report = TurnReport::default();
         let mut rows = 0;
         let mut moved = true;
@@ -252,44 +230,32 @@ impl Session {
 
     /// Commits what the steps since the last transaction came to.
     fn commit(&mut self) -> Result<(), ClusterError> {
-        let (mut positions, mut tracked) = (Vec::new(), Vec::new());
-        self.writer.begin()?;
+        let mut transaction = Transaction::default();
         for (&partition, held) in &mut self.held {
             let parcels = held.worker.sink().take();
             if parcels.is_empty() {
                 continue;
             }
-            positions.extend(held.worker.positions().min().map(|next| (partition, next)));
-            for (feed, parcel) in parcels {
-                let topics = &self.named[&feed];
-                tracked.push((partition, feed));
-                send(&self.writer, topics, partition, parcel, tracked.len())?;
-            }
+            transaction.positions.extend(held.worker.positions().min().map(|next| (partition, next)));
+            transaction.parcels.extend(parcels.into_iter().map(|(feed, parcel)| (partition, feed, parcel)));
         }
-        tracing::trace!("transaction has its records");
-        let Some(member) = self.member.metadata() else { return Err(ClusterError::Regrouped) };
-        let offsets = self.writer.commit(&positions, &member)?;
-        for (track, (partition, feed)) in (1..).zip(tracked) {
-            if let (Some(held), Some(offset)) = (self.held.get_mut(&partition), offsets.get(&track)) {
-                // After the marker comes the record that says that the transaction was committed. Whatever a worker
-                // that has lost the partition writes in between is never committed.
-                held.changed.insert(feed, offset + 2);
+        let changed = self.cluster.commit(&transaction)?;
+        for ((partition, feed, _), changed) in transaction.parcels.into_iter().zip(changed) {
+            if let (Some(held), Some(next)) = (self.held.get_mut(&partition), changed) {
+                held.changed.insert(feed, next);
             }
         }
         Ok(())
     }
 
     /// Writes to the local stores what was committed.
-    pub(crate) async fn settle(&mut self) -> Result<(), ClusterError> {
+    pub async fn settle(&mut self) -> Result<(), ClusterError> {
         self.unsettled = None;
         for (&partition, held) in &mut self.held {
             held.worker.checkpoint().await?;
             let changed = std::mem::take(&mut held.changed);
-            let at = |(feed, next): (FeedId, u64)| {
-                let topic = self.named.get(&feed)?.get(&Purpose::Changes)?;
-                Some(position(Changelog { topic, partition, state: feed.state }, next))
-            };
-            let positions: Vec<_> = changed.into_iter().filter_map(at).collect();
+            let at = |(feed, next): (FeedId, u64)| position(Changelog { feed: &feed, partition }, next);
+            let positions: Vec<_> = changed.into_iter().map(at).collect();
             if !positions.is_empty() {
                 held.store.commit(positions).await?;
             }
@@ -299,7 +265,7 @@ impl Session {
     }
 
     /// Whether everything that there was when it was last looked is done.
-    pub(crate) fn is_done(&mut self) -> bool {
+    pub fn is_done(&mut self) -> bool {
         self.begun && self.held.keys().all(|partition| self.ended.contains(partition)) && !self.is_behind()
     }
 
@@ -312,12 +278,12 @@ impl Session {
     }
 
     /// Leaves the group. Others take over at once.
-    pub(crate) fn leave(&self) {
-        self.member.leave();
+    pub fn leave(&mut self) {
+        self.cluster.leave();
     }
 
     /// How far the worker is: offsets are sums over its partitions.
-    pub(crate) fn progress(&self) -> Progress {
+    pub fn progress(&self) -> Progress {
         let mut rows_known = 0;
         let mut feeds: BTreeMap<FeedId, FeedProgress> = BTreeMap::new();
         for held in self.held.values() {
@@ -338,20 +304,6 @@ impl Session {
     }
 }
 
-/// Removes a local store of which the topics of changes may have forgotten what was removed since. A file whose age is
-/// not known is left to its position in the topic.
-fn remove_old(path: &Path) -> io::Result<()> {
-    let modified = match fs::metadata(path) {
-        Ok(metadata) => metadata.modified()?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    match modified.elapsed() {
-        Ok(age) if age > LOCAL_AGE_MAX => fs::remove_file(path),
-        _ => Ok(()),
-    }
-}
-
 /// Tells of a feed once: its offsets are added up over the partitions.
 fn add_switches(all: &mut Vec<Switch>, of_partition: Vec<Switch>) {
     for switch in of_partition {
@@ -359,48 +311,5 @@ fn add_switches(all: &mut Vec<Switch>, of_partition: Vec<Switch>) {
             Some(told) => told.offset += switch.offset,
             None => all.push(switch),
         }
-    }
-}
-
-/// Writes what is to be written for one feed; the marker comes last and is tracked.
-fn send(
-    writer: &Writer,
-    topics: &BTreeMap<Purpose, String>,
-    partition: u32,
-    parcel: Parcel,
-    track: usize,
-) -> Result<(), ClusterError> {
-    let Parcel { messages, changes, marker } = parcel;
-    for (purpose, message) in &messages {
-        writer.send(&topics[purpose], partition, message, 0)?;
-    }
-    writer.serve();
-    let topic = &topics[&Purpose::Changes];
-    for (key, value) in changes {
-        writer.send(topic, partition, &Outgoing { key: Some(key), value }, 0)?;
-    }
-    writer.serve();
-    marker.iter().try_for_each(|marker| writer.send(topic, partition, marker, track))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use super::*;
-
-    #[test]
-    fn a_store_that_was_not_written_for_days_is_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("0.redb");
-        remove_old(&path).unwrap();
-        let file = fs::File::create(&path).unwrap();
-        remove_old(&path).unwrap();
-        assert!(path.exists());
-        let written = file.metadata().unwrap().modified().unwrap();
-        let earlier: SystemTime = written - LOCAL_AGE_MAX - Duration::from_secs(60);
-        file.set_modified(earlier).unwrap();
-        remove_old(&path).unwrap();
-        assert!(!path.exists());
     }
 }

@@ -1,0 +1,101 @@
+//! What a worker needs of a cluster: its port. Behind it stands a real cluster, or one that fails on purpose.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use trifold_model::LogId;
+use trifold_store::Entry;
+
+use crate::feed::FeedId;
+use crate::kafka::error::ClusterError;
+use crate::kafka::fetch::Fetched;
+use crate::kafka::outbox::Parcel;
+
+/// A cluster, as one worker of a group sees it. No call but [`Cluster::poll`] learns of what the group decides, and no
+/// transaction is open while it is called.
+pub trait Cluster: Send {
+    /// What positions in the topic of events belong to.
+    fn log(&self) -> LogId;
+
+    /// Before which offset all events of a partition are committed at present.
+    fn end_of_events(&mut self, partition: u32) -> Result<u64, ClusterError>;
+
+    /// A reader of one partition's events that the group knows nothing of.
+    fn events_reader(&mut self, partition: u32) -> Result<Box<dyn Fetch>, ClusterError>;
+
+    /// Makes the topics of a feed, or checks those that are there.
+    fn prepare(&mut self, feed: &FeedId) -> Result<(), ClusterError>;
+
+    /// Waits for a record or a decision, and gathers records for a while after the first.
+    fn poll(&mut self, rows_max: usize, wait: Duration) -> Result<Polled, ClusterError>;
+
+    /// What the group decided, after [`ClusterError::Regrouped`].
+    fn decisions(&mut self) -> Vec<Decision>;
+
+    /// Has the group give records from these offsets on, of the partitions that it decided on.
+    fn begin(&mut self, positions: &BTreeMap<u32, u64>) -> Result<(), ClusterError>;
+
+    /// Leaves the group. Others take over at once.
+    fn leave(&mut self);
+
+    /// Writes and commits all of a transaction or nothing, unless somebody else may have its partitions: for each of its
+    /// parcels, the offset up to which it leads the changes, if that is known. After an error it may have been committed or not, and only a
+    /// new session under the same name finds out.
+    fn commit(&mut self, transaction: &Transaction) -> Result<Vec<Option<u64>>, ClusterError>;
+
+    /// The first and the end offset of some changes, once no transaction is open before the end: whatever was committed
+    /// is read then, even if whoever committed it was killed while the cluster was on it. It fails with
+    /// [`ClusterError::Regrouped`] once the group decided otherwise, before the group [gives records](Cluster::begin).
+    fn ends_of_changes(&mut self, log: Changelog<'_>) -> Result<(u64, u64), ClusterError>;
+
+    /// The committed changes from an offset on, as many as are read at once, and the offset before which there are no
+    /// others. It fails like [`Cluster::ends_of_changes`].
+    fn changes(&mut self, log: Changelog<'_>, from: u64, end: u64) -> Result<(Vec<Entry>, u64), ClusterError>;
+}
+
+/// Reads one partition's events in their order.
+pub trait Fetch: Send {
+    /// The next events from an offset on, if there are any at present.
+    fn fetch(&mut self, from: u64, rows_max: usize) -> Result<Vec<Fetched>, ClusterError>;
+}
+
+/// What the group decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// This worker has these partitions and no others. It gets their records once it [says](Cluster::begin) where from.
+    Assigned(Vec<u32>),
+    /// It has none.
+    Revoked,
+}
+
+/// What one look at the group came to.
+#[derive(Debug)]
+pub enum Polled {
+    /// Decisions, in their order. They come before any record.
+    Decided(Vec<Decision>),
+    /// Records; there may be none.
+    Records {
+        /// Each with its partition.
+        records: Vec<(u32, Fetched)>,
+        /// The partitions that had no more.
+        ended: Vec<u32>,
+    },
+}
+
+/// The changes of one feed in one partition.
+#[derive(Debug, Clone, Copy)]
+pub struct Changelog<'a> {
+    /// The feed.
+    pub feed: &'a FeedId,
+    /// The partition.
+    pub partition: u32,
+}
+
+/// What the steps of a turn came to.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// What is written, by partition and feed.
+    pub parcels: Vec<(u32, FeedId, Parcel)>,
+    /// How far it leads each partition.
+    pub positions: Vec<(u32, u64)>,
+}

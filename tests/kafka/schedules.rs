@@ -1,0 +1,284 @@
+//! Workers of a group under schedules from a seed: crashes at any point, rebalances, fencing, commits that are decided
+//! and not yet visible, connections that break. One thread, no clock; the same seed gives the same trace.
+
+mod memory;
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use futures::FutureExt;
+use payments_generator::{Config, Generator, payment_batch, payment_schema};
+use trifold_eventlog::row_json;
+use trifold_model::EventTime;
+use trifold_pipeline::{LiveVersion, LiveViews, Parts, lookup};
+use trifold_store::OnlineStore;
+use trifold_stream::kafka::{ClusterError, Fetched, KafkaSettings, LocalStores, Purpose, Session};
+use trifold_stream::{FeedId, WorkerConfig};
+use trifold_tests::live::{transform, version, views};
+use trifold_tests::random::SplitMix64;
+use trifold_tests::rows::{Row, answered};
+
+use memory::Memory;
+use world::{Bug, Meanwhile, Seen, World};
+
+const SCHEDULES: u64 = 2_000;
+/// The logs of payments that they take.
+const LOGS: u64 = 10;
+const PARTITIONS: u64 = 3;
+const CARDS: u64 = 7;
+const PAYMENTS: u64 = 60;
+/// The workers that come and go.
+const NAMES: [&str; 3] = ["a", "b", "c"];
+/// So often a worker has a turn, or something happens without one, before all is calm.
+const TURNS: usize = 70;
+
+/// What a trace tells of trouble.
+const TROUBLE: [&str; 6] =
+    ["dies", "freezes", "loses its connection", "taken for dead", "another generation", "Aborted"];
+
+/// The views that are followed: one is folded in any order, one in that of event time.
+const PACKAGES: [&str; 2] = ["card-spend", "card-recent"];
+
+fn versions() -> Vec<LiveVersion> {
+    PACKAGES.iter().zip(1..).map(|(name, number)| version(number, transform(name, &[]))).collect()
+}
+
+/// The payments of a seed, by partition, at offsets that skip some.
+fn events(seed: u64) -> Vec<Vec<Fetched>> {
+    let config = Config { seed, events: PAYMENTS, cards: CARDS, per_day: 4_000, ..Config::default() };
+    let random = &mut SplitMix64(seed);
+    let mut partitions = vec![Vec::new(); PARTITIONS as usize];
+    let schema = payment_schema();
+    for payment in Generator::new(config).unwrap() {
+        let row = payment_batch(&schema, &[payment]).unwrap();
+        let partition: &mut Vec<Fetched> = &mut partitions[(payment.card % PARTITIONS) as usize];
+        let first = partition.last().map_or(0, |last| last.offset + 1);
+        partition.push(Fetched {
+            offset: first + random.between(0, 10) / 8,
+            key: Some(payment.card_text().into_bytes()),
+            value: row_json(&row, 0).into_bytes(),
+            append_time: None,
+        });
+    }
+    partitions
+}
+
+fn settings() -> Arc<KafkaSettings> {
+    Arc::new(KafkaSettings {
+        brokers: "world".to_owned(),
+        topic: "events".to_owned(),
+        group: "group".to_owned(),
+        worker: "worker".to_owned(),
+        properties: BTreeMap::new(),
+        state_dir: "none".into(),
+        transaction_interval: Duration::ZERO,
+        transaction_rows_max: 12,
+        local_interval: Duration::MAX,
+        replicas: 0,
+        features: true,
+        check_keys: true,
+    })
+}
+
+/// What a worker's machine keeps, whatever happens to the worker.
+#[derive(Default)]
+struct Disk(Mutex<BTreeMap<u32, Arc<Memory>>>);
+
+impl LocalStores for Disk {
+    fn open(&self, partition: u32, _: usize) -> Result<Arc<dyn OnlineStore>, ClusterError> {
+        Ok(self.0.lock().unwrap().entry(partition).or_default().clone())
+    }
+}
+
+/// A worker, if its process is there.
+struct Place {
+    disk: Arc<Disk>,
+    session: Option<Session<Seen>>,
+    /// It is in the midst of something.
+    is_busy: bool,
+}
+
+struct Group {
+    world: Arc<Mutex<World>>,
+    live: Arc<LiveViews>,
+    places: BTreeMap<&'static str, Mutex<Place>>,
+}
+
+impl Group {
+    fn new(seed: u64, versions: &[LiveVersion], bug: Option<Bug>) -> Arc<Self> {
+        let place = || Mutex::new(Place { disk: Arc::default(), session: None, is_busy: false });
+        let names = NAMES.into_iter().chain(["last"]);
+        Arc::new(Group {
+            world: Arc::new(Mutex::new(World::new(seed, events(seed % LOGS), bug))),
+            live: views(versions.to_vec()),
+            places: names.map(|name| (name, place())).collect(),
+        })
+    }
+
+    fn session(self: &Arc<Self>, name: &'static str, disk: Arc<Disk>) -> Session<Seen> {
+        let others = Arc::downgrade(self);
+        let meanwhile: Meanwhile = Arc::new(move || {
+            let Some(group) = others.upgrade() else { return };
+            let turns = group.world.lock().unwrap().random.between(1, 7);
+            (0..turns).for_each(|_| group.turn());
+        });
+        let resident_bytes = self.world.lock().unwrap().random.between(0, 60_000) as usize;
+        let mut config = WorkerConfig { parts: Parts::Told, resident_bytes, rows_max: 7, ..WorkerConfig::new(1) };
+        config.source.arrival = Some("arrived_at".to_owned());
+        Session::new(settings(), config, Seen::new(&self.world, name, meanwhile), disk)
+    }
+
+    /// Anything happens.
+    fn turn(self: &Arc<Self>) {
+        let chosen = {
+            let mut world = self.world.lock().unwrap();
+            world.tick();
+            let chosen = world.random.between(0, NAMES.len() as u64 + 1) as usize;
+            NAMES.get(chosen).copied()
+        };
+        if let Some(name) = chosen {
+            self.go_on(name);
+        }
+    }
+
+    /// A worker goes on, or begins: whether it came to the end of what there is.
+    fn go_on(self: &Arc<Self>, name: &'static str) -> bool {
+        let (session, disk) = {
+            let mut place = self.places[name].lock().unwrap();
+            if place.is_busy {
+                return false;
+            }
+            place.is_busy = true;
+            (place.session.take(), place.disk.clone())
+        };
+        let mut session = session.unwrap_or_else(|| self.session(name, disk));
+        let outcome = self.round(&mut session);
+        let mut world = self.world.lock().unwrap();
+        let is_dead = world.doomed.take_if(|doomed| doomed == name).is_some();
+        let is_done = matches!(outcome, Ok(true));
+        if let Err(error) = &outcome {
+            assert!(error.may_pass(), "{error}");
+            world.tell(format!("{name} begins anew: {error}"));
+        }
+        drop(world);
+        let mut place = self.places[name].lock().unwrap();
+        place.is_busy = false;
+        place.session = (outcome.is_ok() && !is_dead).then_some(session);
+        is_done
+    }
+
+    fn round(&self, session: &mut Session<Seen>) -> Result<bool, ClusterError> {
+        let mut ignore = |_: trifold_stream::Notice<'_>| {};
+        let (restored, report) =
+            session.round(&self.live, Duration::ZERO, &mut ignore).now_or_never().expect("nothing waits")?;
+        assert!(restored.problems.is_empty(), "{:?}", restored.problems);
+        if self.world.lock().unwrap().one_in(5) {
+            session.settle().now_or_never().expect("nothing waits")?;
+        }
+        Ok(report.is_none() && session.is_done())
+    }
+}
+
+/// What a schedule leaves behind.
+#[derive(Debug, PartialEq, Eq)]
+struct Left {
+    /// What was committed, by view, partition and purpose.
+    committed: BTreeMap<FeedId, BTreeMap<(u32, Purpose), Vec<String>>>,
+    /// The values of all cards, from states that are built anew.
+    values: Vec<Row>,
+}
+
+/// Runs a schedule to its end: what it left behind, and its trace.
+fn run(seed: u64, versions: &[LiveVersion], bug: Option<Bug>, is_rough: bool) -> (Left, Vec<String>) {
+    let group = Group::new(seed, versions, bug);
+    if is_rough {
+        (0..TURNS).for_each(|_| group.turn());
+    }
+    group.world.lock().unwrap().calm();
+    // Whoever comes last has nothing but what was committed.
+    let is_done = (0..1_000).any(|_| group.go_on("last"));
+    assert!(is_done, "seed {seed}: it never came to an end");
+    let mut place = group.places["last"].lock().unwrap();
+    place.session.take().unwrap().settle().now_or_never().unwrap().unwrap();
+    let world = group.world.lock().unwrap();
+    let committed = versions.iter().map(FeedId::of).map(|feed| (feed.clone(), world.committed(&feed))).collect();
+    let values = versions.iter().flat_map(|version| values(version, &place.disk)).collect();
+    (Left { committed, values }, world.trace.clone())
+}
+
+/// The values of all cards long after the last payment.
+fn values(version: &LiveVersion, disk: &Disk) -> Vec<Row> {
+    let live = views([version.clone()]);
+    let mut rows = Vec::new();
+    for (partition, store) in &*disk.0.lock().unwrap() {
+        let own = (0..CARDS).filter(|card| card % PARTITIONS == u64::from(*partition));
+        let cards: ArrayRef = Arc::new(StringArray::from_iter_values(own.map(|card| format!("c-{card}"))));
+        let question = lookup::Question {
+            live: &live,
+            views: vec![version.clone()],
+            columns: RecordBatch::try_from_iter([("card", cards)]).unwrap(),
+            in_hand: BTreeMap::new(),
+            // All payments are of one day.
+            time: EventTime(1_767_312_000_000_000),
+        };
+        let budget = &mut trifold_sandbox::Budget::unlimited();
+        let answer = trifold_pipeline::lookup(&**store, question, budget).now_or_never().unwrap().unwrap();
+        rows.extend(answered(&answer.views[0].rows));
+    }
+    rows
+}
+
+/// Runs all schedules on two threads.
+fn each_seed(check: impl Fn(u64) + Send + Sync) {
+    thread::scope(|scope| {
+        for part in 0..2 {
+            let check = &check;
+            scope.spawn(move || (part..SCHEDULES).step_by(2).for_each(check));
+        }
+    });
+}
+
+#[test]
+fn every_schedule_leaves_what_a_calm_one_does() {
+    let versions = versions();
+    let calm: Vec<_> = (0..LOGS).map(|log| run(log, &versions, None, false).0).collect();
+    let seen: Mutex<BTreeMap<&str, usize>> = Mutex::default();
+    each_seed(|seed| {
+        let (left, trace) = run(seed, &versions, None, true);
+        assert_eq!(left, calm[(seed % LOGS) as usize], "seed {seed}: {trace:#?}");
+        let mut seen = seen.lock().unwrap();
+        for kind in TROUBLE {
+            *seen.entry(kind).or_default() += trace.iter().filter(|line| line.contains(kind)).count();
+        }
+    });
+    // Each kind of trouble was there often.
+    let seen = seen.into_inner().unwrap();
+    assert!(seen.values().all(|count| *count > SCHEDULES as usize / 10), "{seen:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let versions = versions();
+    for seed in 0..50 {
+        assert_eq!(run(seed, &versions, None, true), run(seed, &versions, None, true), "seed {seed}");
+    }
+}
+
+#[test]
+fn planted_bugs_are_found() {
+    let versions = versions();
+    for bug in [Bug::CommitBeforeFlush, Bug::OffByOne, Bug::MissedFencing] {
+        let is_found = |seed: &u64| {
+            let (calm, _) = run(*seed % LOGS, &versions, None, false);
+            // A store, or a check of the worker's own, may notice it first.
+            let run = || run(*seed, &versions, Some(bug), true).0;
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).map_or(true, |left| left != calm)
+        };
+        let found = (0..SCHEDULES).find(is_found);
+        assert!(found.is_some(), "{bug:?} was not found");
+    }
+}
