@@ -11,9 +11,11 @@ use thiserror::Error;
 /// Why a server is not in the state that a test asked for.
 #[derive(Error)]
 pub enum ServerError {
-    /// Kafka was never fetched.
-    #[error("there are no jars of Kafka in {}: run `cargo xtask test` once, which fetches them", place.display())]
+    /// It was never fetched.
+    #[error("there are no jars of {server} in {}: run `cargo xtask test` once, which fetches them", place.display())]
     NoJars {
+        /// The server.
+        server: &'static str,
         /// Where they were looked for.
         place: PathBuf,
     },

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use crate::environment::variable;
 use crate::error::ServerError;
+use crate::jars::KAFKA;
+use crate::ports;
 use crate::proxy::Proxy;
 use crate::server::{self, Plan, Server};
-use crate::{jars, ports};
 
 const NAME: &str = "Kafka";
 
@@ -67,7 +68,7 @@ impl Kafka {
     }
 
     fn start_at(ports: &Ports) -> Result<Kafka, ServerError> {
-        let classes = jars::folder()?.join("*");
+        let classes = KAFKA.folder()?.join("*");
         let dir = server::directory()?;
         let settings = dir.path().join("settings");
         let text = settings_for(ports, &dir.path().join("data"));

@@ -1,11 +1,11 @@
 //! Real servers for tests: what a mock answers is what its author believes of the server.
 //!
-//! [`Kafka`] and [`Redis`] run in child processes on free ports of this machine, each with a temporary directory.
+//! [`Kafka`], [`Redis`] and [`SchemaRegistry`] run in child processes on free ports of this machine, each with a temporary directory.
 //! They can be stopped, killed, paused and started again with what they hold. A [`Proxy`] stands for the network,
 //! which can be cut and slow. All of it ends with the test, even with one that is killed.
 //!
 //! Reading order: `process` (a child that does not outlive us), `server` (one that can be started again), then
-//! `kafka` with `jars`, `redis` and `proxy`.
+//! `kafka` with `jars`, `redis`, `schema_registry` and `proxy`.
 
 mod environment;
 mod error;
@@ -15,9 +15,11 @@ mod ports;
 mod process;
 mod proxy;
 mod redis;
+mod schema_registry;
 mod server;
 
 pub use error::ServerError;
 pub use kafka::Kafka;
 pub use proxy::Proxy;
 pub use redis::Redis;
+pub use schema_registry::SchemaRegistry;

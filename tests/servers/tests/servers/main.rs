@@ -6,6 +6,7 @@ mod kafka;
 mod killed;
 mod proxy;
 mod redis;
+mod schema_registry;
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

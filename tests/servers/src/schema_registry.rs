@@ -1,0 +1,126 @@
+//! A schema registry.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::environment::variable;
+use crate::error::ServerError;
+use crate::jars::SCHEMA_REGISTRY;
+use crate::ports;
+use crate::server::{self, Plan, Server};
+
+/// Small, and compiled no better than takes little time: a registry of a test lives for seconds.
+const JAVA: [&str; 5] = ["java", "-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// Where its API is that is Confluent's.
+const PATH: &str = "/apis/ccompat/v7";
+
+/// A schema registry (Apicurio's) with the API of Confluent's, which keeps what it is told in memory: when it ends, that
+/// is gone.
+///
+/// If the environment variable `SCHEMA_REGISTRY_URL` is set, it is the registry of that address, which cannot be stopped
+/// or paused, and may hold what others put there.
+#[derive(Debug)]
+pub struct SchemaRegistry {
+    url: String,
+    /// None if others started it.
+    server: Option<Server>,
+}
+
+impl SchemaRegistry {
+    /// Starts a registry, and waits until it answers.
+    pub fn start() -> Result<SchemaRegistry, ServerError> {
+        if let Some(url) = variable("SCHEMA_REGISTRY_URL") {
+            return Ok(SchemaRegistry { url: url.to_string_lossy().into_owned(), server: None });
+        }
+        let name = format!("apicurio-registry-app-{}-runner.jar", SCHEMA_REGISTRY.version());
+        let program = SCHEMA_REGISTRY.folder()?.join(name);
+        let port = ports::free()?;
+        let address = format!("127.0.0.1:{port}");
+        let mut line: Vec<OsString> = JAVA.into_iter().map(OsString::from).collect();
+        line.extend(["-Dquarkus.http.host=127.0.0.1".into(), format!("-Dquarkus.http.port={port}").into()]);
+        line.extend(["-jar".into(), program.into_os_string()]);
+        let plan = Plan {
+            name: SCHEMA_REGISTRY.server,
+            address: address.clone(),
+            line,
+            is_up,
+            up_within: Duration::from_secs(60),
+        };
+        let server = Server::start(plan, server::directory()?)?;
+        Ok(SchemaRegistry { url: format!("http://{address}{PATH}"), server: Some(server) })
+    }
+
+    /// Its address, as clients are told it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Host and port, for a proxy.
+    pub fn address(&self) -> &str {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split('/').next().unwrap_or(rest)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(&mut self) -> Result<(), ServerError> {
+        self.server()?.stop()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) -> Result<(), ServerError> {
+        self.server()?.kill()
+    }
+
+    /// Starts it again at the same port, empty.
+    pub fn start_again(&mut self) -> Result<(), ServerError> {
+        self.server()?.start_again()
+    }
+
+    /// Lets it do nothing more until it is resumed. Connections stay open, and new ones are made by the system and
+    /// not answered.
+    pub fn pause(&mut self) -> Result<(), ServerError> {
+        self.server()?.pause()
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self) -> Result<(), ServerError> {
+        self.server()?.resume()
+    }
+
+    fn server(&mut self) -> Result<&mut Server, ServerError> {
+        let (server, url) = (SCHEMA_REGISTRY.server, &self.url);
+        self.server.as_mut().ok_or_else(|| ServerError::Foreign { server, address: url.clone() })
+    }
+}
+
+fn is_up(address: &str, _log: &Path) -> bool {
+    let Ok(mut connection) = TcpStream::connect(address) else { return false };
+    let question = format!("GET {PATH}/subjects HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let mut answer = [0; 12];
+    let asked = connection
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .and_then(|()| connection.write_all(question.as_bytes()))
+        .and_then(|()| connection.read_exact(&mut answer));
+    asked.is_ok() && answer == *b"HTTP/1.1 200"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_of_others_is_left_alone() {
+        let url = "https://example.org:8081/api".to_owned();
+        let mut registry = SchemaRegistry { url, server: None };
+        assert_eq!(registry.address(), "example.org:8081");
+        for outcome in
+            [registry.stop(), registry.kill(), registry.start_again(), registry.pause(), registry.resume()]
+        {
+            assert!(matches!(outcome, Err(ServerError::Foreign { .. })), "{outcome:?}");
+        }
+    }
+}
