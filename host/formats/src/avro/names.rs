@@ -24,6 +24,7 @@ impl<'s> Names<'s> {
                 self.0.insert(full(&record.name), schema);
                 record.fields.iter().for_each(|field| self.add(&field.schema));
             }
+            Schema::Ref { .. } => {}
             other => {
                 if let Some(name) = other.name() {
                     self.0.insert(full(name), schema);
