@@ -20,7 +20,7 @@ pub(crate) fn schema_id(value: &[u8]) -> Result<(u32, &[u8]), Reason> {
 /// messages in it, and so on. An empty list stands for the first message of the file, which is so common.
 pub(crate) fn message_indexes(rest: &[u8]) -> Result<(Vec<usize>, &[u8]), Reason> {
     let no = |what: &str| Reason::MessageIndexes(what.to_owned());
-    let (count, mut rest) = varint(rest).ok_or_else(|| no("ends in the middle"))?;
+    let (count, mut rest) = varint(rest).ok_or_else(|| no("has no number of members"))?;
     if count == 0 {
         return Ok((vec![0], rest));
     }
@@ -30,7 +30,7 @@ pub(crate) fn message_indexes(rest: &[u8]) -> Result<(Vec<usize>, &[u8]), Reason
     let mut indexes = Vec::new();
     for _ in 0..count {
         let index;
-        (index, rest) = varint(rest).ok_or_else(|| no("ends in the middle"))?;
+        (index, rest) = varint(rest).ok_or_else(|| no("ends in the middle or has a number that is too large"))?;
         indexes.push(usize::try_from(index).map_err(|_| no("has an index below zero"))?);
     }
     Ok((indexes, rest))
@@ -42,6 +42,10 @@ fn varint(mut bytes: &[u8]) -> Option<(i64, &[u8])> {
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first()?;
         bytes = rest;
+        // The tenth byte has room for one bit.
+        if shift == 63 && *byte > 1 {
+            return None;
+        }
         number |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
             return Some(((number >> 1) as i64 ^ -((number & 1) as i64), bytes));
