@@ -20,36 +20,55 @@ mod resolve;
 mod run;
 
 use apache_avro::Schema;
+use serde_json::{Value, json};
 
 pub(crate) use plan::Plan;
 
 use names::Names;
 
-/// A schema that was read, and those that it refers to.
+/// The name of the record that holds a schema and what that refers to.
+const HOLDER: &str = "__trifold_holder";
+
+/// A schema that was read, with those that it refers to.
 #[derive(Debug)]
 pub(crate) struct Parsed {
-    schema: Schema,
-    references: Vec<Schema>,
+    /// A record whose last field has the schema as its type, and whose others have what it refers to.
+    holder: Schema,
 }
 
 impl Parsed {
-    /// Reads a schema, given as JSON, and those that it refers to.
+    /// Reads a schema, given as JSON, and those that it refers to, each of which may refer to those before it.
+    ///
+    /// They become one schema, in which a name is known to all that stands behind it, also if it is a name within one of
+    /// them. The library's own way with several schemas takes them in an order that differs from run to run, and fails
+    /// with such names in some.
     pub(crate) fn new(text: &str, references: &[String]) -> Result<Parsed, String> {
-        let (schema, references) =
-            Schema::parse_str_with_list(text, references).map_err(|error| error.to_string())?;
-        Ok(Parsed { schema, references })
+        let mut fields = Vec::new();
+        for (index, text) in references.iter().map(String::as_str).chain([text]).enumerate() {
+            let schema: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+            fields.push(json!({ "name": format!("f{index}"), "type": schema }));
+        }
+        let holder = json!({ "type": "record", "name": HOLDER, "fields": fields });
+        Ok(Parsed { holder: Schema::parse(&holder).map_err(|error| error.to_string())? })
     }
 
-    fn names(&self) -> Names<'_> {
-        Names::new(self.references.iter().chain([&self.schema]))
+    fn schema(&self) -> Result<&Schema, String> {
+        match &self.holder {
+            Schema::Record(holder) => holder.fields.last().map(|field| &field.schema),
+            _ => None,
+        }
+        .ok_or_else(|| "it is no schema".to_owned())
     }
 
     /// How values that were written with this schema become text, read by another schema if there is one.
     pub(crate) fn plan(&self, reader: Option<&Parsed>) -> Result<Plan, String> {
-        let writer = self.names();
+        let names = Names::new(&self.holder);
         match reader {
-            None => resolve::plan(&self.schema, &writer, None),
-            Some(reader) => resolve::plan(&self.schema, &writer, Some((&reader.schema, &reader.names()))),
+            None => resolve::plan(self.schema()?, &names, None),
+            Some(reader) => {
+                let reader_names = Names::new(&reader.holder);
+                resolve::plan(self.schema()?, &names, Some((reader.schema()?, &reader_names)))
+            }
         }
     }
 }

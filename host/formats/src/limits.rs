@@ -12,6 +12,10 @@ pub const STEPS_MAX: u32 = 1 << 24;
 /// that at which readers of JSON do.
 pub const DEPTH_MAX: u32 = 100;
 
+/// How deep a schema of Avro may be nested, from one type to the next. No text of a schema is nested more deeply than 128
+/// levels, but each may refer to another.
+pub const SCHEMA_DEPTH_MAX: u32 = 300;
+
 /// The longest decimal number, as its bytes. 256 bytes have 616 digits; the time to write them grows with the square.
 pub const DECIMAL_BYTES_MAX: usize = 256;
 

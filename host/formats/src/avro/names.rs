@@ -9,9 +9,10 @@ use apache_avro::schema::{Alias, Name};
 pub(super) struct Names<'s>(BTreeMap<String, &'s Schema>);
 
 impl<'s> Names<'s> {
-    pub(super) fn new(schemas: impl Iterator<Item = &'s Schema>) -> Names<'s> {
+    /// Those of a schema and of all that is in it.
+    pub(super) fn new(schema: &'s Schema) -> Names<'s> {
         let mut names = Names(BTreeMap::new());
-        schemas.for_each(|schema| names.add(schema));
+        names.add(schema);
         names
     }
 

@@ -9,6 +9,7 @@ use apache_avro::schema::{EnumSchema, RecordField, RecordSchema};
 use super::names::{Names, full, is_for};
 use super::plan::{Field, Node, NodeId, Plan, Record};
 use super::{default, leaf};
+use crate::limits::SCHEMA_DEPTH_MAX;
 use crate::text;
 
 /// Makes the plan for a writer's schema, and a reader's with its own names if there is one.
@@ -18,7 +19,7 @@ pub(super) fn plan<'s>(
     reader: Option<(&'s Schema, &Names<'s>)>,
 ) -> Result<Plan, String> {
     let (reader, reader_names) = reader.unzip();
-    let mut resolver = Resolver { names, reader_names, nodes: Vec::new(), records: BTreeMap::new() };
+    let mut resolver = Resolver { names, reader_names, nodes: Vec::new(), records: BTreeMap::new(), depth: 0 };
     let root = resolver.resolve(writer, reader)?;
     Ok(Plan { nodes: resolver.nodes, root })
 }
@@ -29,11 +30,22 @@ struct Resolver<'n, 's> {
     nodes: Vec<Node>,
     /// What pairs of records came to, by their names; the reader's is missing for values that are read as they are.
     records: BTreeMap<(String, Option<String>), Result<NodeId, String>>,
+    depth: u32,
 }
 
 impl<'s> Resolver<'_, 's> {
     /// The node for a writer's type, read by a reader's or as it is; or why that one cannot read it.
     fn resolve(&mut self, writer: &'s Schema, reader: Option<&'s Schema>) -> Result<NodeId, String> {
+        if self.depth == SCHEMA_DEPTH_MAX {
+            return Err(format!("it is nested more than {SCHEMA_DEPTH_MAX} levels deep"));
+        }
+        self.depth += 1;
+        let node = self.type_of(writer, reader);
+        self.depth -= 1;
+        node
+    }
+
+    fn type_of(&mut self, writer: &'s Schema, reader: Option<&'s Schema>) -> Result<NodeId, String> {
         let writer = self.names.follow(writer)?;
         let reader = match (reader, self.reader_names) {
             (Some(reader), Some(names)) => Some(names.follow(reader)?),

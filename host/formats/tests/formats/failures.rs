@@ -92,6 +92,7 @@ fn a_schema_is_asked_for_once() {
     with_password.credentials = Some(Credentials { user: "me".to_owned(), password: "secret".to_owned() });
     assert!(!format!("{with_password:?}").contains("secret"));
     let mut decoder = avro(with_password);
+    assert!(!format!("{decoder:?}").contains("bWU6c2VjcmV0"));
     assert_eq!(fake.asked().len(), 0);
     for _ in 0..3 {
         let mut out = Vec::new();
@@ -173,6 +174,45 @@ fn references_end() {
     });
     let reason = reason_of(&mut avro(RegistrySettings::new(&fake.url)), &VALUE);
     assert!(matches!(&reason, Reason::Schema { problem, .. } if problem.contains("more than 1000")), "{reason}");
+
+    // A long chain, which is not nested more deeply than a stack is.
+    for (length, fits) in [(90, true), (900, false)] {
+        let fake = Fake::start(move |head| {
+            let of_subject = head.split("/subjects/").nth(1).and_then(|rest| rest.split("%2F").next());
+            let number: u32 = of_subject.and_then(|name| name.strip_prefix('N')?.parse().ok()).unwrap_or_default();
+            let next = format!("N{}", number + 1);
+            let fields =
+                if number < length { format!(r#"{{"name":"x","type":"{next}"}}"#) } else { String::new() };
+            let more = if number < length { refers(&next) } else { String::new() };
+            answer(&format!(r#"{{"type":"record","name":"N{number}","fields":[{fields}]}}"#), &more)
+        });
+        let mut decoder = avro(RegistrySettings::new(&fake.url));
+        match decoder.decode(&[0, 0, 0, 0, 7], &mut Vec::new()) {
+            Ok(()) => assert!(fits),
+            Err(error) => assert!(!fits && error.to_string().contains("nested more than 300 levels"), "{error}"),
+        }
+    }
+
+    // One that uses a name within another that is asked for before it.
+    for _ in 0..20 {
+        let fake = Fake::start(|head| match head {
+            head if head.contains("/subjects/A") => answer(
+                r#"{"type":"record","name":"A","fields":[{"name":"e","type":
+                {"type":"enum","name":"E","symbols":["S","T"]}}]}"#,
+                "",
+            ),
+            head if head.contains("/subjects/B") => {
+                answer(r#"{"type":"record","name":"B","fields":[{"name":"e","type":"E"}]}"#, &refers("A"))
+            }
+            _ => answer(
+                r#"{"type":"record","name":"R","fields":[{"name":"e","type":"E"},{"name":"b","type":"B"}]}"#,
+                &refers("B"),
+            ),
+        });
+        let mut out = Vec::new();
+        avro(settings(&fake.url)).decode(&[0, 0, 0, 0, 7, 0, 2], &mut out).unwrap();
+        assert_eq!(out, br#"{"e":"S","b":{"e":"T"}}"#);
+    }
 
     // One that is not there.
     let fake = Fake::start(|head| match head.contains("/subjects/") {

@@ -11,3 +11,4 @@ mod fake;
 mod files;
 mod fixtures;
 mod hostile;
+mod tls;
