@@ -8,5 +8,6 @@ mod avro;
 mod fixtures;
 mod http;
 mod protobuf;
+mod random;
 mod registry;
 mod table;

@@ -45,3 +45,41 @@ impl<T> Schemas<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::settings::RegistrySettings;
+
+    #[test]
+    fn when_there_are_too_many_they_are_forgotten() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                let _ = connection.read(&mut [0; 4096]).unwrap();
+                let body = "{\"schema\":\"a\"}";
+                let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length";
+                write!(connection, "{head}: {}\r\n\r\n{body}", body.len()).unwrap();
+            }
+        });
+        let client = Client::new(&RegistrySettings::new(url)).unwrap();
+        let mut schemas = Schemas::new(client, Kind::Avro);
+        schemas.known.extend((0..SCHEMAS_MAX as u32 - 1).map(|id| (id, Ok("known".to_owned()))));
+        let make = |registered: &Registered| Ok(registered.text.clone());
+        for (id, expected, count) in [
+            (0, "known", SCHEMAS_MAX - 1),
+            (SCHEMAS_MAX as u32, "a", SCHEMAS_MAX),
+            (1, "known", SCHEMAS_MAX),
+            (SCHEMAS_MAX as u32 + 1, "a", 1),
+            (1, "a", 2),
+        ] {
+            assert_eq!(schemas.get(id, make).unwrap(), expected);
+            assert_eq!(schemas.known.len(), count);
+        }
+    }
+}

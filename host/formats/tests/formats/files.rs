@@ -76,3 +76,9 @@ fn json_is_passed_on() {
         assert_eq!(out, [b"before", value].concat());
     }
 }
+
+#[test]
+fn a_decoder_goes_where_its_worker_goes() {
+    fn is_send<T: Send + 'static>(_: &T) {}
+    is_send(&Decoder::new(Encoding::Json).unwrap());
+}
