@@ -56,8 +56,9 @@ pub enum FormatError {
 /// Why a value was not decoded.
 #[derive(Debug, Error)]
 pub enum ValueError {
-    /// The value is to blame. It concerns this value alone, and will be so whenever it is tried.
-    #[error("{}{reason}", if field.is_empty() { String::new() } else { format!("field {field}: ") })]
+    /// The value is to blame, and no other. It will be so whenever it is tried, unless a registry comes to have the
+    /// schema that it did not have.
+    #[error("{}{reason}", beginning(field, reason))]
     Undecodable {
         /// The path of the field, as `a.b[3]`; empty where it is about the whole value.
         field: String,
@@ -73,6 +74,17 @@ impl ValueError {
     /// Whether the same value may be decoded later.
     pub fn is_transient(&self) -> bool {
         matches!(self, ValueError::Registry(_))
+    }
+}
+
+/// Who it is that something is said of.
+fn beginning(field: &str, reason: &Reason) -> String {
+    match reason {
+        Reason::MessageIndexes(_) | Reason::UnknownSchema { .. } | Reason::Schema { .. } | Reason::Protobuf(_) => {
+            String::new()
+        }
+        _ if field.is_empty() => "the value ".to_owned(),
+        _ => format!("field {field}: "),
     }
 }
 

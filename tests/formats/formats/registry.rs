@@ -143,12 +143,12 @@ fn protobuf_imports(registry: &SchemaRegistry) {
     assert_eq!(text(&mut decoder, &value).unwrap(), expected);
     assert_eq!(text(&mut decoder, &framed(id, &[0])).unwrap(), r#"{"m":{}}"#);
     let problem = text(&mut protobuf(registry, Some("ref.First")), &value).unwrap_err();
-    assert_eq!(problem, "is a message ref.First.Order, not ref.First");
+    assert_eq!(problem, "the value is a message ref.First.Order, not ref.First");
 }
 
 fn kinds_are_told_apart(registry: &SchemaRegistry) {
     let id = register(registry, "text", "\"string\"", "AVRO", json!([]));
-    assert_eq!(text(&mut avro(registry), &framed(id, &[2, b'a'])).unwrap_err(), "is no record");
+    assert_eq!(text(&mut avro(registry), &framed(id, &[2, b'a'])).unwrap_err(), "the value is no record");
     let problem = text(&mut protobuf(registry, None), &framed(id, &[0])).unwrap_err();
     assert_eq!(problem, format!("schema {id} cannot be used: it is of the type AVRO, not PROTOBUF"));
 }

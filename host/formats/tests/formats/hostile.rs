@@ -61,7 +61,7 @@ fn a_value_is_the_whole_value() {
         assert!(problem.ends_with("ends in the middle"), "{length}: {problem}");
     }
     let longer = [&whole[..], &[0, 0]].concat();
-    assert_eq!(text(&mut decoder, &longer).unwrap_err(), "has 2 bytes more than its schema describes");
+    assert_eq!(text(&mut decoder, &longer).unwrap_err(), "the value has 2 bytes more than its schema describes");
 }
 
 #[test]
