@@ -2,13 +2,14 @@
 //! cluster, is what the embedded worker makes of them.
 //!
 //! [`topic`] speaks to the cluster, [`worker`] is a worker's process, [`site`] the payments in a topic and what must come
-//! of them; [`group`] runs workers to the end, [`faults`] lets them die and come back on the way, [`refusals`] is what a
+//! of them; [`group`] runs workers to the end, [`encodings`] with events in Avro and Protobuf, [`faults`] lets them die and come back on the way, [`refusals`] is what a
 //! worker says of a cluster that is not as it must be; [`schedules`] drives the worker's state machine through thousands of
 //! histories of a cluster in memory.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 #![expect(clippy::print_stderr, reason = "a failure says what led to it")]
 
+mod encodings;
 mod faults;
 mod group;
 mod refusals;

@@ -75,7 +75,7 @@ fn events_that_cannot_count_are_dead_letters_and_the_others_go_on() {
         (good.card.as_str(), "{\"card\": 5}", "null-time"),
         ("c-other", good.json.as_str(), "other-key"),
     ];
-    site.cluster.write("payments", bad.iter().map(|(key, value, _)| (*key, *value)));
+    site.cluster.write("payments", bad.iter().map(|(key, value, _)| (*key, value.as_bytes())));
     site.produce(100..200);
     let summary = site.run_to_end("a");
     for told in summary["views"].as_array().unwrap() {

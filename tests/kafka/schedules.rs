@@ -13,6 +13,7 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use futures::FutureExt;
 use payments_generator::{Config, Generator, payment_batch, payment_schema};
 use trifold_eventlog::row_json;
+use trifold_formats::Encoding;
 use trifold_model::EventTime;
 use trifold_pipeline::{LiveVersion, LiveViews, Parts, lookup};
 use trifold_store::OnlineStore;
@@ -61,6 +62,7 @@ fn events(seed: u64) -> Vec<Vec<Fetched>> {
             offset: first + random.between(0, 10) / 8,
             key: Some(payment.card_text().into_bytes()),
             value: row_json(&row, 0).into_bytes(),
+            problem: None,
             append_time: None,
         });
     }
@@ -71,6 +73,7 @@ fn settings() -> Arc<KafkaSettings> {
     Arc::new(KafkaSettings {
         brokers: "world".to_owned(),
         topic: "events".to_owned(),
+        encoding: Encoding::Json,
         group: "group".to_owned(),
         worker: "worker".to_owned(),
         properties: BTreeMap::new(),

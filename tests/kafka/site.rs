@@ -91,8 +91,15 @@ impl Site {
 
     /// Puts some of the payments into the topic, in their order.
     pub(crate) fn produce(&self, which: std::ops::Range<usize>) {
-        let pairs = self.payments[which].iter().map(|payment| (payment.card.as_str(), payment.json.as_str()));
-        self.cluster.write(TOPIC, pairs);
+        self.produce_as(which, |payment| payment.json.as_bytes().to_vec());
+    }
+
+    /// The same in another encoding.
+    pub(crate) fn produce_as(&self, which: std::ops::Range<usize>, encode: impl Fn(&Payment) -> Vec<u8>) {
+        let payments = &self.payments[which];
+        let values: Vec<_> = payments.iter().map(encode).collect();
+        let pairs = payments.iter().zip(&values);
+        self.cluster.write(TOPIC, pairs.map(|(payment, value)| (payment.card.as_str(), value.as_slice())));
     }
 
     /// The command of a worker.

@@ -71,7 +71,7 @@ impl Cluster {
     }
 
     /// Writes values under their keys, and waits until all are there.
-    pub(crate) fn write<'a>(&self, topic: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    pub(crate) fn write<'a>(&self, topic: &str, pairs: impl IntoIterator<Item = (&'a str, &'a [u8])>) {
         let mut config = self.config.clone();
         config.set("linger.ms", "5").set("enable.idempotence", "true");
         let producer: BaseProducer = config.create().unwrap();

@@ -33,8 +33,8 @@ const SERVERS: [Jars; 2] = [
 /// Makes sure that Kafka, Redis and the schema registry can be started.
 pub(crate) fn prepare(workspace: &Workspace) -> Result<(), Error> {
     needs::tools(&[&needs::JAVA, &needs::REDIS])?;
-    let wanted = SERVERS.iter().filter(|server| variable(server.variable).is_none());
-    wanted.map(|server| server.prepare(workspace)).collect()
+    let mut wanted = SERVERS.iter().filter(|server| variable(server.variable).is_none());
+    wanted.try_for_each(|server| server.prepare(workspace))
 }
 
 impl Jars {

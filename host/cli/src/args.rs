@@ -121,6 +121,9 @@ pub enum Command {
         // What it serves is in the embedded store.
         mut_arg("topic", |topic| topic.hide(true)),
         mut_arg("brokers", |brokers| brokers.hide(true)),
+        mut_arg("encoding", |encoding| encoding.hide(true)),
+        mut_arg("schema", |schema| schema.hide(true)),
+        mut_arg("schema_registry", |registry| registry.hide(true)),
         mut_arg("group", |group| group.hide(true)),
         mut_arg("worker", |worker| worker.hide(true)),
         mut_arg("stop_at", |stop| stop.help("Stop streaming before this offset and go on serving; without it the log is followed")),
@@ -282,7 +285,7 @@ pub struct StreamLog {
 /// A topic of events, and the group of workers that shares it.
 #[derive(Debug, Args)]
 pub struct Kafka {
-    /// The topic of events, JSON objects, instead of --events
+    /// The topic of events, instead of --events
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_TOPIC", value_name = "TOPIC", conflicts_with_all = ["events", "log_id", "stop_at"])]
     pub topic: Option<String>,
     /// Some brokers of the cluster, separated by commas [default: localhost:9092]
@@ -291,6 +294,15 @@ pub struct Kafka {
     /// The group of workers that shares the topic; its own topics are named after it [default: trifold]
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_GROUP", value_name = "NAME")]
     pub group: Option<String>,
+    /// How values are encoded [default: json]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_ENCODING", value_parser = ["json", "avro", "protobuf"])]
+    pub encoding: Option<String>,
+    /// The file of the schema of all values, .avsc or .proto, where they do not name one in a registry
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_SCHEMA", value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// The address of the schema registry that values name their schemas in
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_SCHEMA_REGISTRY", value_name = "URL", conflicts_with = "schema")]
+    pub schema_registry: Option<String>,
     /// This worker's name, which no other of the group has [default: 0]
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_WORKER", value_name = "NAME")]
     pub worker: Option<String>,

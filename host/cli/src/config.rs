@@ -78,6 +78,23 @@ pub struct StreamSection {
 pub struct KafkaSection {
     /// The addresses of some brokers.
     pub brokers: String,
+    /// How values are encoded: `json`, `avro` or `protobuf`.
+    pub encoding: String,
+    /// The file of the schema of all values; empty where they name one in a registry.
+    pub schema: PathBuf,
+    /// The file of a schema that Avro values are read by; empty where they are read by that of their writer.
+    pub reader_schema: PathBuf,
+    /// The full name of the Protobuf message; empty where there is no choice.
+    pub message: String,
+    /// The address of the schema registry; empty without one.
+    pub schema_registry: String,
+    /// The user of the registry; empty where it asks for none.
+    pub schema_registry_user: String,
+    /// The user's password.
+    #[serde(skip_serializing)]
+    pub schema_registry_password: String,
+    /// The file of the certificates that the registry's is checked by; empty for those of the system.
+    pub schema_registry_ca: PathBuf,
     /// The group of workers.
     pub group: String,
     /// This worker's name within the group.
@@ -342,7 +359,27 @@ impl Reader<'_> {
             let names = (r.get("brokers"), r.get("group"), r.get("worker"), r.get("properties"));
             let transactions = (r.get("transaction-interval-ms"), r.positive("transaction-rows"));
             let others = (r.get("local-interval-ms"), r.get("replicas"), r.get("features"), r.get("check-keys"));
+            let schemas = (
+                r.one_of("encoding", &["json", "avro", "protobuf"]),
+                r.get("schema"),
+                r.get("reader-schema"),
+                r.get("message"),
+            );
+            let registry = (
+                r.get("schema-registry"),
+                r.get("schema-registry-user"),
+                r.get("schema-registry-password"),
+                r.get("schema-registry-ca"),
+            );
             Some(KafkaSection {
+                encoding: schemas.0?,
+                schema: schemas.1?,
+                reader_schema: schemas.2?,
+                message: schemas.3?,
+                schema_registry: registry.0?,
+                schema_registry_user: registry.1?,
+                schema_registry_password: registry.2?,
+                schema_registry_ca: registry.3?,
                 brokers: names.0?,
                 group: names.1?,
                 worker: names.2?,

@@ -21,15 +21,18 @@ pub(crate) struct JsonRows<'a> {
 }
 
 impl<'a> JsonRows<'a> {
-    /// Parses every line and keeps the columns named.
-    pub(crate) fn parse(lines: &'a JsonLines, names: BTreeSet<&'a str>) -> Self {
+    /// Parses every line and keeps the columns named. Of some, which stand in ascending order, it is known what is wrong
+    /// with them.
+    pub(crate) fn parse(lines: &'a JsonLines, names: BTreeSet<&'a str>, known: &[(usize, String)]) -> Self {
+        let mut known = known.iter().peekable();
         let columns: BTreeMap<_, _> = names.into_iter().enumerate().map(|(index, name)| (name, index)).collect();
         let mut cells = vec![vec![None; lines.len()]; columns.len()];
         let mut slots = vec![None; columns.len()];
         let mut bad = Vec::new();
         for (row, line) in lines.iter().enumerate() {
             slots.fill(None);
-            if let Err(problem) = parse_line(line, &columns, &mut slots) {
+            let problem = known.next_if(|(bad, _)| *bad == row).map(|(_, problem)| Err(problem.clone()));
+            if let Err(problem) = problem.unwrap_or_else(|| parse_line(line, &columns, &mut slots)) {
                 bad.push((row, problem));
                 continue;
             }

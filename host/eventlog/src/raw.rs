@@ -33,6 +33,8 @@ pub struct Places {
     pub append_times: Option<Vec<i64>>,
     /// The key of each row, where it must be that of the row's entity.
     pub keys: Option<Vec<Option<Vec<u8>>>>,
+    /// The rows whose values could not be read before they came here, ascending, each with what is wrong.
+    pub bad: Vec<(usize, String)>,
     /// The offset after the batch, skipped ones included.
     pub next_offset: u64,
 }
@@ -82,6 +84,11 @@ impl RawBatch {
         self.places.as_ref().map_or_else(|| self.first_offset + row as u64, |places| places.offsets[row])
     }
 
+    /// The rows whose values could not be read before they came here.
+    pub(crate) fn bad(&self) -> &[(usize, String)] {
+        self.places.as_ref().map_or(&[], |places| &places.bad)
+    }
+
     /// When the log appended each row, if it says so.
     pub(crate) fn append_times(&self) -> Option<&[i64]> {
         self.places.as_ref()?.append_times.as_deref()
@@ -112,6 +119,7 @@ impl Places {
             offsets: self.offsets[..rows].to_vec(),
             append_times: self.append_times.as_ref().map(|times| times[..rows].to_vec()),
             keys: self.keys.as_ref().map(|keys| keys[..rows].to_vec()),
+            bad: self.bad.iter().filter(|(row, _)| *row < rows).cloned().collect(),
             next_offset: self.offsets.get(rows).copied().unwrap_or(self.next_offset),
         }
     }

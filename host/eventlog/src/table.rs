@@ -31,7 +31,7 @@ impl<'a> Table<'a> {
     pub(crate) fn new(raw: &'a RawBatch, names: BTreeSet<&'a str>) -> Self {
         let rows = match &raw.rows {
             RawRows::Columns { batch, file_schema } => Rows::Columns(batch, file_schema),
-            RawRows::Lines(lines) => Rows::Lines(JsonRows::parse(lines, names)),
+            RawRows::Lines(lines) => Rows::Lines(JsonRows::parse(lines, names, raw.bad())),
         };
         Table { raw, rows }
     }

@@ -18,8 +18,8 @@
 //! Reading order: `cluster` (the port: what is needed of a cluster), `fetch` (records in memory), `partition` (a source,
 //! as the worker sees it), `outbox` (a sink, likewise), `local` (the local stores), `restore` (from changes to a local
 //! store), `session` (the state machine over all of these), [`driver`], [`error`]. On the other side of the port stand
-//! [`settings`], [`topics`] (what is there and what is made), `group` (who has which partition), `transaction`, `changes`
-//! and, of all these, `connected`.
+//! [`settings`], [`topics`] (what is there and what is made), `group` (who has which partition), `transaction`, `changes`,
+//! `values` (what stands in a record) and, of all these, `connected`.
 
 mod changes;
 pub mod cluster;
@@ -36,6 +36,7 @@ pub mod session;
 pub mod settings;
 pub mod topics;
 mod transaction;
+mod values;
 
 pub use cluster::{Changelog, Cluster, Decision, Fetch, Polled, Transaction};
 pub use driver::KafkaDriver;

@@ -6,7 +6,6 @@
 
 mod avro;
 mod fixtures;
-mod http;
 mod protobuf;
 mod random;
 mod registry;

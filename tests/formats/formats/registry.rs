@@ -9,7 +9,6 @@ use trifold_formats::{Decoder, Encoding, RegistryError, RegistrySettings, Schema
 use trifold_test_servers::SchemaRegistry;
 
 use crate::fixtures::text;
-use crate::http::post;
 
 fn source(registry: &SchemaRegistry) -> SchemaSource {
     let mut settings = RegistrySettings::new(registry.url());
@@ -29,7 +28,7 @@ fn protobuf(registry: &SchemaRegistry, message: Option<&str>) -> Decoder {
 /// Registers a schema, and returns its id.
 fn register(registry: &SchemaRegistry, subject: &str, schema: &str, kind: &str, references: Json) -> u32 {
     let body = json!({ "schema": schema, "schemaType": kind, "references": references });
-    let answer = post(registry, &format!("/subjects/{subject}/versions"), &body.to_string());
+    let answer = registry.post(&format!("/subjects/{subject}/versions"), &body.to_string()).unwrap();
     let answer: Json = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
     answer["id"].as_u64().unwrap_or_else(|| panic!("{answer}")) as u32
 }

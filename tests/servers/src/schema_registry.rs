@@ -65,6 +65,21 @@ impl SchemaRegistry {
         rest.split('/').next().unwrap_or(rest)
     }
 
+    /// Sends it JSON, and returns what comes back.
+    pub fn post(&self, path: &str, body: &str) -> Result<String, ServerError> {
+        let address = self.address();
+        let base = self.url.split_once(address).map_or("", |(_, base)| base);
+        let head = format!("POST {base}{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+        let head = format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        let mut answer = String::new();
+        let asked = TcpStream::connect(address).and_then(|mut connection| {
+            connection.write_all(format!("{head}{body}").as_bytes())?;
+            connection.read_to_string(&mut answer)
+        });
+        asked.map_err(|source| ServerError::Io { what: format!("ask {address}"), source })?;
+        Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+    }
+
     /// Asks it to end, and waits until it has.
     pub fn stop(&mut self) -> Result<(), ServerError> {
         self.server()?.stop()

@@ -126,7 +126,7 @@ impl LineFile {
 
     fn batch(&self, lines: &JsonLines) -> Result<RecordBatch, LogError> {
         let names: BTreeSet<_> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let rows = JsonRows::parse(lines, names);
+        let rows = JsonRows::parse(lines, names, &[]);
         if let Some((row, detail)) = rows.bad.first() {
             return Err(self.bad_line(*row, detail.clone()));
         }

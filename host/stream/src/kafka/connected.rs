@@ -1,7 +1,7 @@
 //! The real cluster.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -21,6 +21,7 @@ use crate::kafka::outbox::{Outgoing, Parcel};
 use crate::kafka::settings::{KafkaSettings, Quiet, Reader};
 use crate::kafka::topics::{Purpose, Topics};
 use crate::kafka::transaction::Writer;
+use crate::kafka::values::{SharedValues, Values, fetched};
 
 /// How long a reader waits for the next record of those that the group gave long ago.
 const FETCH_WAIT: Duration = Duration::from_millis(500);
@@ -34,6 +35,7 @@ pub(crate) struct Connected {
     member: Member,
     writer: Writer,
     changes: ChangesReader,
+    values: SharedValues,
     named: BTreeMap<FeedId, BTreeMap<Purpose, String>>,
     /// Whether the group gives records.
     begun: bool,
@@ -49,11 +51,13 @@ impl Connected {
         if arrival == Some(APPEND_TIME) {
             topics.check_append_times(topic)?;
         }
+        let values = Arc::new(Mutex::new(Values::new(&settings.encoding)?));
         Ok(Connected {
             log: LogId(format!("{}/{topic}", topics.cluster_id()?).into()),
             writer: Writer::new(&settings)?,
             changes: ChangesReader::new(&settings)?,
-            member: Member::join(&settings)?,
+            member: Member::join(&settings, values.clone())?,
+            values,
             settings,
             partition_count,
             topics,
@@ -95,7 +99,8 @@ impl Cluster for Connected {
     fn events_reader(&mut self, partition: u32) -> Result<Box<dyn Fetch>, ClusterError> {
         let consumer = self.settings.reader().create_with_context(Quiet);
         let consumer = consumer.map_err(ClusterError::client("make a reader"))?;
-        Ok(Box::new(EventsReader { consumer, topic: self.settings.topic.clone(), partition, next: None }))
+        let (topic, values) = (self.settings.topic.clone(), self.values.clone());
+        Ok(Box::new(EventsReader { consumer, topic, values, partition, next: None }))
     }
 
     fn prepare(&mut self, feed: &FeedId) -> Result<(), ClusterError> {
@@ -159,6 +164,7 @@ impl Cluster for Connected {
 struct EventsReader {
     consumer: Reader,
     topic: String,
+    values: SharedValues,
     partition: u32,
     /// The offset from which the consumer reads on.
     next: Option<u64>,
@@ -178,7 +184,7 @@ impl Fetch for EventsReader {
         while records.len() < rows_max {
             let wait = if records.is_empty() { deadline - Instant::now() } else { Duration::ZERO };
             match self.consumer.poll(wait) {
-                Some(Ok(message)) => records.push(Fetched::of(&message)),
+                Some(Ok(message)) => records.push(fetched(&self.values, &message)?),
                 Some(Err(KafkaError::PartitionEOF(_))) | None => break,
                 Some(Err(error)) => return Err(reading()(error)),
             }

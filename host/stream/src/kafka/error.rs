@@ -1,6 +1,7 @@
 //! What a cluster cannot do for a worker.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use trifold_formats::{FormatError, RegistryError};
 use trifold_model::EntityKey;
 use trifold_store::{EntryError, StoreError};
 use trifold_windows::Damage;
@@ -40,6 +41,12 @@ pub enum ClusterError {
         /// What the client says.
         source: Box<KafkaError>,
     },
+    /// Values cannot be decoded with what was configured.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The schema registry does not answer, and without it nothing is known of a value.
+    #[error("the schema registry: {0}")]
+    Registry(#[from] RegistryError),
     /// There is no such topic.
     #[error("the cluster has no topic {topic}: create it, or name another with `--topic`")]
     UnknownTopic {
@@ -129,7 +136,10 @@ impl ClusterError {
     pub fn may_pass(&self) -> bool {
         match self {
             ClusterError::Client { source, .. } => !is_refusal(source),
-            ClusterError::Regrouped | ClusterError::OpenTransaction { .. } | ClusterError::Fenced { .. } => true,
+            ClusterError::Registry(_)
+            | ClusterError::Regrouped
+            | ClusterError::OpenTransaction { .. }
+            | ClusterError::Fenced { .. } => true,
             ClusterError::Stream(error) => error.may_pass(),
             _ => false,
         }

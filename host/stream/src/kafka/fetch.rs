@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use trifold_eventlog::{JsonLines, Places, RawBatch, RawRows};
 
 /// One record.
@@ -14,24 +13,12 @@ pub struct Fetched {
     pub offset: u64,
     /// Its key.
     pub key: Option<Vec<u8>>,
-    /// Its value; nothing for a record without one.
+    /// Its value as JSON, or as it is where there is a problem.
     pub value: Vec<u8>,
+    /// Why the value is no event that could be read.
+    pub problem: Option<String>,
     /// When the broker appended it, in microseconds, if the topic is set to say so.
     pub append_time: Option<i64>,
-}
-
-impl Fetched {
-    pub(crate) fn of(message: &BorrowedMessage<'_>) -> Self {
-        Fetched {
-            offset: message.offset().unsigned_abs(),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().unwrap_or_default().to_vec(),
-            append_time: match message.timestamp() {
-                Timestamp::LogAppendTime(millis) => Some(millis.saturating_mul(1_000)),
-                Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
-            },
-        }
-    }
 }
 
 /// All records that a partition has from one offset to another. Offsets that are skipped have none.
@@ -93,7 +80,8 @@ impl Span {
         let append_times = records().map(|record| record.append_time).collect();
         let keys = self.checks_keys.then(|| records().map(|record| record.key.clone()).collect());
         let offsets = records().map(|record| record.offset).collect();
-        let places = Places { offsets, append_times, keys, next_offset: end };
+        let bad = records().enumerate().filter_map(|(row, record)| Some((row, record.problem.clone()?))).collect();
+        let places = Places { offsets, append_times, keys, bad, next_offset: end };
         let lines: JsonLines = records().map(|record| record.value.as_slice()).collect();
         Some(RawBatch {
             partition: self.partition,
@@ -112,7 +100,13 @@ mod tests {
     fn span(first: u64, offsets: &[u64]) -> Span {
         let mut span = Span::new(Path::new("flights").into(), 3, first, false);
         for &offset in offsets {
-            span.push(Fetched { offset, key: None, value: offset.to_string().into_bytes(), append_time: None });
+            span.push(Fetched {
+                offset,
+                key: None,
+                value: offset.to_string().into_bytes(),
+                problem: None,
+                append_time: None,
+            });
         }
         span
     }

@@ -13,13 +13,14 @@ use rdkafka::types::RDKafkaRespErr;
 
 use crate::kafka::cluster::{Decision, Polled};
 use crate::kafka::error::ClusterError;
-use crate::kafka::fetch::Fetched;
 use crate::kafka::settings::{KafkaSettings, REQUEST_TIMEOUT, tell_of};
+use crate::kafka::values::{SharedValues, fetched};
 
 /// This worker, as a member of the group.
 pub(crate) struct Member {
     consumer: BaseConsumer<Decisions>,
     topic: String,
+    values: SharedValues,
 }
 
 /// What the group decided since it was last asked for.
@@ -69,11 +70,11 @@ impl ConsumerContext for Decisions {
 
 impl Member {
     /// Joins the group.
-    pub(crate) fn join(settings: &KafkaSettings) -> Result<Self, ClusterError> {
+    pub(crate) fn join(settings: &KafkaSettings, values: SharedValues) -> Result<Self, ClusterError> {
         let consumer = settings.member().create_with_context(Decisions::default());
         let consumer: BaseConsumer<Decisions> = consumer.map_err(ClusterError::client("make a consumer"))?;
         consumer.subscribe(&[&settings.topic]).map_err(ClusterError::client("join the group"))?;
-        Ok(Member { consumer, topic: settings.topic.clone() })
+        Ok(Member { consumer, topic: settings.topic.clone(), values })
     }
 
     /// Reads from these offsets on, of the partitions that were assigned.
@@ -116,7 +117,7 @@ impl Member {
                     }
                     let partition = message.partition().unsigned_abs();
                     ended.retain(|other| *other != partition);
-                    records.push((partition, Fetched::of(&message)));
+                    records.push((partition, fetched(&self.values, &message)?));
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => ended.push(partition.unsigned_abs()),
                 Some(Err(error)) if is_passing(&error) => tracing::debug!(%error, "a poll of Kafka failed"),

@@ -9,6 +9,8 @@ use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use trifold_formats::Encoding;
+
 use crate::kafka::error::ClusterError;
 
 /// What a worker on Kafka is told.
@@ -18,6 +20,8 @@ pub struct KafkaSettings {
     pub brokers: String,
     /// The topic of events.
     pub topic: String,
+    /// How the values of its records are encoded.
+    pub encoding: Encoding,
     /// The group of workers that shares the topic's partitions. The names of its own topics begin with it.
     pub group: String,
     /// The worker's name within the group, which no other may have at the same time: a worker that starts under the name

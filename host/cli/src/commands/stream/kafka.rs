@@ -1,13 +1,16 @@
 //! `trifold stream --topic`.
 
+use std::path::Path;
 use std::time::Duration;
 
+use trifold_formats::{Credentials, Encoding, RegistrySettings, SchemaSource};
 use trifold_store::Holder;
 use trifold_stream::kafka::{ClusterError, KafkaDriver, KafkaSettings};
 
 use super::{chosen, config, notify, stream_failure, summary, text, until, verdict};
-use crate::args::Stream;
+use crate::args::{Kafka, Stream};
 use crate::clock;
+use crate::config::KafkaSection;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::world::World;
 use crate::{output, progress};
@@ -19,6 +22,7 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let worker = args.kafka.worker.as_ref().unwrap_or(&section.worker).clone();
     let settings = KafkaSettings {
         brokers: args.kafka.brokers.as_ref().unwrap_or(&section.brokers).clone(),
+        encoding: encoding(section, &args.kafka)?,
         topic,
         state_dir: world.data("kafka").join(&group).join(&worker),
         group,
@@ -48,13 +52,53 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     verdict(&report, until)
 }
 
+/// How values are encoded: flags and environment go before the file.
+fn encoding(section: &KafkaSection, args: &Kafka) -> Outcome<Encoding> {
+    let word = args.encoding.as_ref().unwrap_or(&section.encoding).as_str();
+    let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
+    let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let flags = (args.schema.clone(), args.schema_registry.clone());
+    let (file, registry) = match flags {
+        (None, None) => (given(&section.schema), named(&section.schema_registry)),
+        flags => flags,
+    };
+    let schema = match (word, file, registry) {
+        ("json", None, None) => return Ok(Encoding::Json),
+        ("json", ..) => {
+            let message =
+                "values in JSON have no schema: name their encoding with `--encoding`, or leave the schema out";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        (_, Some(file), None) => SchemaSource::File(file),
+        (_, None, Some(url)) => SchemaSource::Registry(RegistrySettings {
+            credentials: named(&section.schema_registry_user)
+                .map(|user| Credentials { user, password: section.schema_registry_password.clone() }),
+            ca_file: given(&section.schema_registry_ca),
+            ..RegistrySettings::new(url)
+        }),
+        (word, None, None) => {
+            let message = format!("values in {word} need a schema: give `--schema` or `--schema-registry`");
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        (_, Some(_), Some(_)) => {
+            let message = "a schema stands in a file or in a registry: give one of `schema` and `schema-registry`";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+    };
+    Ok(match word {
+        "avro" => Encoding::Avro { schema, reader: given(&section.reader_schema) },
+        _ => Encoding::Protobuf { schema, message: named(&section.message) },
+    })
+}
+
 fn failure(error: ClusterError) -> Failure {
     let exit = match error {
         ClusterError::Stream(error) => return stream_failure(error),
-        ClusterError::Setting { .. } => Exit::Usage,
+        ClusterError::Setting { .. } | ClusterError::Format(_) => Exit::Usage,
         ClusterError::UnknownTopic { .. } => Exit::NotFound,
         ClusterError::Client { .. }
         | ClusterError::Fenced { .. }
+        | ClusterError::Registry(_)
         | ClusterError::Regrouped
         | ClusterError::OpenTransaction { .. } => Exit::Unavailable,
         ClusterError::Topic { .. } | ClusterError::Entry { .. } | ClusterError::Entity { .. } => Exit::Data,

@@ -1,0 +1,60 @@
+//! What stands in a record, as the event that views read.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::message::{BorrowedMessage, Message, Timestamp};
+use trifold_formats::{Decoder, Encoding, ValueError};
+
+use crate::kafka::error::ClusterError;
+use crate::kafka::fetch::Fetched;
+
+/// Takes records over from the client, with their values as JSON.
+pub(crate) struct Values {
+    /// Not for JSON, which is taken as it is.
+    decoder: Option<Decoder>,
+}
+
+impl Values {
+    pub(crate) fn new(encoding: &Encoding) -> Result<Self, ClusterError> {
+        let decoder = match encoding {
+            Encoding::Json => None,
+            encoding => Some(Decoder::new(encoding.clone())?),
+        };
+        Ok(Values { decoder })
+    }
+
+    /// Takes a record over. What cannot be decoded says why; an error says that nobody knows yet.
+    pub(crate) fn fetched(&mut self, message: &BorrowedMessage<'_>) -> Result<Fetched, ClusterError> {
+        let mut fetched = Fetched {
+            offset: message.offset().unsigned_abs(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: Vec::new(),
+            problem: None,
+            append_time: match message.timestamp() {
+                Timestamp::LogAppendTime(millis) => Some(millis.saturating_mul(1_000)),
+                Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+            },
+        };
+        match (message.payload(), &mut self.decoder) {
+            (None, _) => fetched.problem = Some("the record has no value".to_owned()),
+            (Some(value), None) => fetched.value.extend_from_slice(value),
+            (Some(value), Some(decoder)) => match decoder.decode(value, &mut fetched.value) {
+                Ok(()) => {}
+                Err(ValueError::Registry(error)) => return Err(error.into()),
+                Err(error) => {
+                    fetched.problem = Some(error.to_string());
+                    fetched.value.extend_from_slice(value);
+                }
+            },
+        }
+        Ok(fetched)
+    }
+}
+
+/// What the readers of one worker have in common, so that a schema is asked for once.
+pub(crate) type SharedValues = Arc<Mutex<Values>>;
+
+/// Takes a record over.
+pub(crate) fn fetched(values: &SharedValues, message: &BorrowedMessage<'_>) -> Result<Fetched, ClusterError> {
+    values.lock().unwrap_or_else(PoisonError::into_inner).fetched(message)
+}
