@@ -31,6 +31,19 @@ pub enum LogError {
         /// What its client says.
         detail: String,
     },
+    /// A log has deleted what has yet to be read.
+    #[error(
+        "the log {log} has deleted its records before offset {first}, and those from {from} on have yet to be read: \
+         start anew with what is left, for a topic as another group"
+    )]
+    Deleted {
+        /// The log.
+        log: String,
+        /// What was to be read.
+        from: u64,
+        /// The first offset that is still there.
+        first: u64,
+    },
     /// There is nothing at the path.
     #[error("there is nothing at {}: name a directory of *.parquet and *.jsonl files, or one such file", path.display())]
     NotFound {

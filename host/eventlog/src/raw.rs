@@ -29,8 +29,8 @@ pub struct RawBatch {
 pub struct Places {
     /// The offset of each row, ascending.
     pub offsets: Vec<u64>,
-    /// When the log appended each row, in microseconds: what the column [`APPEND_TIME`] holds.
-    pub append_times: Option<Vec<i64>>,
+    /// When the log appended each row, in microseconds, where it says so: what the column [`APPEND_TIME`] holds.
+    pub append_times: Vec<Option<i64>>,
     /// The key of each row, where it must be that of the row's entity.
     pub keys: Option<Vec<Option<Vec<u8>>>>,
     /// The rows whose values could not be read before they came here, ascending, each with what is wrong.
@@ -90,8 +90,8 @@ impl RawBatch {
     }
 
     /// When the log appended each row, if it says so.
-    pub(crate) fn append_times(&self) -> Option<&[i64]> {
-        self.places.as_ref()?.append_times.as_deref()
+    pub(crate) fn append_times(&self) -> Option<&[Option<i64>]> {
+        self.places.as_ref().map(|places| places.append_times.as_slice())
     }
 
     /// The key of each row, where it must be that of the row's entity.
@@ -117,7 +117,7 @@ impl Places {
     fn head(&self, rows: usize) -> Self {
         Places {
             offsets: self.offsets[..rows].to_vec(),
-            append_times: self.append_times.as_ref().map(|times| times[..rows].to_vec()),
+            append_times: self.append_times[..rows].to_vec(),
             keys: self.keys.as_ref().map(|keys| keys[..rows].to_vec()),
             bad: self.bad.iter().filter(|(row, _)| *row < rows).cloned().collect(),
             next_offset: self.offsets.get(rows).copied().unwrap_or(self.next_offset),

@@ -84,7 +84,7 @@ impl<'a> Table<'a> {
     /// What the log says of its rows; null where it says nothing.
     fn append_times(&self) -> Converted {
         let times = match self.raw.append_times() {
-            Some(times) => TimestampMicrosecondArray::from_iter_values(times.iter().copied()),
+            Some(times) => times.iter().copied().collect(),
             None => TimestampMicrosecondArray::new_null(self.raw.rows()),
         };
         Converted { array: Arc::new(times.with_timezone(UTC)), bad: Vec::new() }

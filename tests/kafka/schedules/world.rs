@@ -335,6 +335,10 @@ impl Cluster for Seen {
         Ok(last.map_or(0, |last| last.offset + 1))
     }
 
+    fn start_of_events(&mut self, _partition: u32) -> Result<u64, ClusterError> {
+        Ok(0)
+    }
+
     fn events_reader(&mut self, partition: u32) -> Result<Box<dyn Fetch>, ClusterError> {
         Ok(Box::new(Reader { world: self.world.clone(), partition }))
     }

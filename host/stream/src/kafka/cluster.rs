@@ -20,6 +20,9 @@ pub trait Cluster: Send {
     /// Before which offset all events of a partition are committed at present.
     fn end_of_events(&mut self, partition: u32) -> Result<u64, ClusterError>;
 
+    /// The first offset of a partition that is not deleted.
+    fn start_of_events(&mut self, partition: u32) -> Result<u64, ClusterError>;
+
     /// A reader of one partition's events that the group knows nothing of.
     fn events_reader(&mut self, partition: u32) -> Result<Box<dyn Fetch>, ClusterError>;
 

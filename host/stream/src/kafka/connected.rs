@@ -96,6 +96,10 @@ impl Cluster for Connected {
         self.member.committed_end(partition)
     }
 
+    fn start_of_events(&mut self, partition: u32) -> Result<u64, ClusterError> {
+        self.member.first(partition)
+    }
+
     fn events_reader(&mut self, partition: u32) -> Result<Box<dyn Fetch>, ClusterError> {
         let consumer = self.settings.reader().create_with_context(Quiet);
         let consumer = consumer.map_err(ClusterError::client("make a reader"))?;

@@ -9,7 +9,7 @@ use trifold_store::Holder;
 
 use crate::driver::{RunReport, Until, wait};
 use crate::error::{Problem, StreamError};
-use crate::feed::FeedId;
+use crate::feed::{FeedId, wanted};
 use crate::kafka::connected::Connected;
 use crate::kafka::error::ClusterError;
 use crate::kafka::local::{LocalStores, StoreFiles};
@@ -19,6 +19,13 @@ use crate::notice::{Notice, Progress};
 use crate::releases::ReleaseFeed;
 use crate::sink::AsideKind;
 use crate::worker::{Restored, WorkerConfig};
+
+/// After so long without a failure, the next one is news.
+const CALM: Duration = Duration::from_secs(60);
+/// The longest wait between two tries.
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// A worker that does not follow its topic gives up after so many failures.
+const FAILURES_MAX: u32 = 8;
 
 /// Runs a worker of a group over the releases in force.
 pub struct KafkaDriver<R> {
@@ -78,6 +85,7 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
     ) -> Result<RunReport, ClusterError> {
         // A cluster that was never reached is a mistake of whoever started the worker.
         let mut reached = false;
+        let (mut failed, mut failures): (Option<Instant>, u32) = (None, 0);
         loop {
             if *stop.borrow() {
                 return self.finish(true).await;
@@ -86,12 +94,19 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
                 Ok(true) => return self.finish(false).await,
                 Ok(false) => {
                     reached = true;
-                    self.standing = None;
+                    if failed.is_none_or(|failed| failed.elapsed() > CALM) {
+                        (self.standing, failures) = (None, 0);
+                    }
                     tokio::task::yield_now().await;
                 }
-                Err(error) if reached && error.may_pass() => {
+                Err(error)
+                    if reached && error.may_pass() && (until == Until::Follow || failures < FAILURES_MAX) =>
+                {
                     self.stand_still(notify, &error);
-                    wait(self.interval, &mut stop).await;
+                    failed = Some(Instant::now());
+                    // Each time the group hands out its partitions anew, so that others wait too.
+                    wait((self.interval * 2_u32.pow(failures.min(5))).min(BACKOFF_MAX), &mut stop).await;
+                    failures += 1;
                 }
                 Err(error) => {
                     self.session = None;
@@ -112,6 +127,11 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
             }
         };
         self.look(&mut session, notify).await?;
+        if until != Until::Follow && wanted(&self.releases.live()).is_empty() {
+            let problem = self.problems.first();
+            let none = problem.map_or(StreamError::NoViews, |first| StreamError::Releases(first.to_string()));
+            return Err(none.into());
+        }
         let (restored, report) = session.round(&self.releases.live(), self.interval, notify).await?;
         self.announce(notify, restored);
         let is_over = report.is_none() && until != Until::Follow && session.is_done();

@@ -149,9 +149,13 @@ impl ClusterError {
 /// Whether the cluster said no, rather than nothing: asked again, it would say the same.
 fn is_refusal(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
+    let code = match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    };
     matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
         || matches!(
-            error.rdkafka_error_code(),
+            code,
             Some(
                 Code::SaslAuthenticationFailed
                     | Code::Authentication
@@ -159,6 +163,9 @@ fn is_refusal(error: &KafkaError) -> bool {
                     | Code::GroupAuthorizationFailed
                     | Code::ClusterAuthorizationFailed
                     | Code::TransactionalIdAuthorizationFailed
+                    | Code::InvalidReplicationFactor
+                    | Code::MessageSizeTooLarge
+                    | Code::PolicyViolation
                     | Code::UnsupportedVersion
                     | Code::SSL
             )

@@ -1,6 +1,7 @@
 //! Records of one partition in memory.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -67,6 +68,12 @@ impl Span {
         self.first = self.first.max(before.min(self.next));
     }
 
+    /// A batch that has no records, from the first offset up to another.
+    pub(crate) fn skipped(mut self, next: u64) -> RawBatch {
+        self.next = next;
+        self.batch(self.first, next, 0..0)
+    }
+
     /// The records from an offset on, of so many offsets at most. `None` if nothing is known from there on. A batch may
     /// have no records: all that it knows is that there are none.
     pub(crate) fn read(&self, from: u64, offsets_max: u64) -> Option<RawBatch> {
@@ -76,20 +83,27 @@ impl Span {
         }
         let first = self.records.partition_point(|record| record.offset < from);
         let last = self.records.partition_point(|record| record.offset < end);
-        let records = || self.records.range(first..last);
-        let append_times = records().map(|record| record.append_time).collect();
-        let keys = self.checks_keys.then(|| records().map(|record| record.key.clone()).collect());
-        let offsets = records().map(|record| record.offset).collect();
-        let bad = records().enumerate().filter_map(|(row, record)| Some((row, record.problem.clone()?))).collect();
-        let places = Places { offsets, append_times, keys, bad, next_offset: end };
+        Some(self.batch(from, end, first..last))
+    }
+
+    fn batch(&self, from: u64, end: u64, which: Range<usize>) -> RawBatch {
+        let records = || self.records.range(which.clone());
+        let bad = records().enumerate().filter_map(|(row, record)| Some((row, record.problem.clone()?)));
+        let places = Places {
+            offsets: records().map(|record| record.offset).collect(),
+            append_times: records().map(|record| record.append_time).collect(),
+            keys: self.checks_keys.then(|| records().map(|record| record.key.clone()).collect()),
+            bad: bad.collect(),
+            next_offset: end,
+        };
         let lines: JsonLines = records().map(|record| record.value.as_slice()).collect();
-        Some(RawBatch {
+        RawBatch {
             partition: self.partition,
             first_offset: from,
             places: Some(places),
             file: self.topic.clone(),
             rows: RawRows::Lines(lines),
-        })
+        }
     }
 }
 

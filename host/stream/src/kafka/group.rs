@@ -59,7 +59,12 @@ impl ConsumerContext for Decisions {
             // The member assigns itself, once it knows where its states stand.
             let partitions = partitions.elements();
             let partitions = partitions.iter().map(|element| element.partition().unsigned_abs());
-            return self.push(Decision::Assigned(partitions.collect()));
+            self.push(Decision::Assigned(partitions.collect()));
+            // Until it has answered, the client would not hear of what the group decides next.
+            if let Err(error) = consumer.assign(&TopicPartitionList::new()) {
+                tracing::debug!(%error, "partitions could not be taken");
+            }
+            return;
         }
         if let Err(error) = consumer.unassign() {
             tracing::debug!(%error, "partitions could not be given back");
@@ -138,6 +143,13 @@ impl Member {
         let ends = self.consumer.fetch_watermarks(&self.topic, partition as i32, REQUEST_TIMEOUT);
         let (_, end) = ends.map_err(ClusterError::client(format!("look at the topic {}", self.topic)))?;
         Ok(end.unsigned_abs())
+    }
+
+    /// The first offset that a partition still has.
+    pub(crate) fn first(&self, partition: u32) -> Result<u64, ClusterError> {
+        let ends = self.consumer.fetch_watermarks(&self.topic, partition as i32, REQUEST_TIMEOUT);
+        let (first, _) = ends.map_err(ClusterError::client(format!("look at the topic {}", self.topic)))?;
+        Ok(first.unsigned_abs())
     }
 
     /// As whom a transaction is committed. It is as of the last poll.

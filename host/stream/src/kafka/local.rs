@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
-use trifold_store::{CACHE_BYTES, EmbeddedStore, Holder, OnlineStore};
+use trifold_store::{CACHE_BYTES, EmbeddedStore, Holder, OnlineStore, StoreError};
 
 use crate::kafka::error::ClusterError;
 use crate::kafka::settings::{KafkaSettings, LOCAL_AGE_MAX};
@@ -31,7 +31,17 @@ impl LocalStores for StoreFiles {
         };
         fs::create_dir_all(dir).map_err(failed("make", dir))?;
         remove_old(&path).map_err(failed("remove", &path))?;
-        Ok(Arc::new(EmbeddedStore::open_with(&path, &self.holder, CACHE_BYTES / partition_count)?))
+        let open = || EmbeddedStore::open_with(&path, &self.holder, CACHE_BYTES / partition_count);
+        let opened = match open() {
+            // All that was in it is in the topics of changes.
+            Err(error @ (StoreError::Open { .. } | StoreError::Format { .. })) => {
+                tracing::warn!(%error, "the local store is removed and built anew");
+                fs::remove_file(&path).map_err(failed("remove", &path))?;
+                open()
+            }
+            opened => opened,
+        };
+        Ok(Arc::new(opened?))
     }
 }
 

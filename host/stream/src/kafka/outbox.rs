@@ -11,7 +11,10 @@ use trifold_store::{Commit, Entry, SlotChange};
 use crate::aside;
 use crate::feed::FeedId;
 use crate::kafka::topics::Purpose;
-use crate::sink::{AsideKind, Discard, Emission, Sink};
+use crate::sink::{AsideKind, AsideLine, Discard, Emission, Sink};
+
+/// What is told of an event that was set aside. It may take twice as much in a record, which holds it as a text.
+const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// A record of a topic of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +62,8 @@ impl Sink for Outbox {
     fn write(&mut self, emission: &Emission) -> Result<(), LogError> {
         let wants_rows = self.features;
         let parcel = self.parcel(&emission.feed);
-        let lines = aside::table(emission.partition, &emission.aside).map_err(|source| LogError::RowSchema {
+        let short: Vec<_> = emission.aside.iter().map(shortened).collect();
+        let lines = aside::table(emission.partition, &short).map_err(|source| LogError::RowSchema {
             file: "set-aside events".into(),
             detail: source.to_string(),
         })?;
@@ -94,6 +98,15 @@ impl Sink for Outbox {
     fn discard(&mut self, _feed: &FeedId, _partition: u32, _next: u64) -> Result<Discard, LogError> {
         Ok(Discard::default())
     }
+}
+
+/// An event that no record would hold is cut: its place says where all of it is.
+fn shortened(line: &AsideLine) -> AsideLine {
+    let mut line = line.clone();
+    if line.event.len() > EVENT_BYTES_MAX {
+        line.event.truncate(line.event.floor_char_boundary(EVENT_BYTES_MAX));
+    }
+    line
 }
 
 fn purpose(kind: AsideKind) -> Purpose {

@@ -19,6 +19,8 @@ pub(crate) struct Partition {
     partition: u32,
     /// What the group gave.
     live: Span,
+    /// The first offset that is not deleted.
+    first: u64,
     /// How many offsets there are.
     known: u64,
     checks_keys: bool,
@@ -32,7 +34,7 @@ impl Partition {
     pub(crate) fn new(log: LogId, partition: u32, settings: &KafkaSettings, reader: Box<dyn Fetch>) -> Self {
         let (topic, checks_keys): (Arc<Path>, _) = (Path::new(&settings.topic).into(), settings.check_keys);
         let live = Span::new(topic.clone(), partition, u64::MAX, checks_keys);
-        Partition { log, topic, partition, live, known: 0, checks_keys, reader, earlier: None }
+        Partition { log, topic, partition, live, first: 0, known: 0, checks_keys, reader, earlier: None }
     }
 
     /// The group gives records from an offset on.
@@ -40,8 +42,13 @@ impl Partition {
         self.live = Span::new(self.topic.clone(), self.partition, first, self.checks_keys);
     }
 
-    pub(crate) fn set_known(&mut self, known: u64) {
-        self.known = known;
+    pub(crate) fn known(&self) -> u64 {
+        self.known
+    }
+
+    /// There are records from `first` up to `known`.
+    pub(crate) fn set_known(&mut self, first: u64, known: u64) {
+        (self.first, self.known) = (first, known);
     }
 
     /// Takes in a record that the group gave.
@@ -94,6 +101,13 @@ impl Source for Partition {
     }
 
     fn read(&mut self, from: u64, rows_max: usize) -> Result<Option<RawBatch>, LogError> {
+        // A state begins with what is there. One that began before must not miss what it has yet to read.
+        if from == 0 && self.first > 0 {
+            return Ok(Some(Span::new(self.topic.clone(), self.partition, 0, false).skipped(self.first)));
+        }
+        if from < self.first {
+            return Err(LogError::Deleted { log: self.log.0.to_string(), from, first: self.first });
+        }
         if self.live.reaches(from) {
             return Ok(self.live.read(from, rows_max as u64));
         }

@@ -128,7 +128,8 @@ impl<C: Cluster> Session<C> {
         let source = Partition::new(self.log.clone(), partition, &self.settings, reader);
         let outbox = Outbox::new(self.settings.features);
         let resident_bytes = self.config.resident_bytes / partition_count;
-        let config = WorkerConfig { resident_bytes, ..self.config.clone() };
+        let rows_max = self.config.rows_max.min(self.settings.transaction_rows_max);
+        let config = WorkerConfig { resident_bytes, rows_max, ..self.config.clone() };
         let worker = Worker::new(source, store.clone(), outbox, config);
         Ok(Held { worker, store, changed: BTreeMap::new() })
     }
@@ -139,16 +140,18 @@ impl<C: Cluster> Session<C> {
         let wanted = wanted(live);
         wanted.keys().try_for_each(|feed| self.cluster.prepare(feed))?;
         for (&partition, held) in &mut self.held {
-            for feed in wanted.keys() {
-                if held.worker.follows(feed) {
-                    continue;
-                }
+            let new: Vec<_> = wanted.keys().filter(|feed| !held.worker.follows(feed)).collect();
+            for &feed in &new {
                 let log = Changelog { feed, partition };
                 let entries = restore(&mut self.cluster, log, &*held.store).await?;
                 notify(Notice::Restored { feed, partition, entries });
             }
-            // States that were read before have not applied what came after.
-            held.worker.source().set_known(self.cluster.end_of_events(partition)?);
+            if !new.is_empty() {
+                // States that were read before have not applied what came after.
+                let first = self.cluster.start_of_events(partition)?;
+                let known = self.cluster.end_of_events(partition)?;
+                held.worker.source().set_known(first, known);
+            }
             let restored = held.worker.restore(live).await?;
             add_switches(&mut all.switched, restored.switched);
             all.problems.extend(restored.problems);
@@ -157,18 +160,18 @@ impl<C: Cluster> Session<C> {
         Ok(all)
     }
 
-    /// Has the group give records from where the states stand.
+    /// Has the group give records from where the states stand, as soon as there is a view to follow.
     fn begin(&mut self) -> Result<(), ClusterError> {
-        let positions: BTreeMap<u32, u64> = self
-            .held
-            .iter()
-            .filter_map(|(&partition, held)| Some((partition, held.worker.positions().max()?)))
-            .collect();
-        if self.begun || !self.assigned || positions.len() < self.held.len() {
+        if self.begun || !self.assigned || self.held.values().any(|held| held.worker.is_idle()) {
             return Ok(());
         }
-        for (partition, held) in &mut self.held {
-            held.worker.source().begin(positions[partition]);
+        let mut positions = BTreeMap::new();
+        for (&partition, held) in &mut self.held {
+            // Where all views stand still, one may go on later, from wherever it stands.
+            let next = held.worker.positions().max();
+            let next = next.unwrap_or_else(|| held.worker.source().known());
+            held.worker.source().begin(next);
+            positions.insert(partition, next);
         }
         self.cluster.begin(&positions)?;
         self.begun = true;
@@ -210,22 +213,25 @@ impl<C: Cluster> Session<C> {
                 rows += step.next_offset - step.first_offset;
                 report.steps.push(step);
                 moved = true;
+                if rows >= self.settings.transaction_rows_max as u64 {
+                    break;
+                }
             }
         }
-        if report.steps.is_empty() {
-            return Ok(None);
+        if !report.steps.is_empty() {
+            self.commit()?;
+            self.unsettled.get_or_insert_with(Instant::now);
         }
-        self.commit()?;
         for held in self.held.values_mut() {
             let positions: Vec<u64> = held.worker.positions().collect();
             held.worker.source().forget(positions.into_iter());
         }
-        let since = *self.unsettled.get_or_insert_with(Instant::now);
         let is_full = self.held.values().any(|held| held.worker.is_full());
-        if is_full || since.elapsed() >= self.settings.local_interval {
+        let is_due = self.unsettled.is_some_and(|since| since.elapsed() >= self.settings.local_interval);
+        if is_full || is_due {
             self.settle().await?;
         }
-        Ok(Some(report))
+        Ok((!report.steps.is_empty()).then_some(report))
     }
 
     /// Commits what the steps since the last transaction came to.
@@ -236,7 +242,10 @@ impl<C: Cluster> Session<C> {
             if parcels.is_empty() {
                 continue;
             }
-            transaction.positions.extend(held.worker.positions().min().map(|next| (partition, next)));
+            // Without a position the cluster would not look whether the partition is still this worker's.
+            let next = held.worker.positions().min();
+            let next = next.unwrap_or_else(|| held.worker.source().known());
+            transaction.positions.push((partition, next));
             transaction.parcels.extend(parcels.into_iter().map(|(feed, parcel)| (partition, feed, parcel)));
         }
         let changed = self.cluster.commit(&transaction)?;

@@ -74,8 +74,9 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_TIMEOUT_MS: u64 = 15_000;
 
 /// What the worker's guarantees rest on, so that nobody else may set it.
-const OURS: [&str; 16] = [
+const OURS: [&str; 17] = [
     "acks",
+    "allow.auto.create.topics",
     "auto.offset.reset",
     "bootstrap.servers",
     "enable.auto.commit",
@@ -115,7 +116,11 @@ impl KafkaSettings {
     /// What all clients have in common.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.brokers).set("client.id", format!("{}.{}", self.group, self.worker));
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", format!("{}.{}", self.group, self.worker))
+            // A look at a topic that is not there must not make it, with whatever settings.
+            .set("allow.auto.create.topics", "false");
         for (name, value) in &self.properties {
             config.set(name, value);
         }

@@ -144,19 +144,22 @@ impl Topics {
         let failed = || ClusterError::client(format!("create the topic {topic}"));
         let created = block_on(self.admin.create_topics([&new], &options())).map_err(failed())?;
         match created.into_iter().next() {
-            // Another worker may have been first.
-            Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) | None => {}
-            Some(Err((_, code))) => return Err(failed()(KafkaError::AdminOp(code))),
+            Some(Ok(_)) | None => self.wait_for(topic).map(drop),
+            // Another worker may have been first, or somebody else, in another way.
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
+                let found = self.wait_for(topic)?;
+                self.check(topic, purpose, found, partitions)
+            }
+            Some(Err((_, code))) => Err(failed()(KafkaError::AdminOp(code))),
         }
-        self.wait_for(topic)
     }
 
-    /// Waits until the brokers know of a topic that was made.
-    fn wait_for(&self, topic: &str) -> Result<(), ClusterError> {
+    /// Waits until the brokers know of a topic that was made: how many partitions it has.
+    fn wait_for(&self, topic: &str) -> Result<u32, ClusterError> {
         const LOOKS: u32 = 100;
         for look in 1..=LOOKS {
-            if self.partitions(topic)?.is_some_and(|partitions| partitions > 0) {
-                return Ok(());
+            if let Some(partitions) = self.partitions(topic)?.filter(|partitions| *partitions > 0) {
+                return Ok(partitions);
             }
             std::thread::sleep(REQUEST_TIMEOUT / LOOKS * look.min(2) / 2);
         }

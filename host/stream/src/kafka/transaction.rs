@@ -125,6 +125,9 @@ impl Writer {
             let added = offsets.add_partition_offset(&self.topic, *partition as i32, Offset::Offset(*next as i64));
             added.map_err(ClusterError::client("name a position"))?;
         }
+        // All records are there before the cluster looks whether the partitions are still this worker's. Whoever has them
+        // next waits for a transaction that is open there, and so for this one.
+        self.producer.flush(TIMEOUT).map_err(self.failed("write the records of a transaction"))?;
         let sent = self.producer.send_offsets_to_transaction(&offsets, member, TIMEOUT);
         sent.map_err(self.failed("add positions to a transaction"))?;
         tracing::trace!("transaction has its positions");
