@@ -102,6 +102,26 @@ fn events_that_cannot_count_are_dead_letters_and_the_others_go_on() {
     }
 }
 
+#[test]
+fn a_state_begins_with_what_a_topic_has_and_misses_nothing_later() {
+    let kafka = Kafka::start().unwrap();
+    let site = Site::new(&kafka, kafka.bootstrap(), 19, 240);
+    Ran::of(&mut site.command("a", &[])).refused(Exit::NotFound, &["no row view is in force"]);
+    site.release(&PACKAGES);
+    site.produce(0..120);
+    site.cluster.delete_before("payments", 2);
+    let summary = site.run_to_end("a");
+    let left: usize = site.cluster.read("payments").iter().map(Vec::len).sum();
+    assert!(left < 120, "nothing was deleted");
+    for told in summary["views"].as_array().unwrap() {
+        assert_eq!(told["events"], left, "{summary}");
+    }
+    site.produce(120..240);
+    site.cluster.delete_before("payments", u64::MAX >> 1);
+    let parts = ["has deleted its records before offset", "another group"];
+    Ran::of(&mut site.command("a", &[])).refused(Exit::Data, &parts);
+}
+
 /// Whether a letter's text is an event, as JSON or as a JSON string.
 fn is_event(text: &str, event: &str) -> bool {
     text == event || serde_json::from_str::<String>(text).is_ok_and(|text| text == event)

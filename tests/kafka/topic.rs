@@ -63,6 +63,19 @@ impl Cluster {
         }
     }
 
+    /// Deletes the records of every partition before an offset, or all if it has fewer.
+    #[track_caller]
+    pub(crate) fn delete_before(&self, topic: &str, offset: u64) {
+        let admin = self.admin();
+        let mut list = TopicPartitionList::new();
+        for partition in 0..self.topics()[topic] as i32 {
+            let (_, end) = admin.inner().fetch_watermarks(topic, partition, PATIENCE).unwrap();
+            let before = Offset::Offset(end.min(offset as i64));
+            list.add_partition_offset(topic, partition, before).unwrap();
+        }
+        block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
+    }
+
     /// The topics of the cluster, without its own.
     pub(crate) fn topics(&self) -> BTreeMap<String, u32> {
         let metadata = self.admin().inner().fetch_metadata(None, PATIENCE).unwrap();
