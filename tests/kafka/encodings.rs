@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 use trifold_cli::exit::Exit;
 use trifold_eventlog::parse_time;
-use trifold_test_servers::{Kafka, SchemaRegistry};
+use trifold_test_servers::{Control, Kafka, SchemaRegistry};
 use trifold_tests::command::Ran;
 
 use crate::site::{GROUP, PACKAGES, Payment, Site};

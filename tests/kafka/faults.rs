@@ -1,13 +1,12 @@
 //! Workers and brokers that die, freeze and come back: each event counts once all the same.
 
 use std::collections::BTreeMap;
-use std::thread;
 use std::time::Duration;
 
-use trifold_test_servers::{Kafka, Proxy};
+use trifold_test_servers::{Control, Kafka, Proxy};
 use trifold_tests::random::SplitMix64;
 
-use crate::site::{PACKAGES, Site};
+use crate::site::{GROUP, PACKAGES, Site};
 use crate::worker::Worker;
 
 /// So many payments come for each fault.
@@ -30,8 +29,10 @@ enum Fault {
     KillBroker,
     /// The broker stops in good order and starts again.
     RestartBroker,
-    /// All connections break, and none can be made for a while.
+    /// All connections break.
     Cut,
+    /// All connections break, and none can be made until the workers are taken for dead.
+    LongCut,
 }
 
 /// What a worker says when it has partitions, and when it has every one.
@@ -52,7 +53,7 @@ fn faults(random: &mut SplitMix64) -> Vec<Fault> {
         STAGES.iter().flat_map(|stage| [Fault::Kill(stage), Fault::Kill(stage)]).collect();
     faults.extend([STAGES[1], STAGES[2]].map(Fault::Replace));
     faults.extend([Fault::Freeze, Fault::Freeze, Fault::Rescale, Fault::Rescale]);
-    faults.extend([Fault::KillBroker, Fault::RestartBroker, Fault::Cut, Fault::Cut]);
+    faults.extend([Fault::KillBroker, Fault::RestartBroker, Fault::Cut, Fault::LongCut]);
     for last in (1..faults.len()).rev() {
         faults.swap(last, random.between(0, last as u64 + 1) as usize);
     }
@@ -182,8 +183,15 @@ fn inject(
             site.produce(slice);
             crew.workers.values_mut().next().unwrap().wait_for("transaction");
             proxy.cut();
-            thread::sleep(SESSION * 2 * u32::from(random.between(0, 2) == 0));
             proxy.mend().unwrap();
+        }
+        Fault::LongCut => {
+            site.produce(slice);
+            crew.workers.values_mut().next().unwrap().wait_for("transaction");
+            proxy.cut();
+            site.cluster.wait_for_no_member(GROUP);
+            proxy.mend().unwrap();
+            crew.wait_for_all();
         }
     }
 }

@@ -18,6 +18,7 @@ fn what_can_be_known_at_the_start_is_said_at_the_start() {
     let stream = |more: &[&str]| Ran::of(&mut site.trifold.command(base.iter().chain(more)));
     stream(&["--topic", "paiments"]).refused(Exit::NotFound, &["no topic paiments", "--topic"]);
     stream(&["--topic", "payments", "--events", "x"]).refused(Exit::Usage, &["--events", "--topic"]);
+    stream(&["--topic", "payments", "--rows-format", "jsonl"]).refused(Exit::Usage, &["--rows-format"]);
     stream(&["--topic", "payments", "--stop-at", "7"]).refused(Exit::Usage, &["--stop-at", "--topic"]);
     stream(&["--topic", "payments", "--worker", ""]).refused(Exit::Usage, &["`worker` is empty"]);
     let nobody = ["stream", "--topic", "payments", "--brokers", "127.0.0.1:9"];
@@ -51,6 +52,9 @@ fn what_can_be_known_at_the_start_is_said_at_the_start() {
         site.trifold.command(["stream", "--topic", "payments", "--brokers", &brokers].iter().chain(&other));
     Ran::of(&mut command).refused(Exit::Data, &["other.card_spend.features", "2 partitions", "6, as many"]);
 
+    site.set("properties", "{ \"sasl.mechansim\" = \"PLAIN\" }");
+    run(&site, &[]).refused(Exit::Usage, &["`sasl.mechansim`", "No such configuration property"]);
+    site.unset("properties");
     site.set("properties", "{ \"isolation.level\" = \"read_uncommitted\" }");
     run(&site, &[]).refused(Exit::Usage, &["isolation.level", "leave it out"]);
     site.set("replicas", "7");

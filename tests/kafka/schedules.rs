@@ -1,7 +1,6 @@
 //! Workers of a group under schedules from a seed: crashes at any point, rebalances, fencing, commits that are decided
 //! and not yet visible, connections that break. One thread, no clock; the same seed gives the same trace.
 
-mod memory;
 mod world;
 
 use std::collections::BTreeMap;
@@ -20,10 +19,10 @@ use trifold_store::OnlineStore;
 use trifold_stream::kafka::{ClusterError, Fetched, KafkaSettings, LocalStores, Purpose, Session};
 use trifold_stream::{FeedId, WorkerConfig};
 use trifold_tests::live::{transform, version, views};
+use trifold_tests::memory::Memory;
 use trifold_tests::random::SplitMix64;
 use trifold_tests::rows::{Row, answered};
 
-use memory::Memory;
 use world::{Bug, Meanwhile, Seen, World};
 
 const SCHEDULES: u64 = 2_000;

@@ -1,7 +1,7 @@
 //! Topics of a cluster, read and written as anybody may.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use rdkafka::ClientConfig;
@@ -50,6 +50,19 @@ impl Cluster {
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         for made in block_on(self.admin().create_topics([&new], &options)).unwrap() {
             made.unwrap();
+        }
+    }
+
+    /// Waits until a group has no member: the cluster takes all that it had for dead.
+    #[track_caller]
+    pub(crate) fn wait_for_no_member(&self, group: &str) {
+        let (admin, begun) = (self.admin(), Instant::now());
+        let is_empty = || {
+            let groups = admin.inner().fetch_group_list(Some(group), PATIENCE).unwrap();
+            groups.groups().iter().all(|group| group.members().is_empty())
+        };
+        while !is_empty() {
+            assert!(begun.elapsed() < PATIENCE, "the group {group} still has members");
         }
     }
 

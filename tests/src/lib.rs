@@ -8,6 +8,7 @@
 pub mod command;
 pub mod guests;
 pub mod live;
+pub mod memory;
 pub mod online;
 pub mod random;
 pub mod recorded;

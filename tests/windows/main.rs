@@ -14,7 +14,6 @@ mod columns;
 mod compare;
 mod explain;
 mod guests;
-mod memory;
 mod pipeline;
 mod refusals;
 mod rules;

@@ -14,6 +14,7 @@ use trifold_pipeline::{Ask, Changes, Ingested, Parts, PointInTime, Timeline, Win
 use trifold_sandbox::Budget;
 use trifold_store::{Commit, Marker, OnlineStore};
 use trifold_tests::live::views;
+use trifold_tests::memory::Memory;
 use trifold_tests::online::key_columns;
 use trifold_tests::random::SplitMix64;
 use trifold_tests::rows::answered;
@@ -21,7 +22,6 @@ use trifold_tests::rows::answered;
 use crate::columns::{decoded, key};
 use crate::compare::{check_row, check_unknown, is_unknown};
 use crate::guests::{self, Guest};
-use crate::memory::Memory;
 use crate::stream::{SECOND, entities, log, one_in, pick};
 
 /// Cases of each guest.

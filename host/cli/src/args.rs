@@ -286,7 +286,7 @@ pub struct StreamLog {
 #[derive(Debug, Args)]
 pub struct Kafka {
     /// The topic of events, instead of --events
-    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_TOPIC", value_name = "TOPIC", conflicts_with_all = ["events", "log_id", "stop_at"])]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_TOPIC", value_name = "TOPIC", conflicts_with_all = ["events", "log_id", "stop_at", "rows_format", "checkpoint_interval_ms"])]
     pub topic: Option<String>,
     /// Some brokers of the cluster, separated by commas [default: localhost:9092]
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_BROKERS", value_name = "HOST:PORT")]

@@ -1,5 +1,7 @@
 //! Times as text: what the readers of event files take for a timestamp and for nothing else.
 
+use trifold_model::calendar::civil_from_days;
+
 const DAY_SECONDS: i64 = 86_400;
 
 /// What a number of a time counts since 1970-01-01T00:00:00Z.
@@ -55,20 +57,6 @@ fn digits(number: i64, count: u32, out: &mut Vec<u8>) {
     for place in (0..count).rev() {
         out.push(b'0' + (number / 10_i64.pow(place) % 10) as u8);
     }
-}
-
-/// The day of the proleptic Gregorian calendar. Years are counted from March, so that the leap day ends them; 719,468
-/// days lie between 0000-03-01 and 1970-01-01, and an era is 400 years.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

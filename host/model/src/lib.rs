@@ -4,8 +4,10 @@
 //! Nothing here does I/O, reads a clock or serialises itself; the crates that store or send these types
 //! convert them at their own edge.
 //!
-//! Reading order: [`types`] and [`name`], [`view`], [`window`] and [`on_demand`], [`time`], [`position`], [`canonical`], [`identity`].
+//! Reading order: [`types`] and [`name`], [`view`], [`window`] and [`on_demand`], [`time`] and [`calendar`], [`position`],
+//! [`canonical`], [`identity`].
 
+pub mod calendar;
 pub mod canonical;
 pub mod decode;
 pub mod difference;

@@ -80,7 +80,8 @@ pub enum StreamError {
     /// The state was filled from events that were read in another way.
     #[error(
         "view {view}: its state {state} was filled from events read as {stored}, and they are now read as {given}: \
-         use the source options that the state came from, or `trifold clear {view}` to replay the log"
+         use the source options that the state came from, or replay the log: for files after \
+         `trifold clear {view}`, for a topic as another group"
     )]
     OtherSource {
         /// The view.
@@ -110,7 +111,8 @@ pub enum StreamError {
     /// The state has applied more events than the log holds.
     #[error(
         "view {view}: its state {state} has applied {applied} events of the log {log}, which holds {known}: \
-         {}, or `trifold clear {view}` to replay the log",
+         {}, or replay the log: for files after \
+         `trifold clear {view}`, for a topic as another group",
         change.as_ref().map_or_else(|| "restore the log".to_owned(), ToString::to_string)
     )]
     AheadOfLog {

@@ -6,7 +6,7 @@ use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::{Value as Json, json};
 use trifold_formats::{Decoder, Encoding, RegistryError, RegistrySettings, SchemaSource, ValueError};
-use trifold_test_servers::SchemaRegistry;
+use trifold_test_servers::{Control, SchemaRegistry};
 
 use crate::fixtures::text;
 

@@ -327,20 +327,16 @@ impl Cluster for Seen {
         LogId("world/events".into())
     }
 
-    fn end_of_events(&mut self, partition: u32) -> Result<u64, ClusterError> {
+    fn ends_of_events(&mut self, partition: u32) -> Result<(u64, u64), ClusterError> {
         self.trouble("looking at events")?;
         let world = self.world();
         let produced = world.produced[partition as usize];
         let last = produced.checked_sub(1).map(|last| &world.events[partition as usize][last]);
-        Ok(last.map_or(0, |last| last.offset + 1))
+        Ok((0, last.map_or(0, |last| last.offset + 1)))
     }
 
-    fn start_of_events(&mut self, _partition: u32) -> Result<u64, ClusterError> {
-        Ok(0)
-    }
-
-    fn events_reader(&mut self, partition: u32) -> Result<Box<dyn Fetch>, ClusterError> {
-        Ok(Box::new(Reader { world: self.world.clone(), partition }))
+    fn events_reader(&mut self, partition: u32) -> Box<dyn Fetch> {
+        Box::new(Reader { world: self.world.clone(), partition })
     }
 
     fn prepare(&mut self, _feed: &FeedId) -> Result<(), ClusterError> {
@@ -490,4 +486,5 @@ impl Fetch for Reader {
         let first = there.partition_point(|event| event.offset < from);
         Ok(there[first..].iter().take(some.min(rows_max)).cloned().collect())
     }
+    fn rest(&mut self) {}
 }

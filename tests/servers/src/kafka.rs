@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::control::Control;
 use crate::environment::variable;
 use crate::error::ServerError;
 use crate::jars::KAFKA;
@@ -27,6 +28,10 @@ const CLUSTER: &str = "5L6g3nShT-eMCtK--X86sw";
 
 /// A Kafka cluster of one broker, which is its own controller. Topics are made explicitly, with as many replicas as
 /// there are brokers, and keep their records however old those are.
+///
+/// After a kill it takes seconds longer to start again, because the controller believes the broker that is gone to be
+/// alive for as long as its session lasts. After a pause that is longer than that, the broker must register again, and
+/// answers for a moment that it leads nothing.
 ///
 /// If the environment variable `KAFKA_BOOTSTRAP` is set, it is the cluster of that address, which cannot be stopped,
 /// paused or put behind a proxy.
@@ -91,41 +96,9 @@ impl Kafka {
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
     }
+}
 
-    /// Asks the broker to end, which hands over what it leads, and waits until it has.
-    pub fn stop(&mut self) -> Result<(), ServerError> {
-        self.server()?.stop()
-    }
-
-    /// Ends the broker as `kill -9` does.
-    pub fn kill(&mut self) -> Result<(), ServerError> {
-        self.server()?.kill()
-    }
-
-    /// Starts it again with the same data at the same port. After a kill it takes seconds longer, because the
-    /// controller believes the broker that is gone to be alive for as long as its session lasts.
-    pub fn start_again(&mut self) -> Result<(), ServerError> {
-        self.server()?.start_again()
-    }
-
-    /// Stops it and starts it again.
-    pub fn restart(&mut self) -> Result<(), ServerError> {
-        self.stop()?;
-        self.start_again()
-    }
-
-    /// Lets the broker do nothing more until it is resumed. Connections stay open, and new ones are made by the
-    /// system and not answered.
-    pub fn pause(&mut self) -> Result<(), ServerError> {
-        self.server()?.pause()
-    }
-
-    /// Lets it go on. After a pause that is longer than its session, the broker must register again, and answers
-    /// for a moment that it leads nothing.
-    pub fn resume(&mut self) -> Result<(), ServerError> {
-        self.server()?.resume()
-    }
-
+impl Control for Kafka {
     fn server(&mut self) -> Result<&mut Server, ServerError> {
         let address = &self.bootstrap;
         self.server.as_mut().ok_or_else(|| ServerError::Foreign { server: NAME, address: address.clone() })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ struct Route {
     target: SocketAddr,
     delay: Arc<Mutex<Duration>>,
     connections: Mutex<Connections>,
+    /// Told when the network is cut.
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +81,12 @@ impl Proxy {
             return Ok(());
         }
         let listener = TcpListener::bind(self.at).map_err(ServerError::io(format!("listen at {}", self.at)))?;
-        let route = Route { target: self.target, delay: Arc::clone(&self.delay), connections: Mutex::default() };
+        let route = Route {
+            target: self.target,
+            delay: Arc::clone(&self.delay),
+            connections: Mutex::default(),
+            changed: Condvar::new(),
+        };
         let route = Arc::new(route);
         let shared = Arc::clone(&route);
         let acceptor = thread::spawn(move || accept(&listener, &shared));
@@ -144,7 +151,10 @@ impl Route {
         let mut piece = vec![0; PIECE_BYTES];
         while let Ok(length @ 1..) = from.read(&mut piece) {
             let delay = *lock(&self.delay);
-            thread::sleep(delay);
+            let connections = lock(&self.connections);
+            // What is on its way when the network is cut is lost.
+            let waited = self.changed.wait_timeout_while(connections, delay, |connections| !connections.is_cut);
+            drop(waited);
             if to.write_all(&piece[..length]).is_err() {
                 break;
             }
@@ -157,6 +167,7 @@ impl Route {
     fn cut(&self) {
         let mut connections = lock(&self.connections);
         connections.is_cut = true;
+        self.changed.notify_all();
         for end in std::mem::take(&mut connections.ends).into_values().flatten() {
             // An end that is closed already needs no closing.
             let _ = end.shutdown(Shutdown::Both);

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::control::Control;
 use crate::environment::variable;
 use crate::error::ServerError;
 use crate::ports;
@@ -54,39 +55,9 @@ impl Redis {
         let rest = rest.split(['/', '?']).next().unwrap_or(rest);
         rest.rsplit('@').next().unwrap_or(rest)
     }
+}
 
-    /// Asks it to end, and waits until it has.
-    pub fn stop(&mut self) -> Result<(), ServerError> {
-        self.server()?.stop()
-    }
-
-    /// Ends it as `kill -9` does.
-    pub fn kill(&mut self) -> Result<(), ServerError> {
-        self.server()?.kill()
-    }
-
-    /// Starts it again at the same port, empty.
-    pub fn start_again(&mut self) -> Result<(), ServerError> {
-        self.server()?.start_again()
-    }
-
-    /// Stops it and starts it again, empty.
-    pub fn restart(&mut self) -> Result<(), ServerError> {
-        self.stop()?;
-        self.start_again()
-    }
-
-    /// Lets it do nothing more until it is resumed. Connections stay open, and new ones are made by the system and
-    /// not answered.
-    pub fn pause(&mut self) -> Result<(), ServerError> {
-        self.server()?.pause()
-    }
-
-    /// Lets it go on.
-    pub fn resume(&mut self) -> Result<(), ServerError> {
-        self.server()?.resume()
-    }
-
+impl Control for Redis {
     fn server(&mut self) -> Result<&mut Server, ServerError> {
         let url = &self.url;
         self.server.as_mut().ok_or_else(|| ServerError::Foreign { server: NAME, address: url.clone() })

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::control::Control;
 use crate::environment::variable;
 use crate::error::ServerError;
 use crate::jars::SCHEMA_REGISTRY;
@@ -79,33 +80,9 @@ impl SchemaRegistry {
         asked.map_err(|source| ServerError::Io { what: format!("ask {address}"), source })?;
         Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
     }
+}
 
-    /// Asks it to end, and waits until it has.
-    pub fn stop(&mut self) -> Result<(), ServerError> {
-        self.server()?.stop()
-    }
-
-    /// Ends it as `kill -9` does.
-    pub fn kill(&mut self) -> Result<(), ServerError> {
-        self.server()?.kill()
-    }
-
-    /// Starts it again at the same port, empty.
-    pub fn start_again(&mut self) -> Result<(), ServerError> {
-        self.server()?.start_again()
-    }
-
-    /// Lets it do nothing more until it is resumed. Connections stay open, and new ones are made by the system and
-    /// not answered.
-    pub fn pause(&mut self) -> Result<(), ServerError> {
-        self.server()?.pause()
-    }
-
-    /// Lets it go on.
-    pub fn resume(&mut self) -> Result<(), ServerError> {
-        self.server()?.resume()
-    }
-
+impl Control for SchemaRegistry {
     fn server(&mut self) -> Result<&mut Server, ServerError> {
         let (server, url) = (SCHEMA_REGISTRY.server, &self.url);
         self.server.as_mut().ok_or_else(|| ServerError::Foreign { server, address: url.clone() })

@@ -33,7 +33,7 @@ pub(crate) struct Plan {
 
 /// A server in a child process, with a directory of its own.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     plan: Plan,
     log: PathBuf,
     // Before the directory, so that it has ended when that is removed.
@@ -68,13 +68,7 @@ impl Server {
         self.signal("TERM")?;
         // A paused one would not notice.
         self.signal("CONT")?;
-        let begun = Instant::now();
-        while self.process().is_ok() {
-            if begun.elapsed() > STOPS_WITHIN {
-                return Err(self.too_slow("stopped", STOPS_WITHIN));
-            }
-            thread::sleep(LOOK_EVERY);
-        }
+        self.wait_until("stopped", STOPS_WITHIN, |server| Ok(server.process().is_err()))?;
         self.running = None;
         Ok(())
     }
@@ -119,21 +113,33 @@ impl Server {
         within: Duration,
         holds: impl Fn(&mut Server) -> Result<bool, ServerError>,
     ) -> Result<(), ServerError> {
+        self.wait_until(what, within, |server| {
+            let failed = server.failed("look after");
+            match server.running.as_mut().map(Process::ended).transpose().map_err(failed)?.flatten() {
+                Some(status) => {
+                    Err(ServerError::Died { server: server.plan.name, status, log: server.end_of_log() })
+                }
+                None => holds(server),
+            }
+        })
+    }
+
+    /// Waits until something holds. Nobody tells of a port that opens or of a process of another parent that ends, so
+    /// it is looked again and again.
+    fn wait_until(
+        &mut self,
+        what: &'static str,
+        within: Duration,
+        holds: impl Fn(&mut Server) -> Result<bool, ServerError>,
+    ) -> Result<(), ServerError> {
         let begun = Instant::now();
-        loop {
-            let failed = self.failed("look after");
-            let ended = self.running.as_mut().map(Process::ended).transpose().map_err(failed)?.flatten();
-            if let Some(status) = ended {
-                return Err(ServerError::Died { server: self.plan.name, status, log: self.end_of_log() });
-            }
-            if holds(self)? {
-                return Ok(());
-            }
+        while !holds(self)? {
             if begun.elapsed() > within {
                 return Err(self.too_slow(what, within));
             }
             thread::sleep(LOOK_EVERY);
         }
+        Ok(())
     }
 
     fn failed(&self, what: &str) -> impl FnOnce(std::io::Error) -> ServerError + use<> {

@@ -1,6 +1,6 @@
 //! What stands where a registry should be, and fails as it is told.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -48,9 +48,10 @@ impl Fake {
                     Then::Drip => {
                         thread::spawn(move || {
                             let _ = connection.write_all(b"HTTP/1.1 200 X\r\nContent-Length: 9999\r\n\r\n");
-                            while connection.write_all(b" ").is_ok() {
-                                thread::sleep(Duration::from_millis(20));
-                            }
+                            // Byte by byte, until who asked has gone.
+                            let pace = Some(Duration::from_millis(20));
+                            connection.set_read_timeout(pace).unwrap();
+                            while connection.write_all(b" ").is_ok() && !has_gone(&mut connection) {}
                         });
                     }
                     Then::Silence => {
@@ -65,6 +66,15 @@ impl Fake {
     /// The heads of the questions so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
+    }
+}
+
+/// Waits whether the other side goes.
+fn has_gone(connection: &mut TcpStream) -> bool {
+    let timeouts = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+    match connection.read(&mut [0]) {
+        Ok(length) => length == 0,
+        Err(error) => !timeouts.contains(&error.kind()),
     }
 }
 

@@ -17,14 +17,11 @@ pub trait Cluster: Send {
     /// What positions in the topic of events belong to.
     fn log(&self) -> LogId;
 
-    /// Before which offset all events of a partition are committed at present.
-    fn end_of_events(&mut self, partition: u32) -> Result<u64, ClusterError>;
-
-    /// The first offset of a partition that is not deleted.
-    fn start_of_events(&mut self, partition: u32) -> Result<u64, ClusterError>;
+    /// The first offset of a partition's events that is not deleted, and before which all are committed at present.
+    fn ends_of_events(&mut self, partition: u32) -> Result<(u64, u64), ClusterError>;
 
     /// A reader of one partition's events that the group knows nothing of.
-    fn events_reader(&mut self, partition: u32) -> Result<Box<dyn Fetch>, ClusterError>;
+    fn events_reader(&mut self, partition: u32) -> Box<dyn Fetch>;
 
     /// Makes the topics of a feed, or checks those that are there.
     fn prepare(&mut self, feed: &FeedId) -> Result<(), ClusterError>;
@@ -60,6 +57,9 @@ pub trait Cluster: Send {
 pub trait Fetch: Send {
     /// The next events from an offset on, if there are any at present.
     fn fetch(&mut self, from: u64, rows_max: usize) -> Result<Vec<Fetched>, ClusterError>;
+
+    /// Lets go of what it holds: nothing is read for now.
+    fn rest(&mut self);
 }
 
 /// What the group decided.

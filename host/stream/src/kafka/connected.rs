@@ -92,19 +92,13 @@ impl Cluster for Connected {
         self.log.clone()
     }
 
-    fn end_of_events(&mut self, partition: u32) -> Result<u64, ClusterError> {
-        self.member.committed_end(partition)
+    fn ends_of_events(&mut self, partition: u32) -> Result<(u64, u64), ClusterError> {
+        self.member.ends(partition)
     }
 
-    fn start_of_events(&mut self, partition: u32) -> Result<u64, ClusterError> {
-        self.member.first(partition)
-    }
-
-    fn events_reader(&mut self, partition: u32) -> Result<Box<dyn Fetch>, ClusterError> {
-        let consumer = self.settings.reader().create_with_context(Quiet);
-        let consumer = consumer.map_err(ClusterError::client("make a reader"))?;
-        let (topic, values) = (self.settings.topic.clone(), self.values.clone());
-        Ok(Box::new(EventsReader { consumer, topic, values, partition, next: None }))
+    fn events_reader(&mut self, partition: u32) -> Box<dyn Fetch> {
+        let (settings, values) = (self.settings.clone(), self.values.clone());
+        Box::new(EventsReader { settings, values, partition, reading: None })
     }
 
     fn prepare(&mut self, feed: &FeedId) -> Result<(), ClusterError> {
@@ -166,36 +160,54 @@ impl Cluster for Connected {
 
 /// Reads events from wherever a feed stands.
 struct EventsReader {
-    consumer: Reader,
-    topic: String,
+    settings: Arc<KafkaSettings>,
     values: SharedValues,
     partition: u32,
-    /// The offset from which the consumer reads on.
-    next: Option<u64>,
+    /// A client, while there is something to read, and the offset from which it reads on.
+    reading: Option<(Reader, u64)>,
+}
+
+impl EventsReader {
+    /// A client that reads on from an offset.
+    fn reader(&mut self, from: u64) -> Result<Reader, ClusterError> {
+        let reader = match self.reading.take() {
+            Some((reader, next)) if next == from => return Ok(reader),
+            Some((reader, _)) => reader,
+            None => {
+                let made = self.settings.reader().create_with_context(Quiet);
+                made.map_err(ClusterError::client("make a reader"))?
+            }
+        };
+        let (topic, mut list) = (&self.settings.topic, TopicPartitionList::new());
+        let added = list.add_partition_offset(topic, self.partition as i32, Offset::Offset(from as i64));
+        let assigned = added.and_then(|()| reader.assign(&list));
+        assigned.map_err(ClusterError::client(format!("read the topic {topic}")))?;
+        Ok(reader)
+    }
 }
 
 impl Fetch for EventsReader {
     fn fetch(&mut self, from: u64, rows_max: usize) -> Result<Vec<Fetched>, ClusterError> {
-        let reading = || ClusterError::client(format!("read the topic {}", self.topic));
-        if self.next != Some(from) {
-            let mut list = TopicPartitionList::new();
-            let added = list.add_partition_offset(&self.topic, self.partition as i32, Offset::Offset(from as i64));
-            added.and_then(|()| self.consumer.assign(&list)).map_err(reading())?;
-            self.next = Some(from);
-        }
+        let reader = self.reader(from)?;
         let deadline = Instant::now() + FETCH_WAIT;
-        let mut records = Vec::new();
+        let mut records: Vec<Fetched> = Vec::new();
         while records.len() < rows_max {
             let wait = if records.is_empty() { deadline - Instant::now() } else { Duration::ZERO };
-            match self.consumer.poll(wait) {
+            match reader.poll(wait) {
                 Some(Ok(message)) => records.push(fetched(&self.values, &message)?),
                 Some(Err(KafkaError::PartitionEOF(_))) | None => break,
-                Some(Err(error)) => return Err(reading()(error)),
+                Some(Err(error)) => {
+                    let topic = &self.settings.topic;
+                    return Err(ClusterError::client(format!("read the topic {topic}"))(error));
+                }
             }
         }
-        if let Some(last) = records.last() {
-            self.next = Some(last.offset + 1);
-        }
+        let next = records.last().map_or(from, |last| last.offset + 1);
+        self.reading = Some((reader, next));
         Ok(records)
+    }
+
+    fn rest(&mut self) {
+        self.reading = None;
     }
 }

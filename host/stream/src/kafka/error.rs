@@ -129,7 +129,12 @@ impl ClusterError {
     /// For `map_err`: what the client was to do when it failed.
     pub(crate) fn client(action: impl Into<String>) -> impl FnOnce(KafkaError) -> ClusterError {
         let action = action.into();
-        move |source| ClusterError::Client { action, source: Box::new(source) }
+        move |source| match source {
+            KafkaError::ClientConfig(_, problem, name, _) => {
+                ClusterError::Setting { name, problem: format!("is refused by Kafka's client: {problem}") }
+            }
+            source => ClusterError::Client { action, source: Box::new(source) },
+        }
     }
 
     /// Whether it may be gone when it is tried again.
@@ -153,7 +158,7 @@ fn is_refusal(error: &KafkaError) -> bool {
         KafkaError::AdminOp(code) => Some(*code),
         other => other.rdkafka_error_code(),
     };
-    matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
+    matches!(error, KafkaError::ClientCreation(_))
         || matches!(
             code,
             Some(

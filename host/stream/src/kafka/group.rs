@@ -138,18 +138,11 @@ impl Member {
         }
     }
 
-    /// Before which offset all records of a partition are committed at present.
-    pub(crate) fn committed_end(&self, partition: u32) -> Result<u64, ClusterError> {
+    /// The first offset of a partition that is not deleted, and before which all records are committed at present.
+    pub(crate) fn ends(&self, partition: u32) -> Result<(u64, u64), ClusterError> {
         let ends = self.consumer.fetch_watermarks(&self.topic, partition as i32, REQUEST_TIMEOUT);
-        let (_, end) = ends.map_err(ClusterError::client(format!("look at the topic {}", self.topic)))?;
-        Ok(end.unsigned_abs())
-    }
-
-    /// The first offset that a partition still has.
-    pub(crate) fn first(&self, partition: u32) -> Result<u64, ClusterError> {
-        let ends = self.consumer.fetch_watermarks(&self.topic, partition as i32, REQUEST_TIMEOUT);
-        let (first, _) = ends.map_err(ClusterError::client(format!("look at the topic {}", self.topic)))?;
-        Ok(first.unsigned_abs())
+        let (first, end) = ends.map_err(ClusterError::client(format!("look at the topic {}", self.topic)))?;
+        Ok((first.unsigned_abs(), end.unsigned_abs()))
     }
 
     /// As whom a transaction is committed. It is as of the last poll.

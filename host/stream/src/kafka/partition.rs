@@ -73,6 +73,7 @@ impl Partition {
         self.live.forget(live.min().unwrap_or_else(|| self.live.next()));
         if feeds.clone().all(|next| self.live.reaches(next)) {
             self.earlier = None;
+            self.reader.rest();
         }
     }
 

@@ -124,7 +124,7 @@ impl<C: Cluster> Session<C> {
     /// Opens the local store of a partition, which is one of so many that share the worker's memory.
     fn take_up(&mut self, partition: u32, partition_count: usize) -> Result<Held, ClusterError> {
         let store = self.stores.open(partition, partition_count)?;
-        let reader = self.cluster.events_reader(partition)?;
+        let reader = self.cluster.events_reader(partition);
         let source = Partition::new(self.log.clone(), partition, &self.settings, reader);
         let outbox = Outbox::new(self.settings.features);
         let resident_bytes = self.config.resident_bytes / partition_count;
@@ -148,8 +148,7 @@ impl<C: Cluster> Session<C> {
             }
             if !new.is_empty() {
                 // States that were read before have not applied what came after.
-                let first = self.cluster.start_of_events(partition)?;
-                let known = self.cluster.end_of_events(partition)?;
+                let (first, known) = self.cluster.ends_of_events(partition)?;
                 held.worker.source().set_known(first, known);
             }
             let restored = held.worker.restore(live).await?;

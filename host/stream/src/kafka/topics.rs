@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
@@ -11,6 +13,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::feed::FeedId;
 use crate::kafka::error::ClusterError;
 use crate::kafka::settings::{KafkaSettings, LOCAL_AGE_MAX, MESSAGE_BYTES_MAX, REQUEST_TIMEOUT};
+
+/// How often it is looked whether a topic that was made is there.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a topic of ours holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,12 +161,12 @@ impl Topics {
 
     /// Waits until the brokers know of a topic that was made: how many partitions it has.
     fn wait_for(&self, topic: &str) -> Result<u32, ClusterError> {
-        const LOOKS: u32 = 100;
-        for look in 1..=LOOKS {
+        let begun = Instant::now();
+        while begun.elapsed() < REQUEST_TIMEOUT {
             if let Some(partitions) = self.partitions(topic)?.filter(|partitions| *partitions > 0) {
                 return Ok(partitions);
             }
-            std::thread::sleep(REQUEST_TIMEOUT / LOOKS * look.min(2) / 2);
+            thread::sleep(LOOK_INTERVAL);
         }
         Err(ClusterError::UnknownTopic { topic: topic.to_owned() })
     }

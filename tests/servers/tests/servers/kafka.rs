@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use trifold_test_servers::{Kafka, ServerError};
+use trifold_test_servers::{Control, Kafka, ServerError};
 
 use crate::{check_closed, check_silent, connect, is_refused};
 

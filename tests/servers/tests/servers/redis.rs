@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use trifold_test_servers::{Proxy, Redis, ServerError};
+use trifold_test_servers::{Control, Proxy, Redis, ServerError};
 
 use crate::{check_answer, check_closed, check_silent, connect, is_refused};
 

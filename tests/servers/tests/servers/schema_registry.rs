@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use trifold_test_servers::SchemaRegistry;
+use trifold_test_servers::{Control, SchemaRegistry};
 
 use crate::{check_silent, connect, is_refused};
 

@@ -1,8 +1,8 @@
-//! A store in memory, as strict as those on disk.
+//! A store in memory, as strict as those on disk, for thousands of small logs none of which waits for one.
 
 use std::collections::BTreeMap;
 use std::future::ready;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -13,9 +13,9 @@ use trifold_store::{
     StoreError,
 };
 
-/// The states of one partition.
+/// States in memory.
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<BTreeMap<StateId, State>>);
+pub struct Memory(Mutex<BTreeMap<StateId, State>>);
 
 #[derive(Default, Clone)]
 struct State {
@@ -26,7 +26,7 @@ struct State {
 
 impl Memory {
     fn states(&self) -> MutexGuard<'_, BTreeMap<StateId, State>> {
-        self.0.lock().unwrap()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self, id: StateId) -> State {
