@@ -19,6 +19,8 @@ pub(crate) struct Tool {
 enum Sign {
     /// A program that tells its version.
     Program(&'static str),
+    /// A program that tells its version to those who ask it this.
+    ProgramAsked(&'static str, &'static str),
     /// A file.
     File(&'static str),
     /// A header that the C compiler finds.
@@ -46,7 +48,11 @@ pub(crate) const MAVEN: Tool = Tool { sign: Sign::Program("mvn"), what: "Maven",
 
 /// Installing it starts it where there is a system to start it, at a port that tests do not take.
 pub(crate) const REDIS: Tool =
-    Tool { sign: Sign::Program("redis-server"), what: "Redis", packages: &["redis-server"] };
+    Tool { sign: Sign::Program("redis-server"), what: "Redis 7 or later", packages: &["redis-server"] };
+
+/// What makes the certificates of servers that tests reach through TLS. Its older versions do not know `--version`.
+pub(crate) const OPENSSL: Tool =
+    Tool { sign: Sign::ProgramAsked("openssl", "version"), what: "OpenSSL's command", packages: &["openssl"] };
 
 /// An implementation of the canonical bytes that shares no code with ours is written in Python.
 pub(crate) const PYTHON: Tool = Tool { sign: Sign::Program("python3"), what: "Python 3", packages: &["python3"] };
@@ -84,6 +90,7 @@ impl Tool {
     pub(crate) fn is_installed(&self) -> bool {
         match self.sign {
             Sign::Program(program) => output(Command::new(program).arg("--version")).is_some(),
+            Sign::ProgramAsked(program, question) => output(Command::new(program).arg(question)).is_some(),
             Sign::File(path) => Path::new(path).is_file(),
             Sign::Header(name) => {
                 let mut compiler = Command::new(C_COMPILER.to_string());
@@ -96,7 +103,9 @@ impl Tool {
 impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.sign {
-            Sign::Program(name) | Sign::File(name) | Sign::Header(name) => f.write_str(name),
+            Sign::Program(name) | Sign::ProgramAsked(name, _) | Sign::File(name) | Sign::Header(name) => {
+                f.write_str(name)
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ const SERVERS: [Jars; 2] = [
 
 /// Makes sure that Kafka, Redis and the schema registry can be started.
 pub(crate) fn prepare(workspace: &Workspace) -> Result<(), Error> {
-    needs::tools(&[&needs::JAVA, &needs::REDIS])?;
+    needs::tools(&[&needs::JAVA, &needs::REDIS, &needs::OPENSSL])?;
     let mut wanted = SERVERS.iter().filter(|server| variable(server.variable).is_none());
     wanted.try_for_each(|server| server.prepare(workspace))
 }

@@ -61,6 +61,26 @@ pub enum ServerError {
         /// Where it is.
         address: String,
     },
+    /// It does not do what it was told.
+    #[error("{server} answered `{answer}` to `{command}`")]
+    Refused {
+        /// The server.
+        server: &'static str,
+        /// What it was told.
+        command: String,
+        /// What it said.
+        answer: String,
+    },
+    /// There is no such cluster.
+    #[error(
+        "a Redis Cluster cannot have {nodes} nodes: each has a slot or more of {max}, so 1 to {max} are possible"
+    )]
+    ClusterSize {
+        /// How many were asked for.
+        nodes: usize,
+        /// How many there may be.
+        max: usize,
+    },
     /// The machine has no port left.
     #[error("no port is free between {first} and {last}")]
     NoPort {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::control::Control;
@@ -14,6 +14,7 @@ use crate::jars::KAFKA;
 use crate::ports;
 use crate::proxy::Proxy;
 use crate::server::{self, Plan, Server};
+use crate::tool;
 
 const NAME: &str = "Kafka";
 
@@ -159,13 +160,7 @@ fn format_storage(java: &[OsString], settings: &Path) -> Result<(), ServerError>
         java.split_first().map_or((OsString::new(), java), |(first, rest)| (first.clone(), rest));
     let mut tool = Command::new(program);
     tool.args(arguments).args(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"]).arg(settings);
-    let output = tool.stdin(Stdio::null()).output().map_err(ServerError::io("run java"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let log = [output.stdout, output.stderr].concat();
-    let log = server::end_of(&String::from_utf8_lossy(&log));
-    Err(ServerError::Died { server: "Kafka's StorageTool", status: output.status, log })
+    tool::run("Kafka's StorageTool", &mut tool)
 }
 
 #[cfg(test)]

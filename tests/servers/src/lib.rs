@@ -1,12 +1,12 @@
 //! Real servers for tests: what a mock answers is what its author believes of the server.
 //!
-//! [`Kafka`], [`Redis`] and [`SchemaRegistry`] run in child processes on free ports of this machine, each with a temporary
-//! directory. They can be stopped, killed, paused and started again with what they hold. A [`Proxy`] stands for the network,
-//! which can be cut and slow. All of it ends with the test, even with one that is killed.
+//! [`Kafka`], [`Redis`], [`RedisCluster`] and [`SchemaRegistry`] run in child processes on free ports of this machine,
+//! each with a temporary directory. They can be stopped, killed, paused and started again with what they hold. A [`Proxy`]
+//! stands for the network, which can be cut and slow. All of it ends with the test, even with one that is killed.
 //!
 //! Reading order: `process` (a child that does not outlive us), `server` (one that can be started again), `control`
 //! (what can be done to each), then
-//! `kafka` with `jars`, `redis`, `schema_registry` and `proxy`.
+//! `kafka` with `jars`, `redis` with its `options` and its `cluster`, `schema_registry` and `proxy`.
 
 mod control;
 mod environment;
@@ -19,11 +19,12 @@ mod proxy;
 mod redis;
 mod schema_registry;
 mod server;
+mod tool;
 
 pub use control::Control;
 pub use error::ServerError;
 pub use kafka::Kafka;
 pub use proxy::Proxy;
-pub use redis::Redis;
+pub use redis::{Redis, RedisCluster, RedisOptions};
 pub use schema_registry::SchemaRegistry;
 pub use server::Server;

@@ -90,6 +90,21 @@ impl Server {
         self.signal("CONT")
     }
 
+    /// Fails unless it runs.
+    pub(crate) fn check_runs(&mut self) -> Result<(), ServerError> {
+        self.process().map(|_| ())
+    }
+
+    /// Waits until something holds of the address of a server that runs.
+    pub(crate) fn wait_for(
+        &mut self,
+        what: &'static str,
+        within: Duration,
+        holds: impl Fn(&str) -> bool,
+    ) -> Result<(), ServerError> {
+        self.wait(what, within, |server| Ok(holds(&server.plan.address)))
+    }
+
     fn signal(&mut self, name: &str) -> Result<(), ServerError> {
         let failed = self.failed("send a signal to");
         self.process()?.signal(name).map_err(failed)

@@ -6,6 +6,8 @@ mod kafka;
 mod killed;
 mod proxy;
 mod redis;
+mod redis_cluster;
+mod redis_options;
 mod schema_registry;
 
 use std::io::{self, Read, Write};
