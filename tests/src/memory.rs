@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use trifold_model::{EntityKey, Slot, StateId};
 use trifold_store::{
     Commit, EntityQuery, Marker, OnlineStore, Page, Record, SlotChange, SlotPage, SlotSnapshot, Slots, Snapshot,
-    StoreError,
+    StateStore, StoreError,
 };
 
 /// States in memory.
@@ -38,7 +38,7 @@ impl OnlineStore for Memory {
     fn read<'a>(&'a self, id: StateId, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         let state = self.state(id);
         let records = keys.iter().map(|key| state.records.get(key).cloned()).collect();
-        ready(Ok(Snapshot { marker: state.marker, records })).boxed()
+        ready(Ok(Snapshot { marker: state.marker, records, ahead: BTreeMap::new() })).boxed()
     }
 
     fn read_slots<'a>(
@@ -56,13 +56,15 @@ impl OnlineStore for Memory {
             slots.filter(|(slot, _)| is_read(slot)).map(|(slot, bytes)| (*slot, bytes.clone())).collect()
         };
         let entities = queries.iter().map(read).collect();
-        ready(Ok(SlotSnapshot { marker: state.marker.clone(), entities })).boxed()
+        ready(Ok(SlotSnapshot { marker: state.marker.clone(), entities, ahead: BTreeMap::new() })).boxed()
     }
 
     fn marker(&self, id: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {
         ready(Ok(self.state(id).marker)).boxed()
     }
+}
 
+impl StateStore for Memory {
     fn scan(&self, _: StateId, _: Option<EntityKey>, _: usize) -> BoxFuture<'_, Result<Page, StoreError>> {
         ready(Ok(Page::default())).boxed()
     }

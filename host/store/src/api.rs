@@ -1,4 +1,4 @@
-//! The trait of all online stores.
+//! The traits of all online stores.
 
 use futures::future::BoxFuture;
 use trifold_model::{EntityKey, StateId};
@@ -6,12 +6,15 @@ use trifold_model::{EntityKey, StateId};
 use crate::error::StoreError;
 use crate::record::{Commit, EntityQuery, Marker, Page, SlotPage, SlotSnapshot, Snapshot};
 
-/// A store of entity records. Cheap to share behind an `Arc<dyn OnlineStore>`.
+/// A store of entity records, for those who look them up. Cheap to share behind an `Arc<dyn OnlineStore>`.
+///
+/// What is read of an entity includes everything up to the marker's positions, and nothing after, or after the positions
+/// that it is said to be [ahead](Snapshot::ahead) at.
 pub trait OnlineStore: Send + Sync {
-    /// Reads the records of some entities and the state's marker, all in one transaction.
+    /// Reads the records of some entities and the state's marker.
     fn read<'a>(&'a self, state: StateId, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>>;
 
-    /// Reads the slots of some entities of a window view and the state's marker, all in one transaction.
+    /// Reads the slots of some entities of a window view and the state's marker.
     fn read_slots<'a>(
         &'a self,
         state: StateId,
@@ -20,7 +23,10 @@ pub trait OnlineStore: Send + Sync {
 
     /// Reads a state's marker alone.
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>>;
+}
 
+/// A store that a worker writes as well, each read being one transaction.
+pub trait StateStore: OnlineStore {
     /// Walks a state's entities in ascending order of their key bytes: at most `limit` that come after `after`.
     fn scan(
         &self,

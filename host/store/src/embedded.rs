@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use redb::Builder;
 use trifold_model::{EntityKey, StateId};
 
-use crate::api::OnlineStore;
+use crate::api::{OnlineStore, StateStore};
 use crate::error::StoreError;
 use crate::holder::{Holder, HolderLock};
 use crate::record::{Commit, EntityQuery, Marker, Page, SlotPage, SlotSnapshot, Snapshot};
@@ -122,7 +122,9 @@ impl OnlineStore for EmbeddedStore {
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {
         async move { self.0.run("read a marker", |tables| tables.marker(state)) }.boxed()
     }
+}
 
+impl StateStore for EmbeddedStore {
     fn scan(
         &self,
         state: StateId,

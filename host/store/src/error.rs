@@ -49,6 +49,37 @@ pub enum StoreError {
         /// What the database says.
         reason: String,
     },
+    /// A setting cannot be.
+    #[error("{problem}")]
+    Setting {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A store elsewhere, or the way to it, failed.
+    #[error("the Redis at {address} could not {action}: {reason}")]
+    Remote {
+        /// Where it is.
+        address: String,
+        /// What it was to do.
+        action: &'static str,
+        /// What it says, or its client.
+        reason: String,
+    },
+    /// A state follows another log of changes.
+    #[error(
+        "state {state} in the Redis at {address} follows {stored}, and this is {given}: name another prefix with \
+         `redis.prefix`, or another Redis"
+    )]
+    OtherSource {
+        /// The state.
+        state: StateId,
+        /// Where it is.
+        address: String,
+        /// What it follows.
+        stored: String,
+        /// What it was to follow.
+        given: String,
+    },
     /// The bytes of a record are damaged.
     #[error("the record of state {state}, key {key}: {damage}; clear the state and replay its events")]
     DamagedRecord {

@@ -1,14 +1,15 @@
-//! Online stores of entity records: one trait, [`OnlineStore`], and one embedded implementation,
-//! [`EmbeddedStore`].
+//! Online stores of entity records: one trait for those who read, [`OnlineStore`], one for workers who write as well,
+//! [`StateStore`], an embedded implementation of both, [`EmbeddedStore`], and one that lookups read and a feeder of
+//! changes fills, [`RedisStore`].
 //!
 //! A store keeps, for each state id, one record per entity of a row view or the slots of each entity of a window view,
 //! and one completeness marker. A missing record means
 //! "no event" only beside the marker that was read with it, so [`OnlineStore::read`] returns both from one
-//! transaction, and [`OnlineStore::commit`] writes both in one.
+//! transaction, and [`StateStore::commit`] writes both in one.
 //!
 //! Reading order: [`record`], [`api`], [`error`], [`codec`] for the bytes of records and markers, [`changelog`] for
 //! those of changes in a log, [`embedded`]
-//! and `tables` for the database file, [`holder`] for who has it open.
+//! and `tables` for the database file, [`holder`] for who has it open, [`redis_store`].
 
 pub mod api;
 pub mod changelog;
@@ -17,14 +18,18 @@ pub mod embedded;
 pub mod error;
 pub mod holder;
 pub mod record;
+pub mod redis_store;
 mod tables;
 
-pub use api::OnlineStore;
+pub use api::{OnlineStore, StateStore};
 pub use changelog::{Entry, EntryError};
 pub use codec::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 pub use embedded::{CACHE_BYTES, EmbeddedStore};
 pub use error::{Damage, StoreError};
 pub use holder::Holder;
 pub use record::{
-    Commit, EntityQuery, Marker, Output, Page, Record, SlotChange, SlotPage, SlotSnapshot, Slots, Snapshot,
+    Ahead, Commit, EntityQuery, Marker, Output, Page, Record, SlotChange, SlotPage, SlotSnapshot, Slots, Snapshot,
 };
+pub use redis_store::RedisStore;
+pub use redis_store::feeding::{Fed, Feeding, Followed, Step};
+pub use redis_store::settings::RedisSettings;

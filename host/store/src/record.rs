@@ -55,13 +55,24 @@ pub struct Marker {
     pub arrivals: BTreeMap<u32, i64>,
 }
 
-/// Records and the marker they belong to, read in one transaction.
+/// How far a record is that includes more than the marker beside it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ahead {
+    /// The partition that the entity's events are in.
+    pub partition: u32,
+    /// The next offset of that partition.
+    pub next: u64,
+}
+
+/// Records and the marker they belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// The state's marker, or `None` when nothing was ever committed for it.
     pub marker: Option<Marker>,
     /// One entry for each key asked for, in the order of the keys.
     pub records: Vec<Option<Record>>,
+    /// The records, by place, that include more than the marker says. A store whose reads are transactions has none.
+    pub ahead: BTreeMap<usize, Ahead>,
 }
 
 /// What is kept of one entity of a window view, in ascending order.
@@ -76,7 +87,7 @@ pub struct EntityQuery {
     pub events: Vec<Range<EventTime>>,
 }
 
-/// Slots and the marker they belong to, read in one transaction.
+/// Slots and the marker they belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SlotSnapshot {
     /// The state's marker, or `None` when nothing was ever committed for it.
@@ -84,6 +95,9 @@ pub struct SlotSnapshot {
     /// One entry for each query, in the order of the queries: the entity's slots in ascending order. Without any,
     /// the entity has none.
     pub entities: Vec<Slots>,
+    /// The entities, by place, whose slots include more than the marker says. A store whose reads are transactions has
+    /// none.
+    pub ahead: BTreeMap<usize, Ahead>,
 }
 
 /// Some of the entities of a window view in ascending order of their keys, and the marker read in the same transaction.

@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use trifold_model::{EntityKey, LogId, StateId};
 use trifold_store::{
-    Commit, EmbeddedStore, KEY_BYTES_MAX, OnlineStore, Page, RECORD_BYTES_MAX, Snapshot, StoreError,
+    Commit, EmbeddedStore, KEY_BYTES_MAX, OnlineStore, Page, RECORD_BYTES_MAX, Snapshot, StateStore, StoreError,
 };
 
 use crate::fixtures::{STATE, commit, key, keys, marker, open, place, record};
@@ -17,7 +17,7 @@ async fn what_was_committed_is_read_again_after_reopening() {
     let (_dir, path) = place();
     let entities = keys(3);
     let store = open(&path);
-    assert_eq!(store.read(STATE, &entities).await, Ok(Snapshot { marker: None, records: vec![None, None, None] }));
+    assert_eq!(store.read(STATE, &entities).await, Ok(Snapshot { records: vec![None; 3], ..Snapshot::default() }));
     assert_eq!(store.marker(STATE).await, Ok(None));
     store.commit(vec![commit(STATE, &entities, 4)]).await.unwrap();
     store.commit(vec![commit(STATE, &entities[1..2], 5)]).await.unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 use futures::FutureExt;
 use redb::{Database, TableDefinition};
 use trifold_model::StateId;
-use trifold_store::{Damage, EmbeddedStore, OnlineStore, Snapshot, StoreError};
+use trifold_store::{Damage, EmbeddedStore, OnlineStore, Snapshot, StateStore, StoreError};
 
 use crate::fixtures::{STATE, commit, holder, keys, marker, open, place, record};
 
@@ -103,7 +103,7 @@ fn damaged_records_and_markers_name_state_and_key() {
     let neighbours = open(&path).read(STATE, &[keys(3)[0].clone(), keys(3)[2].clone()]).now_or_never().unwrap();
     assert_eq!(neighbours.unwrap().records, [Some(record(4)), Some(record(4))]);
     open(&path).clear(STATE).now_or_never().unwrap().unwrap();
-    assert_eq!(read(&path, STATE), Ok(Snapshot { marker: None, records: vec![None, None, None] }));
+    assert_eq!(read(&path, STATE), Ok(Snapshot { records: vec![None; 3], ..Snapshot::default() }));
 
     write(STATE, Some(&[]), None);
     let damage = Damage::Truncated { what: "the format", bytes: 0 };

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use trifold_store::{EmbeddedStore, Holder, OnlineStore, StoreError};
+use trifold_store::{EmbeddedStore, Holder, OnlineStore, StateStore, StoreError};
 
 use crate::fixtures::{STATE, commit, holder, keys, marker, open, place};
 
