@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trifold_model::{EntityKey, EventTime, RowStatus};
 use trifold_pipeline::{CatalogProblem, Outcome};
-use trifold_store::OnlineStore;
+use trifold_store::StateStore;
 use trifold_tests::guests::component;
 use trifold_tests::live::transform;
 use trifold_tests::online::Online;

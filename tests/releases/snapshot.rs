@@ -9,9 +9,7 @@ use tokio::sync::watch;
 use trifold_model::{EntityKey, EventTime, StateId};
 use trifold_pipeline::LiveViews;
 use trifold_server::client::Answer;
-use trifold_store::{
-    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StoreError,
-};
+use trifold_store::{EmbeddedStore, EntityQuery, Marker, OnlineStore, SlotSnapshot, Snapshot, StoreError};
 use trifold_tests::live::{transform, version, views};
 use trifold_tests::online::Online;
 
@@ -47,32 +45,6 @@ impl OnlineStore for Meanwhile {
 
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {
         self.store.marker(state)
-    }
-
-    fn scan(
-        &self,
-        state: StateId,
-        after: Option<EntityKey>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Page, StoreError>> {
-        self.store.scan(state, after, limit)
-    }
-
-    fn scan_slots(
-        &self,
-        state: StateId,
-        after: Option<EntityKey>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
-        self.store.scan_slots(state, after, limit)
-    }
-
-    fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.store.commit(commits)
-    }
-
-    fn clear(&self, state: StateId) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.store.clear(state)
     }
 }
 

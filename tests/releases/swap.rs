@@ -9,7 +9,7 @@ use arrow_array::RecordBatch;
 use trifold_model::{ComponentDigest, EntityKey, EventTime, FeatureView, RowDigest};
 use trifold_pipeline::LiveViews;
 use trifold_server::client::Client;
-use trifold_store::OnlineStore;
+use trifold_store::StateStore;
 use trifold_tests::guests::component;
 use trifold_tests::live::transform;
 use trifold_tests::online::key_columns;

@@ -11,7 +11,7 @@ use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBat
 use trifold_cli::exit::Exit;
 use trifold_eventlog::{RowFileWriter, RowFormat, read_row_files, time_text};
 use trifold_model::{EntityKey, EventTime};
-use trifold_store::{Commit, OnlineStore, Record};
+use trifold_store::{Commit, Record, StateStore};
 use trifold_stream::{FeedId, feed_dir};
 use trifold_tests::command::{Ran, Trifold};
 use trifold_tests::flights;

@@ -80,7 +80,7 @@ async fn wait_for(url: &str, subjects: &[Subject; 2], position: u64) -> Client {
             let keys = key_columns(view, &subject.keys[..1]);
             let answer = client.get(&[view.name.to_string()], &keys, None).await.unwrap();
             let position = answer.views[0].position.as_ref();
-            applied = applied.min(position.map_or(0, |(_, positions)| positions.next(0)));
+            applied = applied.min(position.map_or(0, |position| position.positions.next(0)));
         }
         if applied >= position {
             return client;
@@ -99,7 +99,7 @@ fn compare(runtime: &Runtime, client: &mut Client, subject: &Subject, position: 
         let answer = runtime.block_on(client.get(&features, &keys, Some(at))).unwrap();
         let rows = &answer.views[0];
         assert_eq!(rows.digest, subject.version.digest());
-        assert_eq!(rows.position.as_ref().unwrap().1.next(0), position);
+        assert_eq!(rows.position.as_ref().unwrap().positions.next(0), position);
         questions.as_of.extend(answer.as_of);
         answers.extend(rows::answered(&rows.rows));
         digests.extend(rows.digests.iter().copied());

@@ -177,8 +177,8 @@ fn online(case: &Case, keep_outputs: bool) -> BTreeMap<u64, Row> {
         let report = runtime.block_on(worker.commit(step)).unwrap();
         if let Some(event) = admitted.next_if(|event| event.offset == report.first_offset) {
             let answer = server.look_up(case.view(), &[event.key], event.time, &[]);
-            let (_, positions) = answer.position.as_ref().unwrap();
-            assert_eq!(positions.next(0), report.next_offset);
+            let position = answer.position.as_ref().unwrap();
+            assert_eq!(position.positions.next(0), report.next_offset);
             found.insert(event.offset, rows::answered(&answer.rows).remove(0));
         }
     }

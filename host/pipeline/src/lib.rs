@@ -34,7 +34,7 @@ pub use explain::{Explain, ExplainBounds, ExplainError, Explanation};
 pub use gate::{ErrorRows, GateCheck, GateReport, publish_gate};
 pub use in_hand::InHand;
 pub use ingest::{Changes, Ingest, Ingested, SlotChanges};
-pub use lookup::{Answer, Basis, LookupError, Question, ViewAnswer, lookup};
+pub use lookup::{Answer, Basis, LookupError, Question, Reach, ViewAnswer, lookup};
 pub use on_demand::{ReadError, ReadView, reads};
 pub use point_in_time::{Answered, PointInTime};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};

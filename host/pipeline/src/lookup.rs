@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::ArrowError;
+use futures::future::try_join_all;
 use trifold_model::canonical::ForeignType;
 use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, Field, ViewName};
 use trifold_sandbox::Budget;
-use trifold_store::{Marker, OnlineStore, StoreError};
+use trifold_store::{Ahead, Marker, OnlineStore, StoreError};
 
 use crate::catalog::LiveViews;
 use crate::in_hand::{Admitted, InHand};
@@ -48,9 +49,27 @@ pub struct ViewAnswer {
 pub enum Basis {
     /// Of a row or window view: what the state that was read had included; `None` when the store holds no state of the
     /// view, and then every row is unavailable.
-    State(Option<Marker>),
+    State(Option<Reach>),
     /// Of an on-demand view: the versions that it read, by name, and what their state had included.
-    Views(Vec<(LiveVersion, Option<Marker>)>),
+    Views(Vec<(LiveVersion, Option<Reach>)>),
+}
+
+/// How far the state was that the rows of an answer were read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// What was there of all rows.
+    pub marker: Marker,
+    /// The rows of which there was more.
+    pub ahead: BTreeMap<usize, Ahead>,
+}
+
+impl Reach {
+    /// From what was read of entities to rows, each of which is about one of them.
+    pub(crate) fn new(marker: Marker, ahead: BTreeMap<usize, Ahead>, entity: &[usize]) -> Self {
+        let rows = entity.iter().enumerate();
+        let ahead = rows.filter_map(|(row, entity)| Some((row, *ahead.get(entity)?))).collect();
+        Reach { marker, ahead }
+    }
 }
 
 /// The answers of all views at one as-of time per row.
@@ -113,13 +132,18 @@ pub async fn lookup(
     let Question { live, views, columns, mut in_hand, time } = question;
     let mut needed: Vec<LiveVersion> = Vec::with_capacity(views.len());
     let asked: Vec<_> = views.into_iter().map(|version| Asked::new(version, live, &mut needed)).collect();
-    let mut reads = Vec::with_capacity(needed.len());
+    let mut asks = Vec::with_capacity(needed.len());
     for version in needed {
         let held = in_hand.remove(&version.view().name);
         let in_hand = held.map(|held| Admitted::new(&version, held, time, budget)).transpose()?;
-        let view = ViewKeys { keys: keys(&version, &columns)?, version: version.clone(), in_hand };
-        reads.push((version, Read::new(store, view).await?));
+        asks.push(ViewKeys { keys: keys(&version, &columns)?, version, in_hand });
     }
+    // A store elsewhere is asked for all of them at once.
+    let reads = try_join_all(asks.into_iter().map(|view| async {
+        let version = view.version.clone();
+        Ok::<_, LookupError>((version, Read::new(store, view).await?))
+    }));
+    let reads = reads.await?;
     let mut as_of = vec![time; columns.num_rows()];
     for (_, read) in &reads {
         for (row, at) in as_of.iter_mut().enumerate() {
@@ -187,7 +211,7 @@ impl Asked {
                 let taken: Vec<_> = reads.iter().map(|(place, taken)| (taken, &read[*place].rows)).collect();
                 let rows = on_demand::values(&version, columns, &taken, as_of, budget)?;
                 let basis = reads.iter().filter_map(|(place, _)| match &read[*place].basis {
-                    Basis::State(marker) => Some((read[*place].version.clone(), marker.clone())),
+                    Basis::State(reach) => Some((read[*place].version.clone(), reach.clone())),
                     Basis::Views(_) => None,
                 });
                 let basis = Basis::Views(basis.collect());
@@ -243,10 +267,10 @@ impl Read {
         }
     }
 
-    fn take_marker(&mut self) -> Option<Marker> {
+    fn take_reach(&mut self) -> Option<Reach> {
         match self {
-            Read::Records(read) => read.take_marker(),
-            Read::Windows(read) => read.marker.take(),
+            Read::Records(read) => read.take_reach(),
+            Read::Windows(read) => read.take_reach(),
         }
     }
 }
@@ -257,18 +281,19 @@ fn stored(
     as_of: &[EventTime],
     budget: &mut Budget,
 ) -> Result<ViewAnswer, LookupError> {
-    let marker = read.take_marker();
+    let reach = read.take_reach();
     let rows = match read {
-        _ if marker.is_none() => {
+        _ if reach.is_none() => {
             let reason = format!(
-                "no events of view {} have been applied to this store for state {}: run `trifold stream`",
+                "no events of view {} have been applied to this store for state {}, or not all that were: run \
+                 `trifold stream`, or `trifold materialize` for a Redis, which may be under way",
                 version.view().name,
                 version.state_id()
             );
             Rows::unavailable(version.view(), as_of.len(), reason)?
         }
         Read::Records(read) => read.values(&version, as_of, budget)?,
-        Read::Windows(read) => read.values(&version, marker.as_ref(), as_of, budget)?,
+        Read::Windows(read) => read.values(&version, reach.as_ref().map(|reach| &reach.marker), as_of, budget)?,
     };
-    Ok(ViewAnswer { version, rows, basis: Basis::State(marker) })
+    Ok(ViewAnswer { version, rows, basis: Basis::State(reach) })
 }

@@ -6,10 +6,10 @@ use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 use trifold_model::{EntityKey, EventTime, StateId, decode_rows_as};
 use trifold_sandbox::Budget;
-use trifold_store::{Marker, OnlineStore, Record, Snapshot, StoreError};
+use trifold_store::{OnlineStore, Record, Snapshot, StoreError};
 
 use crate::in_hand::Admitted;
-use crate::lookup::{LookupError, ViewKeys};
+use crate::lookup::{LookupError, Reach, ViewKeys};
 use crate::rows::Rows;
 use crate::values::{Latest, values};
 use crate::version::LiveVersion;
@@ -44,8 +44,9 @@ impl RecordRead {
         stored.max(self.in_hand.as_ref().and_then(|held| held.time(row)))
     }
 
-    pub(crate) fn take_marker(&mut self) -> Option<Marker> {
-        self.snapshot.marker.take()
+    pub(crate) fn take_reach(&mut self) -> Option<Reach> {
+        let ahead = std::mem::take(&mut self.snapshot.ahead);
+        Some(Reach::new(self.snapshot.marker.take()?, ahead, &self.entity))
     }
 
     /// The value of each row at its as-of time.
@@ -84,13 +85,16 @@ async fn one_by_one(
     entities: &[EntityKey],
     error: StoreError,
 ) -> Result<(Snapshot, BTreeMap<usize, String>), LookupError> {
-    let mut read = Snapshot { marker: store.marker(state).await?, records: Vec::new() };
+    let mut read = Snapshot { marker: store.marker(state).await?, ..Snapshot::default() };
     let mut damaged = BTreeMap::new();
     for (place, key) in entities.iter().enumerate() {
         let record = match store.read(state, std::slice::from_ref(key)).await {
             // The records must belong to one moment; if the state moved on meanwhile, asking again may help.
             Ok(snapshot) if snapshot.marker != read.marker => return Err(error.into()),
-            Ok(snapshot) => snapshot.records.into_iter().next().flatten(),
+            Ok(snapshot) => {
+                read.ahead.extend(snapshot.ahead.into_values().map(|ahead| (place, ahead)));
+                snapshot.records.into_iter().next().flatten()
+            }
             Err(error) if error.is_damage() => {
                 damaged.insert(place, error.to_string());
                 None

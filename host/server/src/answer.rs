@@ -2,8 +2,8 @@
 
 use tonic::Status;
 use trifold_model::{FeatureView, OnDemandSpec, RowStatus};
-use trifold_pipeline::{Basis, LiveVersion, Outcome, Rows, ViewAnswer};
-use trifold_store::Marker;
+use trifold_pipeline::{Basis, LiveVersion, Outcome, Reach, Rows, ViewAnswer};
+use trifold_store::Ahead;
 
 use crate::api;
 use crate::columns;
@@ -20,12 +20,12 @@ pub(crate) fn to_message(
         version: answer.version.version,
         component_digest: answer.version.digest().0.to_vec(),
         position: match &answer.basis {
-            Basis::State(marker) => marker.as_ref().map(position),
+            Basis::State(reach) => reach.as_ref().map(position),
             Basis::Views(_) => None,
         },
         reads: match &answer.basis {
             Basis::State(_) => Vec::new(),
-            Basis::Views(views) => views.iter().map(|(version, marker)| read(version, marker.as_ref())).collect(),
+            Basis::Views(views) => views.iter().map(|(version, reach)| read(version, reach.as_ref())).collect(),
         },
         statuses: answer.rows.outcomes().iter().map(|outcome| status(outcome).into()).collect(),
         problems: problems(&answer.rows),
@@ -34,12 +34,12 @@ pub(crate) fn to_message(
     })
 }
 
-fn read(version: &LiveVersion, marker: Option<&Marker>) -> api::ViewRead {
+fn read(version: &LiveVersion, reach: Option<&Reach>) -> api::ViewRead {
     api::ViewRead {
         view: version.view().name.to_string(),
         version: version.version,
         component_digest: version.digest().0.to_vec(),
-        position: marker.map(position),
+        position: reach.map(position),
     }
 }
 
@@ -48,11 +48,18 @@ fn column(view: &FeatureView, rows: &Rows, output: usize) -> api::Column {
     columns::to_message(field.name.as_str(), field.ty, rows.outputs().column(output))
 }
 
-fn position(marker: &Marker) -> api::Position {
+fn position(reach: &Reach) -> api::Position {
+    let Reach { marker, ahead } = reach;
+    let row = |(&row, ahead): (&usize, &Ahead)| api::RowPosition {
+        row: row as u32,
+        partition: ahead.partition,
+        next_offset: ahead.next,
+    };
     api::Position {
         log: marker.log.0.to_string(),
         incarnation: marker.incarnation,
         next_offsets: marker.positions.0.iter().map(|(&partition, &next)| (partition, next)).collect(),
+        ahead: ahead.iter().map(row).collect(),
     }
 }
 

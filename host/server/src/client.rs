@@ -10,6 +10,7 @@ use trifold_model::{
     ComponentDigest, ErrorCode, EventTime, Field, FieldType, LogId, Positions, RowDigest, RowStatus,
 };
 use trifold_pipeline::{Outcome, Rows};
+use trifold_store::Ahead;
 
 use crate::api::online_service_client::OnlineServiceClient;
 use crate::api::{self, GetFeaturesRequest, ListViewsRequest};
@@ -139,14 +140,34 @@ pub struct ViewRows {
     pub version: u64,
     /// Its component.
     pub digest: ComponentDigest,
-    /// The log and the positions that the state had included, if the server has state of the view.
-    pub position: Option<(LogId, Positions)>,
+    /// What the state had included, if the server has state of the view.
+    pub position: Option<StatePosition>,
     /// Of an on-demand view: the views that it read, by name.
     pub reads: Vec<ViewRead>,
     /// The rows. Their canonical bytes are those of the view's value if all its features were asked for.
     pub rows: Rows,
     /// The digests that the server sent, where they were asked for.
     pub digests: Vec<Option<RowDigest>>,
+}
+
+/// How far a log had been applied to a state that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatePosition {
+    /// The log.
+    pub log: LogId,
+    /// The positions up to which it was applied to the records of all rows.
+    pub positions: Positions,
+    /// The rows to whose records more was applied.
+    pub ahead: BTreeMap<usize, Ahead>,
+}
+
+impl StatePosition {
+    /// What the record of a row's entity had included.
+    pub fn of_row(&self, row: usize) -> Positions {
+        let mut positions = self.positions.clone();
+        positions.0.extend(self.ahead.get(&row).map(|ahead| (ahead.partition, ahead.next)));
+        positions
+    }
 }
 
 /// A view that an on-demand view read.
@@ -158,8 +179,8 @@ pub struct ViewRead {
     pub version: u64,
     /// Its component.
     pub digest: ComponentDigest,
-    /// The log and the positions that its state had included, if the server has state of the view.
-    pub position: Option<(LogId, Positions)>,
+    /// What its state had included, if the server has state of the view.
+    pub position: Option<StatePosition>,
 }
 
 impl Client {
@@ -287,9 +308,13 @@ fn component(digest: &[u8]) -> Option<ComponentDigest> {
     digest.try_into().ok().map(ComponentDigest)
 }
 
-fn position(position: &api::Position) -> (LogId, Positions) {
+fn position(position: &api::Position) -> StatePosition {
     let next = position.next_offsets.iter().map(|(&partition, &next)| (partition, next)).collect();
-    (LogId(position.log.as_str().into()), Positions(next))
+    let ahead = position.ahead.iter().map(|row| {
+        let ahead = Ahead { partition: row.partition, next: row.next_offset };
+        (row.row as usize, ahead)
+    });
+    StatePosition { log: LogId(position.log.as_str().into()), positions: Positions(next), ahead: ahead.collect() }
 }
 
 fn batch(columns: &[api::Column], rows: usize) -> Result<RecordBatch, ClientError> {

@@ -68,7 +68,7 @@ pub(crate) fn digests_of(rows: &ViewRows) -> Result<Vec<Option<[u8; 16]>>, DemoE
 fn next_offset(rows: &ViewRows) -> Result<u64, DemoError> {
     let read = rows.reads.iter().map(|read| &read.position);
     let positions: Vec<_> = if rows.reads.is_empty() { vec![&rows.position] } else { read.collect() };
-    let mut next = positions.iter().map(|position| position.as_ref().map(|(_, positions)| positions.next(0)));
+    let mut next = positions.iter().map(|position| position.as_ref().map(|position| position.positions.next(0)));
     match next.next().flatten() {
         Some(first) if next.all(|next| next == Some(first)) => Ok(first),
         _ => Err(DemoError::Unexpected(format!("view {}: the server reads states that do not agree", rows.view))),

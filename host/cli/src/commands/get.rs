@@ -6,9 +6,9 @@ mod keys;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use trifold_eventlog::{parse_time, time_text, value_json};
-use trifold_model::{EventTime, LogId, Positions};
+use trifold_model::EventTime;
 use trifold_pipeline::Outcome as Row;
-use trifold_server::client::{Answer, Client, ClientError, Lookup, ViewRead, ViewRows};
+use trifold_server::client::{Answer, Client, ClientError, Lookup, StatePosition, ViewRead, ViewRows};
 
 use super::fields;
 use crate::args::{Get, Server};
@@ -120,23 +120,24 @@ struct ReadReport {
 }
 
 impl PositionReport {
-    fn new(position: Option<&(LogId, Positions)>) -> Self {
-        let next = position.into_iter().flat_map(|(_, next)| &next.0);
+    /// Of the record of a row's entity.
+    fn new(position: Option<&StatePosition>, row: usize) -> Self {
+        let next = position.map(|position| position.of_row(row).0).unwrap_or_default();
         PositionReport {
-            log: position.map(|(log, _)| log.0.to_string()),
-            next_offsets: next.map(|(partition, next)| (partition.to_string(), (*next).into())).collect(),
+            log: position.map(|position| position.log.0.to_string()),
+            next_offsets: next.into_iter().map(|(partition, next)| (partition.to_string(), next.into())).collect(),
         }
     }
 }
 
 impl ReadReport {
-    fn new(read: &ViewRead) -> Self {
+    fn new(read: &ViewRead, row: usize) -> Self {
         let ViewRead { view, version, digest, position } = read;
         ReadReport {
             view: view.clone(),
             version: *version,
             digest: digest.to_string(),
-            position: PositionReport::new(position.as_ref()),
+            position: PositionReport::new(position.as_ref(), row),
         }
     }
 }
@@ -169,8 +170,8 @@ fn view_report(view: &ViewRows, row: usize) -> Outcome<ViewReport> {
         error_code,
         message: message.map(str::to_owned),
         row_digest: view.digests.get(row).copied().flatten().map(|digest| digest.to_string()),
-        position: PositionReport::new(view.position.as_ref()),
-        reads: view.reads.iter().map(ReadReport::new).collect(),
+        position: PositionReport::new(view.position.as_ref(), row),
+        reads: view.reads.iter().map(|read| ReadReport::new(read, row)).collect(),
         features,
     })
 }

@@ -1,13 +1,15 @@
 //! Reading the values of a window view from an online store.
 
+use std::collections::BTreeMap;
+
 use arrow_array::RecordBatch;
 use trifold_model::{ArrivalTime, EntityKey, EventTime, decode_keys};
 use trifold_sandbox::Budget;
-use trifold_store::{EntityQuery, Marker, OnlineStore, Slots};
+use trifold_store::{Ahead, EntityQuery, Marker, OnlineStore, SlotSnapshot, Slots};
 use trifold_windows::{Entity, Layout, Plan, Question};
 
 use crate::in_hand::Admitted;
-use crate::lookup::{LookupError, ViewKeys};
+use crate::lookup::{LookupError, Reach, ViewKeys};
 use crate::records::distinct;
 use crate::rows::Rows;
 use crate::version::LiveVersion;
@@ -19,7 +21,9 @@ use crate::windows::ingest::joined;
 pub(crate) struct WindowRead {
     /// The entity of each row, as an index into the entities.
     pub(crate) entity: Vec<usize>,
-    pub(crate) marker: Option<Marker>,
+    marker: Option<Marker>,
+    /// The entities whose tiles include more than the marker says.
+    ahead: BTreeMap<usize, Ahead>,
     keys: Vec<EntityKey>,
     entities: Vec<Result<Entity, String>>,
     layout: Layout,
@@ -28,7 +32,7 @@ pub(crate) struct WindowRead {
 }
 
 impl WindowRead {
-    /// Reads the tiles of all keys in one transaction.
+    /// Reads the tiles of all keys.
     pub(crate) async fn read(store: &dyn OnlineStore, view: ViewKeys) -> Result<Self, LookupError> {
         let (entity, keys) = distinct(&view.keys);
         let version = &view.version;
@@ -43,20 +47,25 @@ impl WindowRead {
         let queries = keys.iter().zip(events);
         let queries: Vec<_> =
             queries.map(|(key, events)| EntityQuery { key: key.clone(), events: joined(events) }).collect();
-        let snapshot = store.read_slots(version.state_id(), &queries).await?;
+        let mut snapshot = store.read_slots(version.state_id(), &queries).await?;
         let decode = |slots: Slots| {
             Entity::decode(&layout, slots).map_err(|damage| {
                 format!("its tiles are damaged: {damage}; clear the state with `trifold clear` and replay")
             })
         };
-        let entities = snapshot.entities.into_iter().map(decode).collect();
-        Ok(WindowRead { entity, marker: snapshot.marker, keys, entities, layout, in_hand: view.in_hand })
+        let entities = std::mem::take(&mut snapshot.entities).into_iter().map(decode).collect();
+        let SlotSnapshot { marker, ahead, .. } = snapshot;
+        Ok(WindowRead { entity, marker, ahead, keys, entities, layout, in_hand: view.in_hand })
     }
 
     /// The latest event time of the entity of a row.
     pub(crate) fn latest(&self, row: usize) -> Option<EventTime> {
         let stored = self.entities[self.entity[row]].as_ref().ok().and_then(Entity::latest);
         stored.max(self.in_hand.as_ref().and_then(|held| held.time(row)))
+    }
+
+    pub(crate) fn take_reach(&mut self) -> Option<Reach> {
+        Some(Reach::new(self.marker.take()?, std::mem::take(&mut self.ahead), &self.entity))
     }
 
     /// The value of each row at its as-of time.

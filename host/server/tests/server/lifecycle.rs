@@ -34,7 +34,7 @@ fn ids(ids: impl IntoIterator<Item = i64>) -> RecordBatch {
 async fn check_stop(rows: i64) {
     let dir = tempfile::tempdir().unwrap();
     let (store, version) = (Arc::new(Watched::new(open(dir.path()), 0)), score());
-    put(&*store, &version, Vec::new()).await;
+    put(&store.store, &version, Vec::new()).await;
     let server = Online::start(store.clone(), views(&[version])).await;
     let channel = server.channel().await;
     let mut watches = Vec::new();
@@ -108,7 +108,7 @@ async fn a_request_in_flight_is_finished_on_many_threads() {
 async fn a_large_request_stalls_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let (store, version) = (Arc::new(Watched::new(open(dir.path()), 0).stalling()), score());
-    put(&*store, &version, Vec::new()).await;
+    put(&store.store, &version, Vec::new()).await;
     let server = Online::start(store.clone(), views(&[version])).await;
     let mut client = Client::connect(&server.url).await.unwrap();
     let asking = tokio::spawn(async move { client.get(&["score".to_owned()], &ids(0..100), None).await });

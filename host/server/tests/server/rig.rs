@@ -20,8 +20,8 @@ use trifold_server::api::online_service_client::OnlineServiceClient;
 use trifold_server::client::{Answer, Client};
 use trifold_server::{Server, ServerConfig, ServerError};
 use trifold_store::{
-    Commit, EmbeddedStore, EntityQuery, Holder, Marker, OnlineStore, Page, Record, SlotPage, SlotSnapshot,
-    Snapshot, StoreError,
+    Commit, EmbeddedStore, EntityQuery, Holder, Marker, OnlineStore, Record, SlotSnapshot, Snapshot, StateStore,
+    StoreError,
 };
 use trifold_wat_guest::{Guest, field, row_view};
 
@@ -99,14 +99,14 @@ pub(crate) fn records(version: &LiveVersion, inputs: &RecordBatch, times: &[i64]
     records.collect()
 }
 
-pub(crate) async fn put(store: &dyn OnlineStore, version: &LiveVersion, puts: Vec<(EntityKey, Record)>) {
+pub(crate) async fn put(store: &dyn StateStore, version: &LiveVersion, puts: Vec<(EntityKey, Record)>) {
     let marker = marker("log", puts.len() as u64);
     store.commit(vec![Commit { state: version.state_id(), marker, puts, slots: Vec::new() }]).await.unwrap();
 }
 
 /// A store that keeps account of what is read, and reads only as long as it has permits.
 pub(crate) struct Watched {
-    store: EmbeddedStore,
+    pub(crate) store: EmbeddedStore,
     pub(crate) read: Mutex<Vec<Vec<EntityKey>>>,
     /// How many reads have begun.
     pub(crate) begun: watch::Sender<usize>,
@@ -156,32 +156,6 @@ impl OnlineStore for Watched {
 
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {
         self.store.marker(state)
-    }
-
-    fn scan(
-        &self,
-        state: StateId,
-        after: Option<EntityKey>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Page, StoreError>> {
-        self.store.scan(state, after, limit)
-    }
-
-    fn scan_slots(
-        &self,
-        state: StateId,
-        after: Option<EntityKey>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
-        self.store.scan_slots(state, after, limit)
-    }
-
-    fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.store.commit(commits)
-    }
-
-    fn clear(&self, state: StateId) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.store.clear(state)
     }
 }
 

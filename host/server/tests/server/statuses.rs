@@ -56,8 +56,8 @@ async fn a_row_is_a_value_empty_or_expired() {
     let outcomes = [value(), Outcome::Known(RowStatus::Expired), Outcome::Known(RowStatus::Empty)];
     assert_eq!(rows.rows.outcomes(), outcomes);
     assert_eq!((rows.version, rows.digest), (1, version.digest()));
-    let (log, positions) = rows.position.as_ref().unwrap();
-    assert_eq!((&*log.0, positions.next(0)), ("log", 3));
+    let position = rows.position.as_ref().unwrap();
+    assert_eq!((&*position.log.0, position.of_row(0).next(0)), ("log", 3));
     check_digests(rows);
     // A value is the status, and each column after a byte that says that it is there.
     let bytes = [&[0, 1][..], &3_i64.to_le_bytes(), &[1], &0.3_f64.to_le_bytes()].concat();
@@ -148,7 +148,7 @@ async fn an_entity_that_is_asked_for_twice_is_read_once() {
     let (store, version) = (Arc::new(Watched::new(open(dir.path()), 1)), score());
     let puts = records(&version, &scores(&version, &[1, 2]), &[0, 0]);
     let keys: Vec<_> = puts.iter().map(|(key, _)| key.clone()).collect();
-    put(&*store, &version, puts).await;
+    put(&store.store, &version, puts).await;
     let server = Online::start(store.clone(), views(&[version])).await;
     let answer = server.get(&["score"], &ints("id", &[2, 1, 2, 2, 1]), None).await;
     assert_eq!(*store.read.lock().unwrap(), [vec![keys[1].clone(), keys[0].clone()]]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use trifold_pipeline::{LiveVersion, LiveViews, take_over};
-use trifold_store::{Commit, EmbeddedStore, OnlineStore};
+use trifold_store::{Commit, EmbeddedStore, StateStore};
 
 use crate::rig::{echo, marker, open, version, views};
 

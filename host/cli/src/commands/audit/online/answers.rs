@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use trifold_model::{
-    ComponentDigest, EntityKey, EventTime, FeatureView, LogId, OnDemandSpec, Positions, RowDigest, ViewName,
+    ComponentDigest, EntityKey, EventTime, FeatureView, LogId, OnDemandSpec, RowDigest, ViewName,
 };
-use trifold_server::client::{Client, ViewRows};
+use trifold_server::client::{Client, StatePosition, ViewRows};
 
 use super::questions::Asking;
 use crate::args::Audit;
@@ -77,7 +77,7 @@ pub(super) async fn look_up(
         };
         let answered: &ViewRows =
             answer.views.first().ok_or_else(|| Failure::new(Exit::Data, "the server answered for no view"))?;
-        let basis = basis(view, &asking.log, answered)?;
+        check(view, &asking.log, answered)?;
         let canonical = answered.rows.canonical().or_exit(Exit::Data)?;
         // Rows may be unavailable because the request as a whole was too much.
         if rows.len() > 1 && canonical.contains(&None) {
@@ -85,38 +85,53 @@ pub(super) async fn look_up(
             continue;
         }
         bar.inc(rows.len() as u64);
-        let looked_up = canonical.into_iter().enumerate().map(|(place, bytes)| LookedUp {
-            number: rows.start + place,
-            key: keys[rows.start + place].clone(),
-            as_of: answer.as_of[place],
-            value: bytes.map(|bytes| (bytes, answered.digests[place])),
-        });
-        groups.entry(basis).or_default().extend(looked_up);
+        for (place, bytes) in canonical.into_iter().enumerate() {
+            let looked_up = LookedUp {
+                number: rows.start + place,
+                key: keys[rows.start + place].clone(),
+                as_of: answer.as_of[place],
+                value: bytes.map(|bytes| (bytes, answered.digests[place])),
+            };
+            groups.entry(basis(view, answered, place)).or_default().push(looked_up);
+        }
     }
     bar.finish_and_clear();
     Ok(groups)
 }
 
-fn basis(view: &FeatureView, log: &LogId, answered: &ViewRows) -> Outcome<Basis> {
-    let state = |view: &str, version, component, position: &Option<(LogId, Positions)>| {
-        let Some((followed, positions)) = position else {
-            let message = format!("the server has no state of view {view}: run `trifold stream`");
-            return Err(Failure::new(Exit::Unavailable, message));
-        };
-        same_log(view, followed, log)?;
-        Ok(State { view: view.to_owned(), version, component, next_offsets: positions.0.clone() })
+/// What the answer of a row was made of.
+fn basis(view: &FeatureView, answered: &ViewRows, row: usize) -> Basis {
+    let state = |view: &str, version, component, position: &Option<StatePosition>| State {
+        view: view.to_owned(),
+        version,
+        component,
+        next_offsets: position.as_ref().map(|position| position.of_row(row).0).unwrap_or_default(),
     };
-    let states = match view.on_demand() {
-        None => vec![state(&answered.view, answered.version, answered.digest, &answered.position)?],
-        Some(spec) => {
-            check_reads(view, spec, answered)?;
-            let reads = answered.reads.iter();
-            reads
-                .map(|read| state(&read.view, read.version, read.digest, &read.position))
-                .collect::<Outcome<_>>()?
+    let states = if view.on_demand().is_none() {
+        vec![state(&answered.view, answered.version, answered.digest, &answered.position)]
+    } else {
+        let reads = answered.reads.iter();
+        reads.map(|read| state(&read.view, read.version, read.digest, &read.position)).collect()
+    };
+    Basis { version: answered.version, component: answered.digest, states }
+}
+
+/// Refuses answers of states that are not there, or that follow another log.
+fn check(view: &FeatureView, log: &LogId, answered: &ViewRows) -> Outcome {
+    let state = |view: &str, position: &Option<StatePosition>| match position {
+        Some(position) => same_log(view, &position.log, log),
+        None => {
+            let message = format!("the server has no state of view {view}: run `trifold stream`");
+            Err(Failure::new(Exit::Unavailable, message))
         }
     };
-    Ok(Basis { version: answered.version, component: answered.digest, states })
+    match view.on_demand() {
+        None => state(&answered.view, &answered.position),
+        Some(spec) => {
+            check_reads(view, spec, answered)?;
+            answered.reads.iter().try_for_each(|read| state(&read.view, &read.position))
+        }
+    }
 }
 
 /// Refuses answers for which the server did not read what the view reads: it says so where the versions in force do not
