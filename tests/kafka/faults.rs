@@ -1,11 +1,15 @@
-//! Workers and brokers that die, freeze and come back: each event counts once all the same.
+//! Workers, brokers, feeders and a Redis that die, freeze and come back: each event counts once all the same.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use trifold_test_servers::{Control, Kafka, Proxy};
+use trifold_store::{RedisSettings, RedisStore};
+use trifold_test_servers::{Control, Kafka, Proxy, Redis, RedisOptions};
+use trifold_tests::online::runtime;
 use trifold_tests::random::SplitMix64;
 
+use crate::feeding::{next_offsets, wait};
+use crate::resp::tell;
 use crate::site::{GROUP, PACKAGES, Site};
 use crate::worker::Worker;
 
@@ -33,6 +37,22 @@ enum Fault {
     Cut,
     /// All connections break, and none can be made until the workers are taken for dead.
     LongCut,
+    /// Something happens to the Redis or to those that feed it.
+    Store(StoreFault),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StoreFault {
+    /// A feeder is killed, and starts again.
+    KillFeeder,
+    /// The Redis is emptied.
+    Flush,
+    /// The Redis is killed and starts again, with nothing.
+    Restart,
+    /// The Redis answers so late that nobody waits for it.
+    Slow,
+    /// All connections to the Redis break.
+    Cut,
 }
 
 /// What a worker says when it has partitions, and when it has every one.
@@ -54,6 +74,9 @@ fn faults(random: &mut SplitMix64) -> Vec<Fault> {
     faults.extend([STAGES[1], STAGES[2]].map(Fault::Replace));
     faults.extend([Fault::Freeze, Fault::Freeze, Fault::Rescale, Fault::Rescale]);
     faults.extend([Fault::KillBroker, Fault::RestartBroker, Fault::Cut, Fault::LongCut]);
+    let of_store =
+        [StoreFault::KillFeeder, StoreFault::Flush, StoreFault::Restart, StoreFault::Slow, StoreFault::Cut];
+    faults.extend(of_store.map(Fault::Store));
     for last in (1..faults.len()).rev() {
         faults.swap(last, random.between(0, last as u64 + 1) as usize);
     }
@@ -113,28 +136,96 @@ fn each_payment_counts_once_whatever_fails() {
     site.set("transaction-rows", "20");
     site.set("local-interval-ms", "0");
     site.release(&PACKAGES);
+    let mut store = Store::start(&site);
     let mut crew = Crew { site: &site, workers: BTreeMap::new(), named: 0 };
     crew.hire();
     crew.hire();
     crew.wait_for_all();
     for (at, fault) in faults.iter().enumerate() {
         let begun = std::time::Instant::now();
-        crew.workers.values_mut().for_each(Worker::catch_up);
+        crew.workers.values_mut().chain(&mut store.feeders).for_each(Worker::catch_up);
         let slice = at * SLICE..(at + 1) * SLICE;
-        inject(*fault, slice, &mut crew, &mut kafka, &mut proxy, random);
+        inject(*fault, slice, &mut crew, &mut store, (&mut kafka, &mut proxy), random);
         eprintln!("seed {seed}, fault {at}: {fault:?} in {:?}", begun.elapsed());
     }
     site.produce(faults.len() * SLICE..site.payments.len());
+    store.check(&site);
     crew.workers.into_values().for_each(Worker::terminate);
     site.check();
+}
+
+/// A Redis behind a proxy, and two that feed it.
+struct Store {
+    redis: Redis,
+    proxy: Proxy,
+    feeders: Vec<Worker>,
+}
+
+/// What a feeder says when it cannot reach the Redis, and when it looks anew what is there.
+const NO_REDIS: &str = "the Redis at";
+const LOOKS: &str = "changes to catch up with";
+
+impl Store {
+    fn start(site: &Site) -> Self {
+        let redis = Redis::start_with(&RedisOptions::default()).unwrap();
+        let proxy = Proxy::start(redis.address()).unwrap();
+        let mut store = Store { redis, proxy, feeders: Vec::new() };
+        store.feeders = vec![store.feeder(site), store.feeder(site)];
+        store
+    }
+
+    fn feeder(&self, site: &Site) -> Worker {
+        let url = format!("redis://{}", self.proxy.address());
+        Worker::start(site.materialize(&["--redis", &url, "--follow"]))
+    }
+
+    fn inject(&mut self, fault: StoreFault, site: &Site) {
+        self.feeders[0].wait_until("a change", |line| line.contains("changes brought") || line.contains(LOOKS));
+        self.feeders.iter_mut().for_each(Worker::catch_up);
+        match fault {
+            StoreFault::KillFeeder => {
+                self.feeders.remove(0).kill();
+                self.feeders.push(self.feeder(site));
+            }
+            StoreFault::Flush => {
+                tell(self.redis.address(), "FLUSHALL");
+                self.feeders.iter_mut().for_each(|feeder| feeder.wait_for(LOOKS));
+            }
+            StoreFault::Restart => {
+                self.redis.kill().unwrap();
+                self.feeders.iter_mut().for_each(|feeder| feeder.wait_for(NO_REDIS));
+                self.redis.start_again().unwrap();
+            }
+            StoreFault::Slow => {
+                self.redis.pause().unwrap();
+                self.feeders.iter_mut().for_each(|feeder| feeder.wait_for(NO_REDIS));
+                self.redis.resume().unwrap();
+            }
+            StoreFault::Cut => {
+                self.proxy.cut();
+                self.feeders.iter_mut().for_each(|feeder| feeder.wait_for(NO_REDIS));
+                self.proxy.mend().unwrap();
+            }
+        }
+    }
+
+    /// Waits until all payments are in, and compares what lookups find.
+    fn check(self, site: &Site) {
+        let (runtime, settings) = (runtime(), RedisSettings::new(self.redis.url()));
+        let store = runtime.block_on(RedisStore::open(&settings)).unwrap();
+        let all = site.payments.len() as u64;
+        wait(|| next_offsets(&runtime, &store) == [all; 3]);
+        self.feeders.into_iter().for_each(Worker::terminate);
+        site.check_store(&store, &runtime);
+    }
 }
 
 fn inject(
     fault: Fault,
     slice: std::ops::Range<usize>,
     crew: &mut Crew<'_>,
-    kafka: &mut Kafka,
-    proxy: &mut Proxy,
+    store: &mut Store,
+    (kafka, proxy): (&mut Kafka, &mut Proxy),
     random: &mut SplitMix64,
 ) {
     let site = crew.site;
@@ -192,6 +283,10 @@ fn inject(
             site.cluster.wait_for_no_member(GROUP);
             proxy.mend().unwrap();
             crew.wait_for_all();
+        }
+        Fault::Store(fault) => {
+            site.produce(slice);
+            store.inject(fault, site);
         }
     }
 }

@@ -15,8 +15,10 @@ use trifold_eventlog::row_json;
 use trifold_formats::Encoding;
 use trifold_model::EventTime;
 use trifold_pipeline::{LiveVersion, LiveViews, Parts, lookup};
-use trifold_store::OnlineStore;
-use trifold_stream::kafka::{ClusterError, Fetched, KafkaSettings, LocalStores, Purpose, Session};
+use trifold_store::StateStore;
+use trifold_stream::kafka::{
+    ClusterError, ClusterSettings, Fetched, KafkaSettings, LocalStores, Purpose, Session,
+};
 use trifold_stream::{FeedId, WorkerConfig};
 use trifold_tests::live::{transform, version, views};
 use trifold_tests::memory::Memory;
@@ -70,12 +72,14 @@ fn events(seed: u64) -> Vec<Vec<Fetched>> {
 
 fn settings() -> Arc<KafkaSettings> {
     Arc::new(KafkaSettings {
-        brokers: "world".to_owned(),
+        cluster: ClusterSettings {
+            brokers: "world".to_owned(),
+            group: "group".to_owned(),
+            worker: "worker".to_owned(),
+            properties: BTreeMap::new(),
+        },
         topic: "events".to_owned(),
         encoding: Encoding::Json,
-        group: "group".to_owned(),
-        worker: "worker".to_owned(),
-        properties: BTreeMap::new(),
         state_dir: "none".into(),
         transaction_interval: Duration::ZERO,
         transaction_rows_max: 12,
@@ -91,7 +95,7 @@ fn settings() -> Arc<KafkaSettings> {
 struct Disk(Mutex<BTreeMap<u32, Arc<Memory>>>);
 
 impl LocalStores for Disk {
-    fn open(&self, partition: u32, _: usize) -> Result<Arc<dyn OnlineStore>, ClusterError> {
+    fn open(&self, partition: u32, _: usize) -> Result<Arc<dyn StateStore>, ClusterError> {
         Ok(self.0.lock().unwrap().entry(partition).or_default().clone())
     }
 }

@@ -7,10 +7,11 @@ use std::process::Command;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use payments_generator::{Config, Shares, write_log};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 use trifold_eventlog::{RowFormat, parse_time};
 use trifold_model::EventTime;
 use trifold_pipeline::{LiveVersion, LiveViews, lookup};
-use trifold_store::{EmbeddedStore, Holder};
+use trifold_store::{EmbeddedStore, Holder, OnlineStore};
 use trifold_test_servers::Kafka;
 use trifold_tests::command::{Ran, Trifold};
 use trifold_tests::guests::component;
@@ -129,16 +130,56 @@ impl Site {
     /// the features topics, every set-aside event, and the state that is built anew from the topics of changes.
     #[track_caller]
     pub(crate) fn check(&self) {
-        let files = ["stream", "--events", text(&self.log), "--arrival", ARRIVAL, "--rows-format", "jsonl"];
-        self.trifold.run(files).succeeded();
+        self.run_embedded();
         self.run_to_end("afterwards");
-        let versions: Vec<_> =
-            PACKAGES.iter().zip(1..).map(|(name, at)| version(at, transform(name, &[]))).collect();
-        for version in &versions {
+        for version in &versions() {
             self.check_rows(version);
             self.check_aside(version);
             self.check_state(version);
         }
+    }
+
+    /// Compares the values of all cards with what the embedded worker makes of the same payments.
+    #[track_caller]
+    pub(crate) fn check_store(&self, store: &dyn OnlineStore, runtime: &Runtime) {
+        self.run_embedded();
+        let cards = self.cards();
+        for version in &versions() {
+            let expected = self.embedded(version);
+            let found = runtime.block_on(values(store, version, cards.iter().copied(), self.last_arrival()));
+            for (card, found) in cards.iter().zip(found) {
+                assert_eq!(expected[card], found, "{}, card {card}", version.view().name);
+            }
+        }
+    }
+
+    /// Brings the embedded store to the end of the payments, with one worker.
+    fn run_embedded(&self) {
+        let files = ["stream", "--events", text(&self.log), "--arrival", ARRIVAL, "--rows-format", "jsonl"];
+        self.trifold.run(files).succeeded();
+    }
+
+    pub(crate) fn cards(&self) -> BTreeSet<&str> {
+        self.payments.iter().map(|payment| payment.card.as_str()).collect()
+    }
+
+    /// Before it, a worker of all partitions may have forgotten what one of a single partition has.
+    pub(crate) fn last_arrival(&self) -> EventTime {
+        self.payments.iter().map(|payment| payment.arrival).max().unwrap()
+    }
+
+    /// What the embedded store has of all cards.
+    fn embedded(&self, version: &LiveVersion) -> BTreeMap<&str, Row> {
+        let cards = self.cards();
+        let store = open(&self.trifold.data("store.redb"));
+        let values = runtime().block_on(values(&store, version, cards.iter().copied(), self.last_arrival()));
+        cards.into_iter().zip(values).collect()
+    }
+
+    /// The command that feeds a Redis.
+    pub(crate) fn materialize(&self, more: &[&str]) -> Command {
+        let base = ["materialize", "--brokers", &self.brokers, "--group", GROUP];
+        self.trifold.command(base.iter().chain(more))
     }
 
     fn check_rows(&self, version: &LiveVersion) {
@@ -168,23 +209,20 @@ impl Site {
     }
 
     fn check_state(&self, version: &LiveVersion) {
-        let cards: BTreeSet<&str> = self.payments.iter().map(|payment| payment.card.as_str()).collect();
-        // Before it, a worker of all partitions may have forgotten what one of a single partition has.
-        let time = self.payments.iter().map(|payment| payment.arrival).max().unwrap();
-        let embedded = values(&open(&self.trifold.data("store.redb")), version, cards.iter().copied(), time);
-        let embedded: BTreeMap<_, _> = cards.iter().copied().zip(embedded).collect();
+        let (embedded, runtime) = (self.embedded(version), runtime());
         let mut seen = BTreeSet::new();
         for (partition, records) in (0..).zip(self.cluster.read(TOPIC)) {
             let own: BTreeSet<String> =
                 records.into_iter().map(|(key, _)| String::from_utf8(key).unwrap()).collect();
             let path = self.trifold.data(format!("kafka/{GROUP}/afterwards/{partition}.redb"));
-            let found = values(&open(&path), version, own.iter().map(String::as_str), time);
+            let (store, own_cards) = (open(&path), own.iter().map(String::as_str));
+            let found = runtime.block_on(values(&store, version, own_cards, self.last_arrival()));
             for (card, found) in own.into_iter().zip(found) {
                 assert_eq!(embedded[card.as_str()], found, "{}, card {card}", version.view().name);
                 assert!(seen.insert(card), "a card is in two partitions");
             }
         }
-        assert_eq!(seen.len(), cards.len());
+        assert_eq!(seen.len(), embedded.len());
     }
 }
 
@@ -193,9 +231,14 @@ fn open(path: &Path) -> EmbeddedStore {
     EmbeddedStore::open(path, &holder).unwrap()
 }
 
+/// The versions of the views.
+pub(crate) fn versions() -> Vec<LiveVersion> {
+    PACKAGES.iter().zip(1..).map(|(name, at)| version(at, transform(name, &[]))).collect()
+}
+
 /// The values of cards at a time.
-fn values<'a>(
-    store: &EmbeddedStore,
+async fn values<'a>(
+    store: &dyn OnlineStore,
     version: &LiveVersion,
     cards: impl Iterator<Item = &'a str>,
     time: EventTime,
@@ -210,7 +253,7 @@ fn values<'a>(
         time,
     };
     let budget = &mut trifold_sandbox::Budget::unlimited();
-    let answer = runtime().block_on(trifold_pipeline::lookup(store, question, budget)).unwrap();
+    let answer = trifold_pipeline::lookup(store, question, budget).await.unwrap();
     answered(&answer.views[0].rows)
 }
 

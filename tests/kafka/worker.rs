@@ -20,7 +20,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// Starts a command whose log is worth following.
     pub(crate) fn start(mut command: Command) -> Self {
-        command.args(["--log", "info,trifold_stream::kafka=trace"]);
+        command.args(["--log", "info,trifold_stream::kafka=trace,trifold_cli=debug"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();

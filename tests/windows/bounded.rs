@@ -8,7 +8,7 @@ use serde_json::json;
 use trifold_eventlog::{FileLog, LogOptions, SourceConfig};
 use trifold_model::{CanonicalRows, EventTime, RowStatus};
 use trifold_pipeline::Outcome;
-use trifold_store::OnlineStore;
+use trifold_store::StateStore;
 use trifold_stream::{NoSink, Worker, WorkerConfig};
 use trifold_tests::live::{transform, version, views};
 use trifold_tests::online::{Online, runtime};

@@ -12,7 +12,7 @@ use trifold_pipeline::lookup::Question;
 use trifold_pipeline::windows::sweep;
 use trifold_pipeline::{Ask, Changes, Ingested, Parts, PointInTime, Timeline, WindowIngest, lookup};
 use trifold_sandbox::Budget;
-use trifold_store::{Commit, Marker, OnlineStore};
+use trifold_store::{Commit, Marker, OnlineStore, StateStore};
 use trifold_tests::live::views;
 use trifold_tests::memory::Memory;
 use trifold_tests::online::key_columns;

@@ -30,6 +30,7 @@ pub const COMPILE_ONE: &str = "compile-one";
 const GLOBAL: &str = "Options of every command";
 const EVENTS: &str = "Events";
 const KAFKA: &str = "Kafka";
+const REDIS: &str = "Redis";
 
 /// A count that may not be zero.
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -110,9 +111,14 @@ pub enum Command {
     Backfill(Backfill),
     /// Serve features over gRPC from the store
     #[command(
-        after_help = "Example:\n  trifold serve --listen 0.0.0.0:7411\n\nNew releases are served without a restart. SIGTERM finishes the requests in flight."
+        after_help = "Examples:\n  trifold serve --listen 0.0.0.0:7411\n  trifold serve --redis redis://127.0.0.1:6379\n\nNew releases are served without a restart. SIGTERM finishes the requests in flight."
     )]
-    Serve(Serve),
+    Serve(ServeFrom),
+    /// Feed a Redis with what the workers on Kafka committed, for servers to look up
+    #[command(
+        after_help = "Examples:\n  trifold materialize --brokers localhost:9092 --redis redis://127.0.0.1:6379 --follow\n  trifold materialize --redis redis://127.0.0.1:7000,redis://127.0.0.1:7001 --redis-cluster\n\nIt reads the topics of changes that `trifold stream --topic` writes, and goes on from where the Redis stands. It may be killed at any time, and run twice for safety. A Redis that lost what it had is filled anew; lookups are unavailable until it is complete."
+    )]
+    Materialize(Materialize),
     /// Stream and serve in one process over the embedded store
     #[command(
         after_help = "Example:\n  trifold up --events events/",
@@ -282,18 +288,23 @@ pub struct StreamLog {
     pub source: Source,
 }
 
-/// A topic of events, and the group of workers that shares it.
+/// A cluster, and the group of workers there.
+#[derive(Debug, Args)]
+pub struct KafkaCluster {
+    /// Some brokers of the cluster, separated by commas [default: localhost:9092]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_BROKERS", value_name = "HOST:PORT")]
+    pub brokers: Option<String>,
+    /// The group of workers that shares a topic; its own topics are named after it [default: trifold]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_GROUP", value_name = "NAME")]
+    pub group: Option<String>,
+}
+
+/// A topic of events, and how a worker reads it.
 #[derive(Debug, Args)]
 pub struct Kafka {
     /// The topic of events, instead of --events
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_TOPIC", value_name = "TOPIC", conflicts_with_all = ["events", "log_id", "stop_at", "rows_format", "checkpoint_interval_ms"])]
     pub topic: Option<String>,
-    /// Some brokers of the cluster, separated by commas [default: localhost:9092]
-    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_BROKERS", value_name = "HOST:PORT")]
-    pub brokers: Option<String>,
-    /// The group of workers that shares the topic; its own topics are named after it [default: trifold]
-    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_GROUP", value_name = "NAME")]
-    pub group: Option<String>,
     /// How values are encoded [default: json]
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_ENCODING", value_parser = ["json", "avro", "protobuf"])]
     pub encoding: Option<String>,
@@ -317,6 +328,9 @@ pub struct Stream {
     /// The topic to read
     #[command(flatten)]
     pub kafka: Kafka,
+    /// The cluster that has it
+    #[command(flatten)]
+    pub cluster: KafkaCluster,
     /// The views to apply, separated by commas [default: every view in force]
     #[arg(long, value_delimiter = ',')]
     pub views: Vec<String>,
@@ -405,12 +419,51 @@ pub enum CutName {
     Position,
 }
 
-/// `trifold serve`.
+/// How to serve.
 #[derive(Debug, Args)]
 pub struct Serve {
     /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7411]
     #[arg(long, env = "TRIFOLD_LISTEN", value_name = "ADDRESS", value_parser = listen_address)]
     pub listen: Option<String>,
+}
+
+/// The online store, where it is a Redis.
+#[derive(Debug, Args)]
+pub struct Redis {
+    /// The Redis, or some nodes of a cluster, separated by commas: redis:// and HOST:PORT, or rediss:// behind TLS
+    #[arg(long, help_heading = REDIS, env = "TRIFOLD_REDIS", hide_env_values = true, value_name = "URL", value_delimiter = ',')]
+    pub redis: Vec<String>,
+    /// They are nodes of a cluster
+    #[arg(long, help_heading = REDIS)]
+    pub redis_cluster: bool,
+}
+
+/// `trifold serve`.
+#[derive(Debug, Args)]
+pub struct ServeFrom {
+    /// How to serve
+    #[command(flatten)]
+    pub serve: Serve,
+    /// What to read instead of the embedded store
+    #[command(flatten)]
+    pub redis: Redis,
+}
+
+/// `trifold materialize`.
+#[derive(Debug, Args)]
+pub struct Materialize {
+    /// Where the changes are
+    #[command(flatten)]
+    pub cluster: KafkaCluster,
+    /// What to feed
+    #[command(flatten)]
+    pub redis: Redis,
+    /// The views to feed, separated by commas [default: every view in force]
+    #[arg(long, value_delimiter = ',')]
+    pub views: Vec<String>,
+    /// Go on as workers commit, until interrupted
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// `trifold up`.

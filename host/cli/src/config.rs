@@ -30,6 +30,8 @@ pub struct Config {
     pub stream: StreamSection,
     /// Workers on Kafka.
     pub kafka: KafkaSection,
+    /// The online store, where it is a Redis.
+    pub redis: RedisSection,
     /// Backfills.
     pub backfill: BackfillSection,
     /// The online server.
@@ -113,6 +115,28 @@ pub struct KafkaSection {
     pub check_keys: bool,
     /// Further settings of the clients, in librdkafka's words.
     pub properties: BTreeMap<String, String>,
+}
+
+/// The online store, where it is a Redis.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RedisSection {
+    /// Its address, or those of some nodes of a cluster; none for the embedded store. They may hold a password.
+    #[serde(skip_serializing)]
+    pub urls: Vec<String>,
+    /// Whether they are nodes of a cluster.
+    pub cluster: bool,
+    /// The user, where the addresses name none.
+    pub user: String,
+    /// The user's password.
+    #[serde(skip_serializing)]
+    pub password: String,
+    /// The file of the certificates that the server's is checked by; empty for those of the system.
+    pub ca: PathBuf,
+    /// What the names of all keys begin with.
+    pub prefix: String,
+    /// How long an answer may take, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 /// Backfills.
@@ -317,6 +341,7 @@ impl Reader<'_> {
             "stream" => "stream.",
             "backfill" => "backfill.",
             "kafka" => "kafka.",
+            "redis" => "redis.",
             "server" => "server.",
             "sandbox" => "sandbox.",
             _ => "log.",
@@ -392,6 +417,19 @@ impl Reader<'_> {
                 check_keys: others.3?,
             })
         });
+        let redis = self.section("redis", |r| {
+            let place = (r.get("urls"), r.get("cluster"), r.get("prefix"));
+            let login = (r.get("user"), r.get("password"), r.get("ca"), r.positive("timeout-ms"));
+            Some(RedisSection {
+                urls: place.0?,
+                cluster: place.1?,
+                prefix: place.2?,
+                user: login.0?,
+                password: login.1?,
+                ca: login.2?,
+                timeout_ms: login.3?,
+            })
+        });
         let backfill = self.section("backfill", |r| {
             let parts = (r.positive("memory-mib"), r.get("threads"));
             Some(BackfillSection { memory_mib: parts.0?, threads: parts.1? })
@@ -427,6 +465,7 @@ impl Reader<'_> {
             source: source?,
             stream: stream?,
             kafka: kafka?,
+            redis: redis?,
             backfill: backfill?,
             server: server?,
             sandbox: sandbox?,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -11,9 +12,9 @@ use trifold_model::{ComponentDigest, FeatureView, OnDemandSpec, ViewName};
 use trifold_pipeline::{LiveVersion, reads};
 use trifold_registry::{Registry, RegistryError};
 use trifold_sandbox::{AdmissionError, CompileLimits, Compiler, Sandbox, SandboxConfig, SandboxError, Transform};
-use trifold_store::{EmbeddedStore, Holder, StoreError};
+use trifold_store::{EmbeddedStore, Holder, RedisSettings, RedisStore, StoreError};
 
-use crate::args::{COMPILE_ONE, Format, Global, Source};
+use crate::args::{COMPILE_ONE, Format, Global, Redis, Source};
 use crate::clock;
 use crate::config::{self, Config, SandboxSection};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -131,6 +132,21 @@ impl World {
                 _ => Exit::Io,
             };
             Failure { exit, error: error.into() }
+        })
+    }
+
+    /// The Redis that is named by a flag, the environment or the file, if one is.
+    pub fn redis(&self, args: &Redis) -> Option<RedisSettings> {
+        let section = &self.config.redis;
+        let urls = if args.redis.is_empty() { &section.urls } else { &args.redis };
+        (!urls.is_empty()).then(|| RedisSettings {
+            urls: urls.clone(),
+            cluster: args.redis_cluster || section.cluster,
+            user: section.user.clone(),
+            password: section.password.clone(),
+            ca_file: (!section.ca.as_os_str().is_empty()).then(|| section.ca.clone()),
+            prefix: section.prefix.clone(),
+            timeout: Duration::from_millis(section.timeout_ms),
         })
     }
 
@@ -282,6 +298,20 @@ pub fn read_file(path: &Path) -> Outcome<Vec<u8>> {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Io };
         Failure::new(exit, format!("cannot read {}: {error}", path.display()))
     })
+}
+
+/// Connects to a Redis.
+pub async fn open_redis(settings: &RedisSettings) -> Outcome<RedisStore> {
+    RedisStore::open(settings).await.map_err(|error| Failure { exit: redis_exit(&error), error: error.into() })
+}
+
+/// The exit code of the error of a store elsewhere.
+pub fn redis_exit(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Setting { .. } | StoreError::OtherSource { .. } => Exit::Usage,
+        StoreError::Remote { .. } => Exit::Unavailable,
+        _ => Exit::Data,
+    }
 }
 
 /// The exit code of a registry's error.

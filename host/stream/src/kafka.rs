@@ -19,7 +19,8 @@
 //! as the worker sees it), `outbox` (a sink, likewise), `local` (the local stores), `restore` (from changes to a local
 //! store), `session` (the state machine over all of these), [`driver`], [`error`]. On the other side of the port stand
 //! [`settings`], [`topics`] (what is there and what is made), `group` (who has which partition), `transaction`, `changes`,
-//! `values` (what stands in a record) and, of all these, `connected`.
+//! `values` (what stands in a record) and, of all these, `connected`. [`materialize`] follows what workers committed, from
+//! outside of the group, into an online store that others read.
 
 mod changes;
 pub mod cluster;
@@ -29,6 +30,7 @@ pub mod error;
 pub mod fetch;
 mod group;
 pub mod local;
+pub mod materialize;
 pub mod outbox;
 mod partition;
 mod restore;
@@ -43,7 +45,8 @@ pub use driver::KafkaDriver;
 pub use error::ClusterError;
 pub use fetch::Fetched;
 pub use local::LocalStores;
+pub use materialize::{FedView, FeedNotice, Materializer};
 pub use outbox::{Outgoing, Parcel};
 pub use session::Session;
-pub use settings::KafkaSettings;
+pub use settings::{ClusterSettings, KafkaSettings};
 pub use topics::{Purpose, TopicNames};

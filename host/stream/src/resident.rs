@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use trifold_model::{EntityKey, Slot, StateId};
 use trifold_store::{
-    Commit, EntityQuery, Marker, OnlineStore, Record, SlotChange, SlotPage, Slots, Snapshot, StoreError,
+    Commit, EntityQuery, Marker, Record, SlotChange, SlotPage, Slots, Snapshot, StateStore, StoreError,
 };
 use trifold_windows::is_packed;
 
@@ -34,7 +34,7 @@ impl From<StoreError> for StateError {
 
 /// States as they are after the last step.
 pub(crate) struct Resident {
-    store: Arc<dyn OnlineStore>,
+    store: Arc<dyn StateStore>,
     states: BTreeMap<StateId, State>,
     bytes_max: usize,
     bytes: usize,
@@ -74,7 +74,7 @@ struct Changes {
 
 impl Resident {
     /// Nothing yet, to be written when it comes to so many bytes.
-    pub(crate) fn new(store: Arc<dyn OnlineStore>, bytes_max: usize) -> Self {
+    pub(crate) fn new(store: Arc<dyn StateStore>, bytes_max: usize) -> Self {
         Resident { store, states: BTreeMap::new(), bytes_max, bytes: 0 }
     }
 
@@ -109,7 +109,7 @@ impl Resident {
         let held: Vec<_> = keys.iter().map(|key| self.states.get(&id)?.records.get(key)).collect();
         let missing = keys.iter().zip(&held).filter(|(_, held)| held.is_none());
         let missing: Vec<_> = missing.map(|(key, _)| key.clone()).collect();
-        let Snapshot { marker, records } = self.store.read(id, &missing).await?;
+        let Snapshot { marker, records, .. } = self.store.read(id, &missing).await?;
         self.check(id, marker.as_ref())?;
         let mut records = records.into_iter();
         let record = |held: Option<&Held<Record>>| match held {
@@ -317,7 +317,7 @@ mod tests {
     use std::path::Path;
 
     use trifold_model::{EventTime, LogId, Positions};
-    use trifold_store::{EmbeddedStore, Holder};
+    use trifold_store::{EmbeddedStore, Holder, OnlineStore};
 
     use super::*;
 

@@ -15,7 +15,7 @@ use trifold_eventlog::{LogError, RawBatch, SourceConfig};
 use trifold_model::{LogId, Positions, ViewName};
 use trifold_pipeline::Parts;
 use trifold_pipeline::{LiveVersion, LiveViews, WindowFunctions};
-use trifold_store::{Marker, OnlineStore};
+use trifold_store::{Marker, StateStore};
 
 use crate::error::{Problem, StreamError};
 use crate::feed::{Feed, FeedId, wanted};
@@ -119,7 +119,7 @@ pub struct Switch {
 
 impl<S: Source, K: Sink> Worker<S, K> {
     /// A worker that follows nothing yet.
-    pub fn new(source: S, store: Arc<dyn OnlineStore>, sink: K, config: WorkerConfig) -> Self {
+    pub fn new(source: S, store: Arc<dyn StateStore>, sink: K, config: WorkerConfig) -> Self {
         let (feeds, counts) = Default::default();
         let states = Resident::new(store, config.resident_bytes);
         Worker { source, states, sink, config, feeds, counts, last: None, known: 0, torn: false }

@@ -279,6 +279,27 @@ pub(crate) const CATALOG: &[Measured] = &[
         value: "a lookup of an entity with 300 tiles in its window, from the embedded store to the row",
         baseline: "reading the tiles",
     },
+    Measured {
+        name: "materialize.redis",
+        unit: "changes/s",
+        goal: Some(Goal::AtLeast(0.7)),
+        value: "changes of 5 tiles of 80 bytes of each of 3,000 entities into a Redis, with markers and in steps of 15,000",
+        baseline: "HSET of the same fields and values, in one pipeline",
+    },
+    Measured {
+        name: "redis.read.1",
+        unit: "us",
+        goal: None,
+        value: "reading 100 tiles of an entity from a Redis, with the marker",
+        baseline: "HGETALL of as much, alone",
+    },
+    Measured {
+        name: "redis.read.100",
+        unit: "us",
+        goal: None,
+        value: "reading 5 tiles of each of 100 entities from a Redis, with the markers",
+        baseline: "HGETALL of as much, in one pipeline",
+    },
 ];
 
 /// The catalog's line for a name.

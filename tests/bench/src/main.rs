@@ -2,7 +2,7 @@
 //! the same work without them.
 //!
 //! Reading order: `catalog` (what is measured against what), `measure` (medians in turns), then `sandbox`,
-//! `flags`, `backfill`, `online` and `windows`; `guests` builds the components and `random` makes the data from a seed.
+//! `flags`, `backfill`, `online`, `windows` and `redis_store`; `guests` builds the components and `random` makes the data from a seed.
 
 mod backfill;
 mod catalog;
@@ -12,6 +12,7 @@ mod instructions;
 mod measure;
 mod online;
 mod random;
+mod redis_store;
 mod report;
 mod sandbox;
 mod windows;
@@ -85,6 +86,7 @@ fn main() -> anyhow::Result<()> {
         (online::NAMES, online::run),
         (backfill::NAMES, backfill::run),
         (windows::NAMES, windows::run),
+        (redis_store::NAMES, redis_store::run),
     ] {
         if names.iter().any(|name| wanted(name)) {
             entries.extend(run(effort, &wanted).with_context(|| format!("measuring {}", names.join(", ")))?);

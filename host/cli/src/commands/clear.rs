@@ -1,7 +1,7 @@
 //! `trifold clear`.
 
 use serde::Serialize;
-use trifold_store::OnlineStore;
+use trifold_store::{OnlineStore, StateStore};
 
 use crate::args::Clear;
 use crate::exit::{Exit, Failure, OrExit, Outcome};

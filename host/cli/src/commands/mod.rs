@@ -10,6 +10,7 @@ pub mod explain;
 mod fields;
 pub mod get;
 pub mod inspect;
+pub mod materialize;
 pub mod registry;
 pub mod serve;
 pub mod stream;

@@ -9,19 +9,22 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use trifold_pipeline::{Catalog, CatalogProblem, LiveViews, take_over};
 use trifold_server::{Server, ServerConfig};
-use trifold_store::{EmbeddedStore, OnlineStore};
+use trifold_store::OnlineStore;
 
-use crate::args::Serve;
+use crate::args::{Serve, ServeFrom};
 use crate::clock;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::output;
-use crate::world::{World, registry_failure};
+use crate::world::{World, open_redis, registry_failure};
 
-/// Serves from the embedded store until told to stop.
-pub fn run(world: &World, args: Serve) -> Outcome {
-    let store = world.store("serve")?;
+/// Serves from a Redis, or from the embedded store where none is named, until told to stop.
+pub fn run(world: &World, args: ServeFrom) -> Outcome {
+    let store: Arc<dyn OnlineStore> = match world.redis(&args.redis) {
+        Some(redis) => Arc::new(world.block_on(open_redis(&redis))?),
+        None => world.store("serve")?,
+    };
     let stop = world.stop_signal();
-    world.block_on(serve(world, &args, store, stop))
+    world.block_on(serve(world, &args.serve, store, stop))
 }
 
 #[derive(Serialize)]
@@ -35,7 +38,7 @@ struct Listening {
 pub async fn serve(
     world: &World,
     args: &Serve,
-    store: Arc<EmbeddedStore>,
+    store: Arc<dyn OnlineStore>,
     stop: watch::Receiver<bool>,
 ) -> Outcome {
     let section = &world.config.server;
@@ -66,7 +69,6 @@ pub async fn serve(
         format!("serving {views} at {}", listening.listening)
     })?;
     let interval = Duration::from_millis(section.poll_interval_ms);
-    let store: Arc<dyn OnlineStore> = store;
     let server = Server::new(store.clone(), live, clock::now, config).run(listener, stopped(stop));
     tokio::select! {
         served = server => served.or_exit(Exit::Unavailable),

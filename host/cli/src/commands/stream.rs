@@ -1,6 +1,6 @@
 //! `trifold stream`.
 
-mod kafka;
+pub mod kafka;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -110,7 +110,7 @@ pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>) -> Outcom
     let interval = Duration::from_millis(section.poll_interval_ms);
     let checkpoints = args.checkpoint_interval_ms.unwrap_or(section.checkpoint_interval_ms);
     let worker = Worker::new(log, store, sink, config(world, args));
-    let driver = Driver::new(worker, chosen(world, args)?, interval);
+    let driver = Driver::new(worker, chosen(world, &args.views)?, interval);
     Ok(driver.with_checkpoints(Duration::from_millis(checkpoints)))
 }
 
@@ -130,8 +130,8 @@ fn config(world: &World, args: &Stream) -> WorkerConfig {
 }
 
 /// The releases of the views that are named.
-fn chosen(world: &World, args: &Stream) -> Outcome<Chosen> {
-    let names = args.views.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect::<Outcome<Vec<_>>>()?;
+pub fn chosen(world: &World, views: &[String]) -> Outcome<Chosen> {
+    let names = views.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect::<Outcome<Vec<_>>>()?;
     let registry = world.registry(false)?;
     world.block_on(check_names(&registry, &names))?;
     Ok(Chosen { catalog: Catalog::new(registry, world.sandbox()?), names })

@@ -37,9 +37,13 @@ impl ChangesReader {
         let make = |config: &rdkafka::ClientConfig| {
             config.create_with_context(Quiet).map_err(ClusterError::client("make a reader"))
         };
-        let mut uncommitted = settings.reader();
+        let mut uncommitted = settings.cluster.reader();
         uncommitted.set("isolation.level", "read_uncommitted");
-        Ok(ChangesReader { committed: make(&settings.reader())?, uncommitted: make(&uncommitted)?, at: None })
+        Ok(ChangesReader {
+            committed: make(&settings.cluster.reader())?,
+            uncommitted: make(&uncommitted)?,
+            at: None,
+        })
     }
 
     /// The first and the end offset, once no transaction is open before the end.

@@ -44,7 +44,7 @@ pub(crate) struct Connected {
 impl Connected {
     /// Connects, checks the topic of events, ends what a worker of this name left open, and joins the group.
     pub(crate) fn new(settings: Arc<KafkaSettings>, arrival: Option<&str>) -> Result<Self, ClusterError> {
-        let topics = Topics::new(&settings)?;
+        let topics = Topics::new(&settings.cluster)?.with(settings.replicas, settings.features);
         let topic = &settings.topic;
         let partition_count =
             topics.partitions(topic)?.ok_or_else(|| ClusterError::UnknownTopic { topic: topic.clone() })?;
@@ -174,7 +174,7 @@ impl EventsReader {
             Some((reader, next)) if next == from => return Ok(reader),
             Some((reader, _)) => reader,
             None => {
-                let made = self.settings.reader().create_with_context(Quiet);
+                let made = self.settings.cluster.reader().create_with_context(Quiet);
                 made.map_err(ClusterError::client("make a reader"))?
             }
         };

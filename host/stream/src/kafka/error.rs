@@ -53,6 +53,15 @@ pub enum ClusterError {
         /// The topic.
         topic: String,
     },
+    /// Nobody made the changes of a state yet.
+    #[error(
+        "the cluster has no topic {topic}: start a worker of the group with `trifold stream --topic`, or name another \
+         group with `--group`"
+    )]
+    NoChanges {
+        /// The topic of the changes.
+        topic: String,
+    },
     /// A topic is not as it must be.
     #[error("the topic {topic} has {found} where {wanted} must be: {remedy}")]
     Topic {
@@ -89,7 +98,7 @@ pub enum ClusterError {
         /// What is wrong.
         source: Damage,
     },
-    /// The local store failed.
+    /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The local state cannot be kept where it should be.
@@ -120,6 +129,12 @@ pub enum ClusterError {
     /// The group decided otherwise while this worker took its partitions up.
     #[error("the group of workers changed meanwhile")]
     Regrouped,
+    /// A follower of changes panicked.
+    #[error("{feed}: the feeder panicked, which is a mistake of trifold's")]
+    Panicked {
+        /// What it followed.
+        feed: String,
+    },
     /// The worker itself stopped.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -141,7 +156,9 @@ impl ClusterError {
     pub fn may_pass(&self) -> bool {
         match self {
             ClusterError::Client { source, .. } => !is_refusal(source),
+            ClusterError::Store(StoreError::Remote { .. }) => true,
             ClusterError::Registry(_)
+            | ClusterError::NoChanges { .. }
             | ClusterError::Regrouped
             | ClusterError::OpenTransaction { .. }
             | ClusterError::Fenced { .. } => true,

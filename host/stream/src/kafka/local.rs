@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
-use trifold_store::{CACHE_BYTES, EmbeddedStore, Holder, OnlineStore, StoreError};
+use trifold_store::{CACHE_BYTES, EmbeddedStore, Holder, StateStore, StoreError};
 
 use crate::kafka::error::ClusterError;
 use crate::kafka::settings::{KafkaSettings, LOCAL_AGE_MAX};
@@ -12,7 +12,7 @@ use crate::kafka::settings::{KafkaSettings, LOCAL_AGE_MAX};
 /// Where a worker keeps what it need not read from the cluster again.
 pub trait LocalStores: Send + Sync {
     /// Opens the store of a partition, which is one of so many that share the worker's memory.
-    fn open(&self, partition: u32, partition_count: usize) -> Result<Arc<dyn OnlineStore>, ClusterError>;
+    fn open(&self, partition: u32, partition_count: usize) -> Result<Arc<dyn StateStore>, ClusterError>;
 }
 
 /// Files in a directory of the worker's own.
@@ -22,7 +22,7 @@ pub(crate) struct StoreFiles {
 }
 
 impl LocalStores for StoreFiles {
-    fn open(&self, partition: u32, partition_count: usize) -> Result<Arc<dyn OnlineStore>, ClusterError> {
+    fn open(&self, partition: u32, partition_count: usize) -> Result<Arc<dyn StateStore>, ClusterError> {
         let dir = &self.settings.state_dir;
         let path = dir.join(format!("{partition}.redb"));
         let failed = |action, path: &Path| {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use trifold_model::{EntityKey, EventTime, LogId, Positions, Slot, StateId};
-use trifold_store::{Commit, EntityQuery, Entry, Marker, OnlineStore, Record, SlotChange, Slots, StoreError};
+use trifold_store::{Commit, EntityQuery, Entry, Marker, Record, SlotChange, Slots, StateStore, StoreError};
 use trifold_windows::{Damage, packed, unpacked};
 
 use crate::kafka::cluster::{Changelog, Cluster};
@@ -22,7 +22,7 @@ const LAST_RECORDS: u64 = 1_024;
 pub(crate) async fn restore(
     cluster: &mut impl Cluster,
     log: Changelog<'_>,
-    store: &dyn OnlineStore,
+    store: &dyn StateStore,
 ) -> Result<u64, ClusterError> {
     let state = log.feed.state;
     let (low, end) = cluster.ends_of_changes(log)?;
@@ -100,7 +100,7 @@ pub(crate) fn position(log: Changelog<'_>, next: u64) -> Commit {
     Commit { state: position_state(log.feed.state), marker, puts: Vec::new(), slots: Vec::new() }
 }
 
-async fn clear(store: &dyn OnlineStore, state: StateId) -> Result<(), StoreError> {
+async fn clear(store: &dyn StateStore, state: StateId) -> Result<(), StoreError> {
     store.clear(state).await?;
     store.clear(position_state(state)).await
 }
@@ -108,7 +108,7 @@ async fn clear(store: &dyn OnlineStore, state: StateId) -> Result<(), StoreError
 /// Writes entries. Until all are in, the marker says more than is there, but nobody reads the store before.
 async fn apply(
     log: Changelog<'_>,
-    store: &dyn OnlineStore,
+    store: &dyn StateStore,
     entries: Vec<Entry>,
     marker: &Marker,
     next: u64,

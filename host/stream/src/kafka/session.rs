@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use trifold_model::LogId;
 use trifold_pipeline::LiveViews;
-use trifold_store::OnlineStore;
+use trifold_store::StateStore;
 
 use crate::feed::{FeedId, wanted};
 use crate::kafka::cluster::{Changelog, Cluster, Decision, Polled, Transaction};
@@ -42,7 +42,7 @@ pub struct Session<C> {
 /// A partition that is this worker's.
 struct Held {
     worker: Worker<Partition, Outbox>,
-    store: Arc<dyn OnlineStore>,
+    store: Arc<dyn StateStore>,
     /// Up to where each feed's topic of changes is in the worker's memory.
     changed: BTreeMap<FeedId, u64>,
 }

@@ -13,15 +13,11 @@ use trifold_formats::Encoding;
 
 use crate::kafka::error::ClusterError;
 
-/// What a worker on Kafka is told.
+/// How the topics of a group of workers are reached, by a worker or by somebody else.
 #[derive(Debug, Clone)]
-pub struct KafkaSettings {
+pub struct ClusterSettings {
     /// The addresses of some brokers, `host:port`, separated by commas.
     pub brokers: String,
-    /// The topic of events.
-    pub topic: String,
-    /// How the values of its records are encoded.
-    pub encoding: Encoding,
     /// The group of workers that shares the topic's partitions. The names of its own topics begin with it.
     pub group: String,
     /// The worker's name within the group, which no other may have at the same time: a worker that starts under the name
@@ -29,6 +25,17 @@ pub struct KafkaSettings {
     pub worker: String,
     /// Further settings of the clients, such as `security.protocol`, in librdkafka's words.
     pub properties: BTreeMap<String, String>,
+}
+
+/// What a worker on Kafka is told.
+#[derive(Debug, Clone)]
+pub struct KafkaSettings {
+    /// The cluster, and who the worker is there.
+    pub cluster: ClusterSettings,
+    /// The topic of events.
+    pub topic: String,
+    /// How the values of its records are encoded.
+    pub encoding: Encoding,
     /// Where the local stores are.
     pub state_dir: PathBuf,
     /// How long the records of one transaction are gathered.
@@ -94,16 +101,19 @@ const OURS: [&str; 17] = [
     "transaction.timeout.ms",
 ];
 
-impl KafkaSettings {
+fn not_empty(name: &str, value: &str) -> Result<(), ClusterError> {
+    if value.is_empty() {
+        return Err(ClusterError::Setting { name: name.to_owned(), problem: "is empty".to_owned() });
+    }
+    Ok(())
+}
+
+impl ClusterSettings {
     /// Checks what can be checked without a cluster.
     pub fn check(&self) -> Result<(), ClusterError> {
-        for (name, value) in
-            [("brokers", &self.brokers), ("topic", &self.topic), ("group", &self.group), ("worker", &self.worker)]
-        {
-            if value.is_empty() {
-                return Err(ClusterError::Setting { name: name.to_owned(), problem: "is empty".to_owned() });
-            }
-        }
+        not_empty("brokers", &self.brokers)?;
+        not_empty("group", &self.group)?;
+        not_empty("worker", &self.worker)?;
         match self.properties.keys().find(|name| OURS.contains(&name.as_str())) {
             Some(name) => {
                 let problem = "is set by the worker, whose guarantees rest on it: leave it out".to_owned();
@@ -143,41 +153,52 @@ impl KafkaSettings {
         config
     }
 
-    /// A member of the group. Its positions come from the topics of changes.
-    pub(crate) fn member(&self) -> ClientConfig {
-        let mut config = self.reader();
-        config.set("partition.assignment.strategy", "range");
-        self.default(&mut config, "session.timeout.ms", SESSION_TIMEOUT_MS);
-        self.default(&mut config, "heartbeat.interval.ms", SESSION_TIMEOUT_MS / 5);
-        config
-    }
-
-    /// A producer of transactions.
-    pub(crate) fn producer(&self) -> ClientConfig {
-        let session = self.properties.get("session.timeout.ms").and_then(|text| text.parse().ok());
-        // The cluster ends what a worker that is gone left open before it takes the worker for dead, so that whoever
-        // takes over seldom waits; and a record is given up before its transaction is.
-        let transaction = session.unwrap_or(SESSION_TIMEOUT_MS) * 2 / 3;
-        let mut config = self.client();
-        config
-            .set("transactional.id", format!("{}.{}", self.group, self.worker))
-            .set("transaction.timeout.ms", transaction.to_string())
-            .set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
-        self.default(&mut config, "message.timeout.ms", transaction * 4 / 5);
-        self.default(&mut config, "compression.type", "lz4");
-        config
-    }
-
     /// Sets what nobody else set.
-    fn default(&self, config: &mut ClientConfig, name: &str, value: impl ToString) {
+    pub(crate) fn default(&self, config: &mut ClientConfig, name: &str, value: impl ToString) {
         if !self.properties.contains_key(name) {
             config.set(name, value.to_string());
         }
     }
 }
 
+impl KafkaSettings {
+    /// Checks what can be checked without a cluster.
+    pub fn check(&self) -> Result<(), ClusterError> {
+        not_empty("topic", &self.topic)?;
+        self.cluster.check()
+    }
+
+    /// A member of the group. Its positions come from the topics of changes.
+    pub(crate) fn member(&self) -> ClientConfig {
+        let mut config = self.cluster.reader();
+        config.set("partition.assignment.strategy", "range");
+        self.cluster.default(&mut config, "session.timeout.ms", SESSION_TIMEOUT_MS);
+        self.cluster.default(&mut config, "heartbeat.interval.ms", SESSION_TIMEOUT_MS / 5);
+        config
+    }
+
+    /// A producer of transactions.
+    pub(crate) fn producer(&self) -> ClientConfig {
+        let session = self.cluster.properties.get("session.timeout.ms").and_then(|text| text.parse().ok());
+        // The cluster ends what a worker that is gone left open before it takes the worker for dead, so that whoever
+        // takes over seldom waits; and a record is given up before its transaction is.
+        let transaction = session.unwrap_or(SESSION_TIMEOUT_MS) * 2 / 3;
+        let mut config = self.cluster.client();
+        config
+            .set("transactional.id", format!("{}.{}", self.cluster.group, self.cluster.worker))
+            .set("transaction.timeout.ms", transaction.to_string())
+            .set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
+        self.cluster.default(&mut config, "message.timeout.ms", transaction * 4 / 5);
+        self.cluster.default(&mut config, "compression.type", "lz4");
+        config
+    }
+}
+
 /// A local store that was not written for so long is built anew.
 pub(crate) const LOCAL_AGE_MAX: Duration = Duration::from_secs(3 * 24 * 3_600);
+
+/// So long every change stays in its topic, though later ones may have replaced it.
+pub(crate) const COMPACTION_LAG: Duration = Duration::from_secs(600);
 
 /// The largest record of a topic of ours: a slot of 1 MiB and its key, as text of a row at most twice as long.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4 << 20;

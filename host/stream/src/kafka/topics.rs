@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::feed::FeedId;
 use crate::kafka::error::ClusterError;
-use crate::kafka::settings::{KafkaSettings, LOCAL_AGE_MAX, MESSAGE_BYTES_MAX, REQUEST_TIMEOUT};
+use crate::kafka::settings::{COMPACTION_LAG, ClusterSettings, LOCAL_AGE_MAX, MESSAGE_BYTES_MAX, REQUEST_TIMEOUT};
 
 /// How often it is looked whether a topic that was made is there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -49,7 +49,14 @@ impl Purpose {
             Purpose::Changes => {
                 // A local store that was not written for longer would not learn of what was removed meanwhile.
                 let removals = LOCAL_AGE_MAX.as_millis() * 2;
-                vec![("cleanup.policy", "compact".to_owned()), ("delete.retention.ms", removals.to_string()), size]
+                vec![
+                    ("cleanup.policy", "compact".to_owned()),
+                    ("delete.retention.ms", removals.to_string()),
+                    // What has just been written is all there for a while, so that whoever follows closely sees each
+                    // state that there was.
+                    ("min.compaction.lag.ms", COMPACTION_LAG.as_millis().to_string()),
+                    size,
+                ]
             }
             Purpose::Features | Purpose::DeadLetters | Purpose::Late => vec![size],
         }
@@ -95,11 +102,26 @@ pub(crate) struct Topics {
 }
 
 impl Topics {
-    pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, ClusterError> {
+    pub(crate) fn new(settings: &ClusterSettings) -> Result<Self, ClusterError> {
         let admin = settings.client().create().map_err(ClusterError::client("make a client"))?;
         let names = TopicNames::new(settings.group.clone());
         let brokers = settings.brokers.clone();
-        Ok(Topics { admin, brokers, names, replicas: settings.replicas, features: settings.features })
+        Ok(Topics { admin, brokers, names, replicas: 0, features: false })
+    }
+
+    /// How topics are made, and whether there are some of features.
+    pub(crate) fn with(self, replicas: i32, features: bool) -> Self {
+        Topics { replicas, features, ..self }
+    }
+
+    /// The topic of the changes of a feed, and how many partitions it has.
+    pub(crate) fn changes_of(&self, feed: &FeedId) -> Result<(String, u32), ClusterError> {
+        let topic = self.names.of(feed, Purpose::Changes);
+        let Some(partitions) = self.partitions(&topic)?.filter(|partitions| *partitions > 0) else {
+            return Err(ClusterError::NoChanges { topic });
+        };
+        self.check(&topic, Purpose::Changes, partitions, partitions)?;
+        Ok((topic, partitions))
     }
 
     /// What tells the cluster from others.
@@ -229,6 +251,6 @@ fn value(described: &ConfigResource, name: &str) -> String {
 /// Whether a setting serves, though another was wanted.
 fn is_enough(name: &str, found: &str, wanted: &str) -> bool {
     let number = |text: &str| text.parse::<u64>().ok();
-    let is_least = ["delete.retention.ms", "max.message.bytes"].contains(&name);
+    let is_least = ["delete.retention.ms", "max.message.bytes", "min.compaction.lag.ms"].contains(&name);
     found == wanted || (is_least && number(found) >= number(wanted))
 }

@@ -57,7 +57,7 @@ impl Writer {
         let producer = settings.producer().create_with_context(Tracked::default());
         let producer: BaseProducer<Tracked> = producer.map_err(ClusterError::client("make a producer"))?;
         producer.init_transactions(TIMEOUT).map_err(ClusterError::client("begin with transactions"))?;
-        Ok(Writer { producer, topic: settings.topic.clone(), worker: settings.worker.clone() })
+        Ok(Writer { producer, topic: settings.topic.clone(), worker: settings.cluster.worker.clone() })
     }
 
     fn failed(&self, action: &str) -> impl FnOnce(KafkaError) -> ClusterError {

@@ -11,7 +11,8 @@ use futures::future::BoxFuture;
 use trifold_eventlog::LogError;
 use trifold_model::{EntityKey, StateId};
 use trifold_store::{
-    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StoreError,
+    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StateStore,
+    StoreError,
 };
 use trifold_stream::{Discard, Emission, FeedId, FileSink, Fixed, Sink, Until, WorkerConfig, feed_dir};
 
@@ -92,7 +93,9 @@ impl OnlineStore for FaultyStore {
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {
         self.inner.marker(state)
     }
+}
 
+impl StateStore for FaultyStore {
     fn scan(
         &self,
         state: StateId,

@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use trifold_eventlog::{FileLog, LogOptions, read_row_files};
 use trifold_model::{EntityKey, StateId};
 use trifold_store::{
-    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StoreError,
+    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StateStore,
+    StoreError,
 };
 use trifold_stream::{Fixed, NoSink, Problem, StreamError, Until, WorkerConfig, feed_dir};
 
@@ -30,7 +31,7 @@ fn written_by_step() -> WorkerConfig {
     WorkerConfig { resident_bytes: 0, ..config(8) }
 }
 
-async fn refusal(store: Arc<dyn OnlineStore>, log: FileLog, live: &Fixed) -> StreamError {
+async fn refusal(store: Arc<dyn StateStore>, log: FileLog, live: &Fixed) -> StreamError {
     let mut driver = driver(log, store, NoSink, live.clone(), written_by_step());
     run(&mut driver, Until::End).await.unwrap_err()
 }
@@ -189,7 +190,9 @@ impl OnlineStore for Tampered {
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {
         self.inner.marker(state)
     }
+}
 
+impl StateStore for Tampered {
     fn scan(
         &self,
         state: StateId,

@@ -13,7 +13,7 @@ use trifold_eventlog::{FileLog, LogOptions, RowFormat};
 use trifold_model::{EntityKey, EventTime};
 use trifold_pipeline::{LiveVersion, LiveViews};
 use trifold_sandbox::{Sandbox, SandboxConfig};
-use trifold_store::{EmbeddedStore, Holder, Marker, OnlineStore, Record};
+use trifold_store::{EmbeddedStore, Holder, Marker, Record, StateStore};
 use trifold_stream::{
     Driver, FeedId, FileSink, Fixed, Notice, ReleaseFeed, RunReport, Sink, Source, StreamError, Until, Worker,
     WorkerConfig, feed_dir,
@@ -129,7 +129,7 @@ pub(crate) fn config(rows_max: usize) -> WorkerConfig {
 
 pub(crate) fn driver<S: Source, K: Sink, R: ReleaseFeed>(
     source: S,
-    store: Arc<dyn OnlineStore>,
+    store: Arc<dyn StateStore>,
     sink: K,
     releases: R,
     config: WorkerConfig,

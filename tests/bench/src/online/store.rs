@@ -13,7 +13,7 @@ use trifold_pipeline::{Changes, Ingest, LiveVersion};
 use trifold_sandbox::Budget;
 use trifold_server::api::column::Values;
 use trifold_server::api::{Column, GetFeaturesRequest, Int64s, Texts};
-use trifold_store::{Commit, EmbeddedStore, Holder, Marker, OnlineStore};
+use trifold_store::{Commit, EmbeddedStore, Holder, Marker, StateStore};
 
 use crate::online::NOW;
 use crate::random::Random;

@@ -9,7 +9,7 @@ use trifold_eventlog::Events;
 use trifold_model::{ArrivalTime, EntityKey, EventTime};
 use trifold_pipeline::{LiveVersion, LiveViews, Question, WindowIngest, lookup};
 use trifold_sandbox::Budget;
-use trifold_store::{Commit, EntityQuery, OnlineStore};
+use trifold_store::{Commit, EntityQuery, OnlineStore, StateStore};
 
 use crate::measure::{Effort, in_turns};
 use crate::windows::events::FIRST_TIME;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use trifold_eventlog::{ArrivalClock, Events, FileLog, LogOptions, SourceConfig, decode};
 use trifold_pipeline::{Ingested, LiveVersion, LiveViews, WindowFunctions, WindowIngest};
 use trifold_sandbox::Budget;
-use trifold_store::{EmbeddedStore, OnlineStore};
+use trifold_store::{EmbeddedStore, StateStore};
 use trifold_stream::{Driver, Fixed, MakeFunctions, NoSink, Until, Worker, WorkerConfig};
 
 use crate::measure::{Effort, median, processor_seconds};

@@ -4,30 +4,26 @@ use std::path::Path;
 use std::time::Duration;
 
 use trifold_formats::{Credentials, Encoding, RegistrySettings, SchemaSource};
-use trifold_store::Holder;
-use trifold_stream::kafka::{ClusterError, KafkaDriver, KafkaSettings};
+use trifold_store::{Holder, StoreError};
+use trifold_stream::kafka::{ClusterError, ClusterSettings, KafkaDriver, KafkaSettings};
 
 use super::{chosen, config, notify, stream_failure, summary, text, until, verdict};
-use crate::args::{Kafka, Stream};
+use crate::args::{Kafka, KafkaCluster, Stream};
 use crate::clock;
 use crate::config::KafkaSection;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::world::World;
+use crate::world::{World, redis_exit};
 use crate::{output, progress};
 
 /// Applies a topic's partitions as one worker of a group.
 pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let section = &world.config.kafka;
-    let group = args.kafka.group.as_ref().unwrap_or(&section.group).clone();
-    let worker = args.kafka.worker.as_ref().unwrap_or(&section.worker).clone();
+    let cluster = cluster(section, &args.cluster, args.kafka.worker.as_ref().unwrap_or(&section.worker));
     let settings = KafkaSettings {
-        brokers: args.kafka.brokers.as_ref().unwrap_or(&section.brokers).clone(),
         encoding: encoding(section, &args.kafka)?,
         topic,
-        state_dir: world.data("kafka").join(&group).join(&worker),
-        group,
-        worker,
-        properties: section.properties.clone(),
+        state_dir: world.data("kafka").join(&cluster.group).join(&cluster.worker),
+        cluster,
         transaction_interval: Duration::from_millis(section.transaction_interval_ms),
         transaction_rows_max: section.transaction_rows,
         local_interval: Duration::from_millis(section.local_interval_ms),
@@ -38,7 +34,7 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let holder =
         Holder { pid: std::process::id(), command: "trifold stream --topic".to_owned(), since: clock::now() };
     let interval = Duration::from_millis(world.config.stream.poll_interval_ms);
-    let driver = KafkaDriver::new(settings, config(world, args), holder, chosen(world, args)?, interval);
+    let driver = KafkaDriver::new(settings, config(world, args), holder, chosen(world, &args.views)?, interval);
     let mut driver = driver.map_err(failure)?;
     let (until, stop) = (until(args), world.stop_signal());
     let report = world.block_on(async {
@@ -50,6 +46,16 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let report = report.map_err(failure)?;
     output::print(world.format, &summary(&report), text)?;
     verdict(&report, until)
+}
+
+/// How the cluster is reached: flags and environment go before the file.
+pub fn cluster(section: &KafkaSection, args: &KafkaCluster, worker: &str) -> ClusterSettings {
+    ClusterSettings {
+        brokers: args.brokers.as_ref().unwrap_or(&section.brokers).clone(),
+        group: args.group.as_ref().unwrap_or(&section.group).clone(),
+        worker: worker.to_owned(),
+        properties: section.properties.clone(),
+    }
 }
 
 /// How values are encoded: flags and environment go before the file.
@@ -91,11 +97,15 @@ fn encoding(section: &KafkaSection, args: &Kafka) -> Outcome<Encoding> {
     })
 }
 
-fn failure(error: ClusterError) -> Failure {
+/// The exit code of what a cluster cannot do.
+pub fn failure(error: ClusterError) -> Failure {
     let exit = match error {
         ClusterError::Stream(error) => return stream_failure(error),
         ClusterError::Setting { .. } | ClusterError::Format(_) => Exit::Usage,
-        ClusterError::UnknownTopic { .. } => Exit::NotFound,
+        ClusterError::UnknownTopic { .. } | ClusterError::NoChanges { .. } => Exit::NotFound,
+        ClusterError::Store(ref error @ (StoreError::Remote { .. } | StoreError::OtherSource { .. })) => {
+            redis_exit(error)
+        }
         ClusterError::Client { .. }
         | ClusterError::Fenced { .. }
         | ClusterError::Registry(_)

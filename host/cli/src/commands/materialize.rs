@@ -1,0 +1,97 @@
+//! `trifold materialize`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use trifold_stream::Until;
+use trifold_stream::kafka::{FedView, FeedNotice, Materializer};
+
+use super::stream::{chosen, kafka};
+use crate::args::Materialize;
+use crate::clock;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::world::{World, open_redis, redis_exit};
+use crate::{output, progress};
+
+/// Feeds a Redis from the topics of changes of a group.
+pub fn run(world: &World, args: Materialize) -> Outcome {
+    let Some(redis) = world.redis(&args.redis) else {
+        return Err(Failure::new(Exit::Usage, "no Redis is named: give `--redis`"));
+    };
+    let until = if args.follow { Until::Follow } else { Until::End };
+    let cluster = kafka::cluster(&world.config.kafka, &args.cluster, "materialize");
+    let interval = Duration::from_millis(world.config.stream.poll_interval_ms);
+    let releases = chosen(world, &args.views)?;
+    let stop = world.stop_signal();
+    let views = world.block_on(async {
+        let store = open_redis(&redis).await?;
+        store.check().await.map_err(|error| Failure { exit: redis_exit(&error), error: error.into() })?;
+        let feeder = Materializer::new(cluster, store, releases, interval, now);
+        let bar = progress::rows("materialize", 0);
+        let mut notify = |notice: FeedNotice<'_>| match notice {
+            FeedNotice::Found { feed, changes } => {
+                tracing::info!(view = %feed.view, changes, "changes to catch up with");
+                bar.inc_length(changes);
+            }
+            FeedNotice::Brought { feed, changes } => {
+                tracing::debug!(view = %feed.view, changes, "changes brought");
+                bar.inc(changes);
+            }
+            FeedNotice::Complete { feed } => tracing::info!(view = %feed.view, state = %feed.state, "complete"),
+            FeedNotice::Problem { problem } => tracing::error!("{problem}"),
+        };
+        let views = feeder.map_err(kafka::failure)?.run(until, &mut notify, stop).await;
+        bar.finish_and_clear();
+        views.map_err(kafka::failure)
+    })?;
+    let summary = Summary { views: views.into_iter().map(Into::into).collect() };
+    output::print(world.format, &summary, text)?;
+    match summary.views.iter().find(|view| !view.complete) {
+        // Whoever follows and is interrupted was told all along.
+        Some(view) if until == Until::End => {
+            let message = format!("view {} is not complete: run it again to go on", view.view);
+            Err(Failure::new(Exit::Unavailable, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn now() -> u64 {
+    clock::now().0.unsigned_abs()
+}
+
+/// What a run came to, for people and scripts.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Summary {
+    views: Vec<ViewSummary>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ViewSummary {
+    view: String,
+    state_id: String,
+    changes: u64,
+    complete: bool,
+}
+
+impl From<FedView> for ViewSummary {
+    fn from(view: FedView) -> Self {
+        ViewSummary {
+            view: view.feed.view.to_string(),
+            state_id: view.feed.state.to_string(),
+            changes: view.changes,
+            complete: view.complete,
+        }
+    }
+}
+
+fn text(summary: &Summary) -> String {
+    let heading = ["VIEW", "STATE", "CHANGES", "COMPLETE"].map(str::to_owned).to_vec();
+    let lines = summary.views.iter().map(|view| {
+        let complete = if view.complete { "yes" } else { "no" };
+        vec![view.view.clone(), view.state_id.clone(), view.changes.to_string(), complete.to_owned()]
+    });
+    output::table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>())
+}

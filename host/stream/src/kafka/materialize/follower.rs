@@ -1,0 +1,197 @@
+//! One state's changes, of all partitions, on their way into a Redis.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::runtime::Handle;
+use trifold_store::{Entry, Followed, RedisStore};
+
+use crate::feed::FeedId;
+use crate::kafka::error::ClusterError;
+use crate::kafka::materialize::lane::{Lane, Turn};
+use crate::kafka::settings::{ClusterSettings, Quiet, REQUEST_TIMEOUT, Reader};
+use crate::kafka::topics::Topics;
+
+/// How long it waits for a change before it looks whether it is told to stop.
+const POLL_WAIT: Duration = Duration::from_millis(50);
+/// So much is fetched ahead for each state.
+const PREFETCH_KIB: usize = 16 << 10;
+/// So many bytes of changes are read before they are brought.
+const STEP_BYTES: usize = 4 << 20;
+/// A follower that ends at the end of what there is gives up after so many failures.
+const FAILURES_MAX: u32 = 6;
+/// The longest wait between two tries.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// What a follower tells.
+pub(super) enum Told {
+    /// It found so many changes to catch up with.
+    Found(u64),
+    /// So many changes are in.
+    Brought(u64),
+    /// Lookups are answered from all of it.
+    Complete,
+    /// It waits for something to pass.
+    Problem(ClusterError),
+    /// It is over.
+    Ended(Result<(), ClusterError>),
+    /// It panicked.
+    Panicked,
+}
+
+/// Follows the changes of one state, on a thread of its own.
+pub(super) struct Follower {
+    pub(super) cluster: ClusterSettings,
+    pub(super) store: RedisStore,
+    pub(super) feed: FeedId,
+    /// What drives the connections to the Redis.
+    pub(super) runtime: Handle,
+    /// Microseconds since 1970.
+    pub(super) clock: fn() -> u64,
+    /// Whether it is over once all that there is is in.
+    pub(super) ends: bool,
+}
+
+impl Follower {
+    /// Follows until it is told to stop, or to the end of what there is.
+    pub(super) fn run(self, stop: &AtomicBool, tell: impl Fn(Told)) {
+        // What can be known at the start ends it; what goes wrong later may be put right by somebody.
+        let (mut following, mut failures, mut begun) = (None, 0_u32, false);
+        while !stop.load(Ordering::Relaxed) {
+            match self.turn(&mut following, &tell) {
+                Ok(true) if self.ends => return tell(Told::Ended(Ok(()))),
+                Ok(_) => (failures, begun) = (0, true),
+                Err(error) if self.may_go_on(&error, begun, failures) => {
+                    tell(Told::Problem(error));
+                    following = None;
+                    let wait = (POLL_WAIT * 2_u32.pow(failures.min(7))).min(BACKOFF_MAX);
+                    failures += 1;
+                    let until = Instant::now() + wait;
+                    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+                        thread::sleep(POLL_WAIT);
+                    }
+                }
+                Err(error) => return tell(Told::Ended(Err(error))),
+            }
+        }
+        tell(Told::Ended(Ok(())));
+    }
+
+    fn may_go_on(&self, error: &ClusterError, begun: bool, failures: u32) -> bool {
+        if self.ends { error.may_pass() && failures < FAILURES_MAX } else { begun || error.may_pass() }
+    }
+
+    /// Reads and brings some changes: whether all that there was at the beginning is in.
+    fn turn(&self, following: &mut Option<Following>, tell: &impl Fn(Told)) -> Result<bool, ClusterError> {
+        let mut now = match following.take() {
+            Some(now) => now,
+            None => self.open(tell)?,
+        };
+        now.gather(&self.feed)?;
+        let turns = now.lanes.values_mut().map(|lane| lane.turn(self.clock));
+        let turns = self.runtime.block_on(try_join_all(turns))?;
+        let brought = turns.iter().map(|turn| if let Turn::Brought(count) = turn { *count } else { 0 }).sum();
+        if brought > 0 {
+            tell(Told::Brought(brought));
+        }
+        if turns.contains(&Turn::Again) {
+            // What was read goes with the lanes.
+            thread::sleep(POLL_WAIT);
+            return Ok(false);
+        }
+        let is_done = now.lanes.values().all(Lane::has_caught_up);
+        if is_done && !std::mem::replace(&mut now.told, true) {
+            tell(Told::Complete);
+        }
+        *following = Some(now);
+        Ok(is_done)
+    }
+
+    /// Finds the log and what is there of it.
+    fn open(&self, tell: &impl Fn(Told)) -> Result<Following, ClusterError> {
+        let topics = Topics::new(&self.cluster)?;
+        let (topic, partitions) = topics.changes_of(&self.feed)?;
+        let source = format!("{}/{topic}", topics.cluster_id()?);
+        let followed = &Followed { source, partitions };
+        let mut config = self.cluster.reader();
+        self.cluster.default(&mut config, "queued.max.messages.kbytes", PREFETCH_KIB);
+        let consumer = config.create_with_context(Quiet);
+        let consumer: Reader = consumer.map_err(ClusterError::client("make a reader"))?;
+        let reading = || ClusterError::client(format!("read the topic {topic}"));
+        let range = |partition: u32| {
+            let ends = consumer.fetch_watermarks(&topic, partition as i32, REQUEST_TIMEOUT);
+            let (first, end) = ends.map_err(reading())?;
+            Ok((first.unsigned_abs(), end.unsigned_abs()))
+        };
+        self.runtime.block_on(self.store.check())?;
+        let (mut lanes, mut list, mut found) = (BTreeMap::new(), TopicPartitionList::new(), 0);
+        for partition in 0..partitions {
+            let of = (self.feed.state, partition);
+            let lane = Lane::open(&self.store, of, followed, || range(partition), self.clock);
+            let lane = self.runtime.block_on(lane)?;
+            found += range(partition)?.1.saturating_sub(lane.next());
+            let from = Offset::Offset(lane.next() as i64);
+            list.add_partition_offset(&topic, partition as i32, from).map_err(reading())?;
+            lanes.insert(partition, lane);
+        }
+        consumer.assign(&list).map_err(reading())?;
+        tell(Told::Found(found));
+        Ok(Following { topic, consumer, lanes, told: false })
+    }
+}
+
+/// A log that is followed.
+struct Following {
+    topic: String,
+    consumer: Reader,
+    lanes: BTreeMap<u32, Lane>,
+    /// Whether it was told that all is in.
+    told: bool,
+}
+
+impl Following {
+    /// Reads what there is at present, or as much as is brought at once.
+    fn gather(&mut self, feed: &FeedId) -> Result<(), ClusterError> {
+        let (mut wait, mut bytes) = (POLL_WAIT, 0);
+        while bytes < STEP_BYTES {
+            match self.consumer.poll(wait) {
+                None => return Ok(()),
+                Some(Ok(message)) => {
+                    let (key, value) = (message.key().unwrap_or_default(), message.payload());
+                    bytes += key.len() + value.map_or(0, <[u8]>::len);
+                    let partition = message.partition().unsigned_abs();
+                    let entry = Entry::decode(feed.state, key, value);
+                    let entry = entry.map_err(|source| ClusterError::Entry {
+                        topic: self.topic.clone(),
+                        partition,
+                        offset: message.offset(),
+                        source,
+                    })?;
+                    let written =
+                        message.timestamp().to_millis().unwrap_or_default().max(0).unsigned_abs() * 1_000;
+                    if let Some(lane) = self.lanes.get_mut(&partition) {
+                        lane.push(entry, message.offset().unsigned_abs(), written);
+                    }
+                    wait = Duration::ZERO;
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    if let Some(lane) = self.lanes.get_mut(&partition.unsigned_abs()) {
+                        lane.end();
+                    }
+                    wait = Duration::ZERO;
+                }
+                Some(Err(error)) => {
+                    return Err(ClusterError::client(format!("read the topic {}", self.topic))(error));
+                }
+            }
+        }
+        Ok(())
+    }
+}
