@@ -27,8 +27,7 @@ pub async fn take_over(
 }
 
 fn has_caught_up(own: Option<&Marker>, reached: Option<&Marker>) -> bool {
-    // A state that is not there, or not all of it, gives way to one that is.
-    let Some(reached) = reached else { return own.is_some() };
+    let Some(reached) = reached else { return true };
     own.is_some_and(|own| {
         own.log == reached.log
             && reached.positions.0.iter().all(|(&partition, &next)| own.positions.next(partition) >= next)

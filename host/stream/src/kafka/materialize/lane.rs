@@ -186,6 +186,7 @@ impl Lane {
         self.has_caught_up |= complete && self.at_end;
         Ok(Turn::Brought(count as u64))
     }
+
     /// Looks now and then whether what was brought is still there.
     async fn look(&mut self, now: u64) -> Result<Turn, StoreError> {
         if now.abs_diff(self.seen) < LOOK_MICROS {
