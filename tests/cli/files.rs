@@ -105,7 +105,7 @@ fn a_log_that_lost_events_or_is_another_one() {
     let parts = [
         holds,
         "has applied 5 events of the log log, which holds 4",
-        "put the old file back, or `trifold clear aircraft_status`",
+        "put the old file back, or replay the log: for files after `trifold clear aircraft_status`",
     ];
     stream(&trifold).refused(Exit::Data, &parts);
     let other = ["stream", "--log-id", "other", "--events", log(&trifold).to_str().unwrap()].map(str::to_owned);
