@@ -39,12 +39,15 @@ fn what_can_be_known_at_the_start_is_said_at_the_start() {
     let changes = changes.unwrap().clone();
     let compact = ("cleanup.policy", "compact");
     let (size, removals) = (("max.message.bytes", "4194304"), ("delete.retention.ms", "518400000"));
-    site.cluster.alter(&changes, &[("cleanup.policy", "delete"), size, removals]);
+    let lag = ("min.compaction.lag.ms", "600000");
+    site.cluster.alter(&changes, &[("cleanup.policy", "delete"), size, removals, lag]);
     let parts = [changes.as_str(), "cleanup.policy=delete", "cleanup.policy=compact"];
     run(&site, &[]).refused(Exit::Data, &parts);
-    site.cluster.alter(&changes, &[compact, ("max.message.bytes", "1000"), removals]);
+    site.cluster.alter(&changes, &[compact, ("max.message.bytes", "1000"), removals, lag]);
     run(&site, &[]).refused(Exit::Data, &[&changes, "max.message.bytes=1000"]);
     site.cluster.alter(&changes, &[compact, size, removals]);
+    run(&site, &[]).refused(Exit::Data, &[&changes, "min.compaction.lag.ms=0", "min.compaction.lag.ms=600000"]);
+    site.cluster.alter(&changes, &[compact, size, removals, lag]);
     site.run_to_end("a");
     site.cluster.create("other.card_spend.features", 2, &[]);
     let other = ["--group", "other"];
