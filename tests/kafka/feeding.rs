@@ -24,10 +24,16 @@ fn an_event_in_the_topic_is_seen_by_a_lookup_and_a_redis_that_was_emptied_is_fil
     let site = Site::new(&kafka, kafka.bootstrap(), 17, 1_500);
     site.release(&PACKAGES);
     let url = redis.url().to_owned();
-    let worker = site.follow("a");
+    let mut worker = Worker::start(site.command("a", &["--follow", "--metrics", "127.0.0.1:0"]));
+    let of_worker = worker.watched_at();
     // Before any topic is there; two of them, which is as good as one.
-    let mut feeders = [0, 1].map(|_| Worker::start(site.materialize(&["--redis", &url, "--follow"])));
+    let options = ["--redis", &url, "--follow", "--metrics", "127.0.0.1:0"];
+    let mut feeders = [0, 1].map(|_| Worker::start(site.materialize(&options)));
+    let of_feeder = feeders[0].watched_at();
     feeders.iter_mut().for_each(|feeder| feeder.wait_for("has no topic"));
+    assert_eq!(get(&of_feeder, "/health"), (200, "ok\n".to_owned()));
+    let (status, reason) = get(&of_feeder, "/ready");
+    assert!(status == 503 && reason.contains("has no topic"), "{status}: {reason}");
     site.produce(0..500);
     feeders.iter_mut().for_each(|feeder| (0..3).for_each(|_| feeder.wait_for("complete")));
     let server = site.trifold.start(["serve", "--redis", &url]);
@@ -38,6 +44,7 @@ fn an_event_in_the_topic_is_seen_by_a_lookup_and_a_redis_that_was_emptied_is_fil
         serde_json::from_str(&ran.stdout).unwrap_or(Value::Null)
     };
     wait(|| applied(&asked()) >= 500);
+    check_metrics(&of_worker, &of_feeder);
 
     // Live: one payment more is seen.
     site.produce(500..501);
@@ -148,6 +155,43 @@ fn what_a_feeder_cannot_do_is_said_at_the_start() {
     let feed = ["materialize", "--redis", url];
     let ran = site.trifold.run(feed.iter().chain(&brokers));
     ran.refused(Exit::Usage, &["scoring.card", "other.card", "redis.prefix"]);
+}
+
+/// What a worker and a feeder tell once 500 payments are in.
+fn check_metrics(of_worker: &str, of_feeder: &str) {
+    let has = |address: &str, metric: &str, is_it: fn(f64) -> bool| {
+        let (status, metrics) = get(address, "/metrics");
+        assert_eq!(status, 200);
+        let line = metrics.lines().find_map(|line| line.strip_prefix(metric));
+        line.is_some_and(|value| is_it(value.trim().parse().unwrap()))
+    };
+    let view = "{view=\"card_spend\"}";
+    wait(|| has(of_worker, &format!("trifold_lag_events{view}"), |lag| lag == 0.0));
+    assert!(has(of_worker, &format!("trifold_events_total{view}"), |events| events == 500.0));
+    assert!(has(of_worker, &format!("trifold_rows_total{view}"), |rows| rows > 250.0 && rows < 500.0));
+    assert!(has(of_worker, &format!("trifold_fuel_total{view}"), |fuel| fuel > 100_000.0));
+    assert!(has(of_worker, "trifold_set_aside_total{view=\"card_spend\",reason=\"late\"}", |late| late > 0.0));
+    assert!(has(of_worker, "trifold_partitions", |partitions| partitions == 6.0));
+    assert!(has(of_worker, "trifold_transaction_seconds_count", |count| count > 0.0));
+    assert!(has(of_worker, &format!("trifold_restore_seconds_count{view}"), |count| count == 6.0));
+    assert_eq!(get(of_worker, "/ready").0, 200);
+    wait(|| has(of_feeder, &format!("trifold_fed_complete{view}"), |complete| complete == 1.0));
+    wait(|| has(of_feeder, &format!("trifold_fed_changes_total{view}"), |changes| changes > 500.0));
+    assert!(has(of_feeder, &format!("trifold_feed_delay_seconds_count{view}"), |count| count > 0.0));
+    assert!(has(of_feeder, &format!("trifold_freshness_seconds_count{view}"), |count| count > 0.0));
+    wait(|| get(of_feeder, "/ready").0 == 200);
+    assert_eq!(get(of_feeder, "/other").0, 404);
+}
+
+/// Asks over HTTP: the status and the body.
+fn get(address: &str, path: &str) -> (u16, String) {
+    use std::io::{Read, Write};
+    let mut connection = std::net::TcpStream::connect(address).unwrap();
+    connection.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 /// How many events the states of an answer had included.

@@ -37,6 +37,14 @@ impl Worker {
         self.wait_until(part, |line| line.contains(part));
     }
 
+    /// Where it answers those who watch it.
+    #[track_caller]
+    pub(crate) fn watched_at(&mut self) -> String {
+        self.wait_for("metrics at /metrics");
+        let line = self.heard.last().unwrap();
+        line.split("address=").nth(1).unwrap().split(' ').next().unwrap().to_owned()
+    }
+
     /// Waits for a line to come that is `what`.
     #[track_caller]
     pub(crate) fn wait_until(&mut self, what: &str, is_it: impl Fn(&str) -> bool) {

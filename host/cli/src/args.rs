@@ -354,6 +354,9 @@ pub struct Stream {
     /// [default: true]
     #[arg(long, env = "TRIFOLD_KEEP_OUTPUTS", value_name = "BOOL")]
     pub keep_outputs: Option<bool>,
+    /// Who may watch it
+    #[command(flatten)]
+    pub watch: Watch,
 }
 
 /// `trifold backfill`.
@@ -427,6 +430,14 @@ pub struct Serve {
     pub listen: Option<String>,
 }
 
+/// Who may watch the process.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Answer /metrics (Prometheus), /health and /ready over HTTP at this address [default: nowhere]
+    #[arg(long, env = "TRIFOLD_METRICS", value_name = "ADDRESS", value_parser = listen_address)]
+    pub metrics: Option<String>,
+}
+
 /// The online store, where it is a Redis.
 #[derive(Debug, Args)]
 pub struct Redis {
@@ -464,6 +475,9 @@ pub struct Materialize {
     /// Go on as workers commit, until interrupted
     #[arg(long)]
     pub follow: bool,
+    /// Who may watch it
+    #[command(flatten)]
+    pub watch: Watch,
 }
 
 /// `trifold up`.

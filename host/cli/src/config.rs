@@ -38,6 +38,8 @@ pub struct Config {
     pub server: ServerSection,
     /// The sandbox.
     pub sandbox: SandboxSection,
+    /// Metrics and health.
+    pub metrics: MetricsSection,
     /// Structured logs.
     pub log: LogSection,
 }
@@ -179,6 +181,14 @@ pub struct SandboxSection {
     pub compile_seconds: u64,
     /// The memory that it may take, in mebibytes.
     pub compile_memory_mib: u64,
+}
+
+/// Metrics and health, over HTTP.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MetricsSection {
+    /// The address to listen on; empty for none.
+    pub listen: String,
 }
 
 /// Structured logs, written to standard error.
@@ -342,6 +352,7 @@ impl Reader<'_> {
             "backfill" => "backfill.",
             "kafka" => "kafka.",
             "redis" => "redis.",
+            "metrics" => "metrics.",
             "server" => "server.",
             "sandbox" => "sandbox.",
             _ => "log.",
@@ -456,6 +467,7 @@ impl Reader<'_> {
                 compile_memory_mib: compiler.1?,
             })
         });
+        let metrics = self.section("metrics", |r| Some(MetricsSection { listen: r.get("listen")? }));
         let log = self.section("log", |r| {
             let parts = (r.text("filter", log_filter), r.one_of("format", &["text", "json"]));
             Some(LogSection { filter: parts.0?, format: parts.1? })
@@ -469,6 +481,7 @@ impl Reader<'_> {
             backfill: backfill?,
             server: server?,
             sandbox: sandbox?,
+            metrics: metrics?,
             log: log?,
         })
     }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod exit;
+pub mod monitor;
 pub mod output;
 pub mod progress;
 pub mod telemetry;

@@ -13,6 +13,7 @@ pub mod client;
 pub mod columns;
 mod connection;
 mod in_hand;
+pub mod monitor;
 mod request;
 pub mod server;
 pub mod service;

@@ -199,6 +199,9 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
         if self.worker.is_full() || since.elapsed() >= self.checkpoint_interval {
             self.checkpoint().await?;
         }
+        for (feed, counts) in &report.feeds {
+            (run.notify)(Notice::Applied { feed, counts });
+        }
         for (feed, line) in &report.aside {
             if self.set_aside.insert((feed.clone(), line.kind)) {
                 (run.notify)(Notice::Aside { feed, line });

@@ -29,7 +29,7 @@ pub(crate) fn emit(
         *reasons.entry(line.kind).or_default() += 1;
     }
     let emission = Emission { feed: FeedId::of(version), partition, first_offset, rows, aside };
-    Ok((emission, Counts { event_count, row_count, duplicate_count, aside: reasons }))
+    Ok((emission, Counts { event_count, row_count, duplicate_count, aside: reasons, fuel: 0 }))
 }
 
 /// Events that do not count, and rows whose trouble has a message that the row itself does not carry.

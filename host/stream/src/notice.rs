@@ -1,6 +1,7 @@
 //! What a running driver reports.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::error::Problem;
 use crate::feed::FeedId;
@@ -48,6 +49,8 @@ pub struct Counts {
     pub duplicate_count: u64,
     /// Lines set aside, by reason.
     pub aside: BTreeMap<AsideKind, u64>,
+    /// The units of fuel that components burnt.
+    pub fuel: u64,
 }
 
 impl Counts {
@@ -55,6 +58,7 @@ impl Counts {
         self.event_count += other.event_count;
         self.row_count += other.row_count;
         self.duplicate_count += other.duplicate_count;
+        self.fuel += other.fuel;
         for (kind, count) in &other.aside {
             *self.aside.entry(*kind).or_default() += count;
         }
@@ -65,6 +69,18 @@ impl Counts {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
+    /// A step came to this for one feed.
+    Applied {
+        /// The feed.
+        feed: &'a FeedId,
+        /// What it came to.
+        counts: &'a Counts,
+    },
+    /// A worker of a group committed a transaction.
+    Committed {
+        /// How long that took, without the steps.
+        took: Duration,
+    },
     /// A step was applied, or the driver looked whether the log has grown.
     Progress(&'a Progress),
     /// A feed came under another version or release, or began.
@@ -98,6 +114,8 @@ pub enum Notice<'a> {
         partition: u32,
         /// How many changes were read.
         entries: u64,
+        /// How long it took.
+        took: Duration,
     },
     /// An event of a view was set aside, the first one for its reason in the driver's life.
     Aside {

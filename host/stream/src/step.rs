@@ -94,10 +94,12 @@ pub(crate) async fn process_feed(
             return Ok(Err(Problem::Decode { view, offset, source }));
         }
     };
+    let mut budget = Budget::unlimited();
     let folded = match view.kind {
-        ViewKind::Window(_) => fold_windows(config, states, id, feed, events, clock).await,
+        ViewKind::Window(_) => fold_windows(config, states, id, feed, events, clock, &mut budget).await,
         ViewKind::Row | ViewKind::OnDemand(_) => {
-            fold_records(config, states, id, feed, events).await.map(|ingested| (ingested, None))
+            let folded = fold_records(config, states, id, feed, events, &mut budget).await;
+            folded.map(|ingested| (ingested, None))
         }
     };
     let (mut ingested, swept) = match folded {
@@ -120,8 +122,9 @@ pub(crate) async fn process_feed(
     };
     let marker = feed.advanced(raw.partition, raw.next_offset(), clock);
     let table = RowTable::of_events(view, arrivals, config.digest);
-    let (emission, counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
+    let (emission, mut counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
         .map_err(|source| StreamError::Table { view: id.view.clone(), source })?;
+    counts.fuel = budget.spent();
     let commit = Commit { state: id.state, marker, puts, slots: slots.stored };
     Ok(Ok(Part { feed: id.clone(), emission, commit, parts: slots.parts, counts, swept }))
 }
@@ -150,10 +153,11 @@ async fn fold_records(
     id: &FeedId,
     feed: &Feed,
     events: Events,
+    budget: &mut Budget,
 ) -> Result<Ingested, Unfolded> {
     let ingest = Ingest::new(feed.version.view(), events)?;
     let records = states.read(id.state, ingest.entities()).await?;
-    Ok(ingest.fold(&records, &feed.version, config.keep_outputs, &mut Budget::unlimited())?)
+    Ok(ingest.fold(&records, &feed.version, config.keep_outputs, budget)?)
 }
 
 /// For each entity that is new in a step, two are looked at, whether they can be forgotten: before a state has doubled,
@@ -171,10 +175,11 @@ async fn fold_windows(
     feed: &Feed,
     events: Events,
     clock: ArrivalClock,
+    budget: &mut Budget,
 ) -> Result<(Ingested, Option<EntityKey>), Unfolded> {
     let event_count = events.times.len();
     let functions = (config.functions)(&feed.version);
-    let ingest = WindowIngest::new(&feed.version, &*functions, events, &mut Budget::unlimited())?;
+    let ingest = WindowIngest::new(&feed.version, &*functions, events, budget)?;
     let ingest = ingest.with_parts(config.parts);
     let entities = states.read_slots(id.state, ingest.queries()).await?;
     // The log has one partition, so that its clock is the earliest arrival that an event to come can have.
@@ -194,7 +199,7 @@ async fn fold_windows(
             }
         }
     }
-    let mut ingested = ingest.fold(entities, clock, &mut Budget::unlimited())?;
+    let mut ingested = ingest.fold(entities, clock, budget)?;
     if let Changes::Slots(changes) = &mut ingested.changes {
         changes.append(swept);
     }

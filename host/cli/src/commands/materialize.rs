@@ -10,6 +10,7 @@ use super::stream::{chosen, kafka};
 use crate::args::Materialize;
 use crate::clock;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::monitor::Monitor;
 use crate::world::{World, open_redis, redis_exit};
 use crate::{output, progress};
 
@@ -23,22 +24,29 @@ pub fn run(world: &World, args: Materialize) -> Outcome {
     let interval = Duration::from_millis(world.config.stream.poll_interval_ms);
     let releases = chosen(world, &args.views)?;
     let stop = world.stop_signal();
+    let monitor = Monitor::start(world, args.watch.metrics.as_ref())?;
     let views = world.block_on(async {
         let store = open_redis(&redis).await?;
         store.check().await.map_err(|error| Failure { exit: redis_exit(&error), error: error.into() })?;
         let feeder = Materializer::new(cluster, store, releases, interval, now);
         let bar = progress::rows("materialize", 0);
-        let mut notify = |notice: FeedNotice<'_>| match notice {
-            FeedNotice::Found { feed, changes } => {
-                tracing::info!(view = %feed.view, changes, "changes to catch up with");
-                bar.inc_length(changes);
+        let mut notify = |notice: FeedNotice<'_>| {
+            monitor.note_feed(&notice);
+            match notice {
+                FeedNotice::Found { feed, changes } => {
+                    tracing::info!(view = %feed.view, changes, "changes to catch up with");
+                    bar.inc_length(changes);
+                }
+                FeedNotice::Brought { feed, changes, .. } => {
+                    tracing::debug!(view = %feed.view, changes, "changes brought");
+                    bar.inc(changes);
+                }
+                FeedNotice::Complete { feed } => {
+                    tracing::info!(view = %feed.view, state = %feed.state, "complete")
+                }
+                FeedNotice::Problem { problem, .. } => tracing::error!("{problem}"),
+                FeedNotice::Begun { .. } | FeedNotice::Over { .. } => {}
             }
-            FeedNotice::Brought { feed, changes } => {
-                tracing::debug!(view = %feed.view, changes, "changes brought");
-                bar.inc(changes);
-            }
-            FeedNotice::Complete { feed } => tracing::info!(view = %feed.view, state = %feed.state, "complete"),
-            FeedNotice::Problem { problem } => tracing::error!("{problem}"),
         };
         let views = feeder.map_err(kafka::failure)?.run(until, &mut notify, stop).await;
         bar.finish_and_clear();

@@ -26,6 +26,7 @@ use super::events::{nothing_read, unreadable, warn_of_unfinished_line};
 use crate::args::Stream;
 use crate::clock;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::monitor::Monitor;
 use crate::world::{World, registry_failure};
 use crate::{output, progress};
 
@@ -42,7 +43,8 @@ fn run_files(world: &World, args: &Stream) -> Outcome {
     let until = until(args);
     let mut driver = driver(world, args, store)?;
     let stop = world.stop_signal();
-    let report = world.block_on(drive(&mut driver, until, stop))?;
+    let monitor = Monitor::start(world, args.watch.metrics.as_ref())?;
+    let report = world.block_on(drive(&mut driver, until, &monitor, stop))?;
     output::print(world.format, &summary(&report), text)?;
     if until == Until::End {
         warn_of_unfinished_line(events(args)?);
@@ -150,17 +152,33 @@ async fn check_names(registry: &Registry, names: &[ViewName]) -> Outcome {
 }
 
 /// Runs the worker to its end, with progress for whoever watches.
-pub async fn drive(driver: &mut FileDriver, until: Until, stop: watch::Receiver<bool>) -> Outcome<RunReport> {
+pub async fn drive(
+    driver: &mut FileDriver,
+    until: Until,
+    monitor: &Monitor,
+    stop: watch::Receiver<bool>,
+) -> Outcome<RunReport> {
     let bar = progress::rows("stream", 0);
-    let mut notify = notify(&bar, until);
+    let mut notify = notify(&bar, until, monitor);
     let report = driver.run(until, &mut notify, stop).await;
     bar.finish_and_clear();
     report.map_err(stream_failure)
 }
 
 /// Tells whoever watches what a worker does.
-fn notify(bar: &ProgressBar, until: Until) -> impl FnMut(Notice<'_>) + Send + '_ {
-    move |notice| match notice {
+fn notify<'a>(
+    bar: &'a ProgressBar,
+    until: Until,
+    monitor: &'a Monitor,
+) -> impl FnMut(Notice<'_>) + Send + use<'a> {
+    move |notice| {
+        monitor.note(&notice);
+        tell(bar, until, notice);
+    }
+}
+
+fn tell(bar: &ProgressBar, until: Until, notice: Notice<'_>) {
+    match notice {
         Notice::Progress(progress) => {
             bar.set_length(progress.rows_known);
             bar.set_position(progress.rows_done());
@@ -179,8 +197,8 @@ fn notify(bar: &ProgressBar, until: Until) -> impl FnMut(Notice<'_>) + Send + '_
             tracing::warn!(%view, reason, offset = line.offset, "{told}: {}", line.detail);
         }
         Notice::Assigned { partitions } => tracing::info!(?partitions, "partitions taken up"),
-        Notice::Restored { feed, partition, entries } => {
-            tracing::info!(view = %feed.view, partition, entries, "state brought up to date");
+        Notice::Restored { feed, partition, entries, took } => {
+            tracing::info!(view = %feed.view, partition, entries, ?took, "state brought up to date");
         }
         _ => {}
     }

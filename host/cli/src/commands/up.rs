@@ -6,6 +6,7 @@ use trifold_stream::Until;
 use super::{serve, stream};
 use crate::args::Up;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::monitor::Monitor;
 use crate::output;
 use crate::world::{THREAD_STACK_BYTES, World};
 
@@ -22,6 +23,7 @@ pub fn run(world: &World, args: Up) -> Outcome {
         other => other,
     };
     let mut driver = stream::driver(world, &args.stream, store.clone())?;
+    let monitor = Monitor::start(world, args.stream.watch.metrics.as_ref())?;
     let (stop, stopped) = world.stop_channel();
     let handle = world.handle();
     std::thread::scope(|scope| {
@@ -30,7 +32,7 @@ pub fn run(world: &World, args: Up) -> Outcome {
             let (stop, stopped) = (stop.clone(), stopped.clone());
             move || {
                 let mut guard = StopOnFailure(Some(stop));
-                let report = handle.block_on(stream::drive(&mut driver, until, stopped));
+                let report = handle.block_on(stream::drive(&mut driver, until, &monitor, stopped));
                 if report.is_ok() {
                     guard.0 = None;
                 }

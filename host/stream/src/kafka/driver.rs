@@ -173,7 +173,11 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
     }
 
     fn tell(&mut self, notify: Notify<'_>, report: TurnReport) {
+        notify(Notice::Committed { took: report.committing });
         for step in report.steps {
+            for (feed, counts) in &step.feeds {
+                notify(Notice::Applied { feed, counts });
+            }
             for (feed, line) in &step.aside {
                 if self.set_aside.insert((feed.clone(), line.kind)) {
                     notify(Notice::Aside { feed, line });

@@ -27,6 +27,7 @@ use tokio::time::MissedTickBehavior;
 use trifold_store::RedisStore;
 
 use self::follower::{Follower, Told};
+use self::lane::Delays;
 use crate::driver::Until;
 use crate::error::StreamError;
 use crate::feed::{FeedId, wanted};
@@ -37,6 +38,16 @@ use crate::releases::ReleaseFeed;
 /// What whoever watches is told.
 #[derive(Debug)]
 pub enum FeedNotice<'a> {
+    /// A state is followed from now on.
+    Begun {
+        /// The state.
+        feed: &'a FeedId,
+    },
+    /// A state is followed no longer.
+    Over {
+        /// The state.
+        feed: &'a FeedId,
+    },
     /// So many changes of a state are to be caught up with.
     Found {
         /// The state.
@@ -50,6 +61,8 @@ pub enum FeedNotice<'a> {
         feed: &'a FeedId,
         /// How many.
         changes: u64,
+        /// How long the last of them took.
+        delays: Delays,
     },
     /// Lookups of a state are answered.
     Complete {
@@ -58,6 +71,8 @@ pub enum FeedNotice<'a> {
     },
     /// Something is wrong. It is tried again.
     Problem {
+        /// The state that waits, if it is one.
+        feed: Option<&'a FeedId>,
         /// What.
         problem: String,
     },
@@ -164,11 +179,11 @@ impl<R: ReleaseFeed> Materializer<R> {
         match self.releases.poll().await {
             Ok(problems) => {
                 for problem in problems {
-                    notify(FeedNotice::Problem { problem: problem.to_string() });
+                    notify(FeedNotice::Problem { feed: None, problem: problem.to_string() });
                 }
             }
             Err(error) if first => return Err(StreamError::Registry(error).into()),
-            Err(error) => notify(FeedNotice::Problem { problem: error.to_string() }),
+            Err(error) => notify(FeedNotice::Problem { feed: None, problem: error.to_string() }),
         }
         let live = self.releases.live();
         let wanted = wanted(&live);
@@ -178,10 +193,12 @@ impl<R: ReleaseFeed> Materializer<R> {
         let over: Vec<_> = self.running.keys().filter(|feed| !wanted.contains_key(feed)).cloned().collect();
         for feed in over {
             self.stop(&feed);
+            notify(FeedNotice::Over { feed: &feed });
         }
         if first || until == Until::Follow {
             for feed in wanted.into_keys() {
                 if !self.running.contains_key(&feed) {
+                    notify(FeedNotice::Begun { feed: &feed });
                     self.start(feed, until, channel.0.clone());
                 }
             }
@@ -220,10 +237,10 @@ impl<R: ReleaseFeed> Materializer<R> {
         let Some(running) = self.running.get_mut(feed) else { return Ok(()) };
         match told {
             Told::Found(changes) => notify(FeedNotice::Found { feed, changes }),
-            Told::Brought(changes) => {
+            Told::Brought(changes, delays) => {
                 running.view.changes += changes;
                 running.problem = None;
-                notify(FeedNotice::Brought { feed, changes });
+                notify(FeedNotice::Brought { feed, changes, delays });
             }
             Told::Complete => {
                 running.view.complete = true;
@@ -235,7 +252,7 @@ impl<R: ReleaseFeed> Materializer<R> {
                 let problem = format!("{feed}: {error}");
                 // What goes on is told once.
                 if running.problem.as_ref() != Some(&problem) {
-                    notify(FeedNotice::Problem { problem: problem.clone() });
+                    notify(FeedNotice::Problem { feed: Some(feed), problem: problem.clone() });
                     running.problem = Some(problem);
                 }
             }

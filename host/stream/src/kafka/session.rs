@@ -55,6 +55,8 @@ pub type Notify<'a> = &'a mut (dyn FnMut(Notice<'_>) + Send);
 pub struct TurnReport {
     /// The steps that it was made of.
     pub steps: Vec<StepReport>,
+    /// How long the transaction took.
+    pub committing: Duration,
 }
 
 impl<C: Cluster> Session<C> {
@@ -143,8 +145,9 @@ impl<C: Cluster> Session<C> {
             let new: Vec<_> = wanted.keys().filter(|feed| !held.worker.follows(feed)).collect();
             for &feed in &new {
                 let log = Changelog { feed, partition };
+                let begun = Instant::now();
                 let entries = restore(&mut self.cluster, log, &*held.store).await?;
-                notify(Notice::Restored { feed, partition, entries });
+                notify(Notice::Restored { feed, partition, entries, took: begun.elapsed() });
             }
             if !new.is_empty() {
                 // States that were read before have not applied what came after.
@@ -218,7 +221,9 @@ impl<C: Cluster> Session<C> {
             }
         }
         if !report.steps.is_empty() {
+            let begun = Instant::now();
             self.commit()?;
+            report.committing = begun.elapsed();
             self.unsettled.get_or_insert_with(Instant::now);
         }
         for held in self.held.values_mut() {

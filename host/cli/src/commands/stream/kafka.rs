@@ -12,6 +12,7 @@ use crate::args::{Kafka, KafkaCluster, Stream};
 use crate::clock;
 use crate::config::KafkaSection;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::monitor::Monitor;
 use crate::world::{World, redis_exit};
 use crate::{output, progress};
 
@@ -37,9 +38,10 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let driver = KafkaDriver::new(settings, config(world, args), holder, chosen(world, &args.views)?, interval);
     let mut driver = driver.map_err(failure)?;
     let (until, stop) = (until(args), world.stop_signal());
+    let monitor = Monitor::start(world, args.watch.metrics.as_ref())?;
     let report = world.block_on(async {
         let bar = progress::rows("stream", 0);
-        let report = driver.run(until, &mut notify(&bar, until), stop).await;
+        let report = driver.run(until, &mut notify(&bar, until, &monitor), stop).await;
         bar.finish_and_clear();
         report
     });

@@ -15,7 +15,7 @@ use trifold_store::{Entry, Followed, RedisStore};
 
 use crate::feed::FeedId;
 use crate::kafka::error::ClusterError;
-use crate::kafka::materialize::lane::{Lane, Turn};
+use crate::kafka::materialize::lane::{Delays, Lane, Turn};
 use crate::kafka::settings::{ClusterSettings, Quiet, REQUEST_TIMEOUT, Reader};
 use crate::kafka::topics::Topics;
 
@@ -34,8 +34,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub(super) enum Told {
     /// It found so many changes to catch up with.
     Found(u64),
-    /// So many changes are in.
-    Brought(u64),
+    /// So many changes are in, and how long the last of them took.
+    Brought(u64, Delays),
     /// Lookups are answered from all of it.
     Complete,
     /// It waits for something to pass.
@@ -99,7 +99,12 @@ impl Follower {
         let turns = self.runtime.block_on(try_join_all(turns))?;
         let brought = turns.iter().map(|turn| if let Turn::Brought(count) = turn { *count } else { 0 }).sum();
         if brought > 0 {
-            tell(Told::Brought(brought));
+            let delays = now.lanes.values().map(Lane::delays);
+            let delays = delays.fold(Delays::default(), |most, next| Delays {
+                written: most.written.max(next.written),
+                arrival: most.arrival.max(next.arrival),
+            });
+            tell(Told::Brought(brought, delays));
         }
         if turns.contains(&Turn::Again) {
             // What was read goes with the lanes.

@@ -51,6 +51,16 @@ pub struct Lane {
     turned: u64,
     /// Whether it was complete up to the end of the log at some time.
     has_caught_up: bool,
+    delays: Delays,
+}
+
+/// How long after something the last changes could be looked up, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Delays {
+    /// After the first of them was written.
+    pub written: Option<u64>,
+    /// After the latest arrival of an event in them, where arrivals are recorded.
+    pub arrival: Option<u64>,
 }
 
 /// What a turn came to.
@@ -107,6 +117,7 @@ impl Lane {
             current,
             turned: now,
             has_caught_up: false,
+            delays: Delays::default(),
         }
     }
 
@@ -144,6 +155,11 @@ impl Lane {
         self.has_caught_up || self.is_done()
     }
 
+    /// How long the last changes took; nothing while it catches up.
+    pub fn delays(&self) -> Delays {
+        self.delays
+    }
+
     /// Brings in what was read, as far as it may.
     pub async fn turn(&mut self, clock: fn() -> u64) -> Result<Turn, StoreError> {
         let now = clock();
@@ -177,6 +193,7 @@ impl Lane {
             return Ok(Turn::Again);
         }
         self.seen = now;
+        self.delays = if complete { self.delays_now(count, clock()) } else { Delays::default() };
         self.entries.drain(..count);
         (self.whole, self.follows) = (None, complete);
         self.written.drain(..count);
@@ -185,6 +202,15 @@ impl Lane {
         }
         self.has_caught_up |= complete && self.at_end;
         Ok(Turn::Brought(count as u64))
+    }
+
+    fn delays_now(&self, count: usize, now: u64) -> Delays {
+        let written = self.written[..count].iter().min();
+        let arrival = self.marker.as_ref().and_then(|marker| marker.arrivals.values().max());
+        Delays {
+            written: written.map(|written| now.saturating_sub(*written)),
+            arrival: arrival.map(|arrival| now.saturating_sub(arrival.unsigned_abs())),
+        }
     }
 
     /// Looks now and then whether what was brought is still there.
