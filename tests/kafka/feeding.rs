@@ -250,11 +250,11 @@ fn move_bucket(cluster: &mut RedisCluster, state: StateId, bucket: usize) {
     }
 }
 
+/// Asks again and again: each condition waits for a server's answer.
 #[track_caller]
 pub(crate) fn wait(is_it: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_it() {
         assert!(begun.elapsed() < PATIENCE, "it does not come about");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

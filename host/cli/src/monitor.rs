@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use trifold_server::monitor::{Monitored, monitor};
 use trifold_stream::kafka::FeedNotice;
-use trifold_stream::{Notice, Problem};
+use trifold_stream::{FeedId, Notice, Problem};
 
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::world::World;
@@ -84,6 +84,14 @@ impl Monitor {
         self.reasons().remove(what);
     }
 
+    fn completes(&self, feed: &FeedId, complete: bool) {
+        gauge!("trifold_fed_complete", "view" => feed.view.to_string()).set(f64::from(u8::from(complete)));
+        match complete {
+            true => self.goes_on(feed.view.as_str()),
+            false => self.waits(feed.view.as_str(), format!("view {} is not complete", feed.view)),
+        }
+    }
+
     /// Counts what a worker says.
     pub fn note(&self, notice: &Notice<'_>) {
         match notice {
@@ -136,10 +144,7 @@ impl Monitor {
                 self.goes_on(WHOLE);
             }
             FeedNotice::Over { feed } => self.goes_on(feed.view.as_str()),
-            FeedNotice::Found { feed, .. } => {
-                gauge!("trifold_fed_complete", "view" => feed.view.to_string()).set(0.0);
-                self.waits(feed.view.as_str(), format!("view {} is not complete", feed.view));
-            }
+            FeedNotice::Found { feed, .. } => self.completes(feed, false),
             FeedNotice::Brought { feed, changes, delays } => {
                 let view = feed.view.to_string();
                 counter!("trifold_fed_changes_total", "view" => view.clone()).increment(*changes);
@@ -151,10 +156,7 @@ impl Monitor {
                     seconds("trifold_freshness_seconds", Some(view.clone()), took);
                 });
             }
-            FeedNotice::Complete { feed } => {
-                gauge!("trifold_fed_complete", "view" => feed.view.to_string()).set(1.0);
-                self.goes_on(feed.view.as_str());
-            }
+            FeedNotice::Complete { feed, complete } => self.completes(feed, *complete),
             FeedNotice::Problem { feed, problem } => {
                 counter!("trifold_problems_total").increment(1);
                 if let Some(feed) = feed {

@@ -7,7 +7,7 @@ use trifold_model::{EntityKey, Slot, StateId};
 use crate::codec::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::holder::Holder;
 
-/// Why a store refused or could not answer. Nothing was written.
+/// Why a store refused or could not answer. Nothing was written, but for [`StoreError::Remote`], which leaves that open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Somebody else has the store open.
@@ -224,6 +224,9 @@ pub enum Damage {
     /// There are bytes after the end.
     #[error("{0} bytes follow the end")]
     Trailing(usize),
+    /// Digits are no number.
+    #[error("{0} is no number")]
+    Number(&'static str),
     /// Text is not UTF-8.
     #[error("{0} is not valid UTF-8")]
     Utf8(&'static str),

@@ -67,7 +67,7 @@ pub struct Ahead {
 /// Records and the marker they belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
-    /// The state's marker, or `None` when nothing was ever committed for it.
+    /// The state's marker, or `None` when nothing was ever committed for it or not all of that is there.
     pub marker: Option<Marker>,
     /// One entry for each key asked for, in the order of the keys.
     pub records: Vec<Option<Record>>,
@@ -90,7 +90,7 @@ pub struct EntityQuery {
 /// Slots and the marker they belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SlotSnapshot {
-    /// The state's marker, or `None` when nothing was ever committed for it.
+    /// The state's marker, or `None` when nothing was ever committed for it or not all of that is there.
     pub marker: Option<Marker>,
     /// One entry for each query, in the order of the queries: the entity's slots in ascending order. Without any,
     /// the entity has none.

@@ -15,8 +15,11 @@ mod read;
 mod runs;
 pub mod settings;
 
+use std::sync::Arc;
+
 use crate::error::StoreError;
 use crate::redis_store::connection::Connection;
+use crate::redis_store::feeding::Scripts;
 use crate::redis_store::layout::Names;
 use crate::redis_store::settings::RedisSettings;
 use trifold_model::StateId;
@@ -26,13 +29,14 @@ use trifold_model::StateId;
 pub struct RedisStore {
     connection: Connection,
     prefix: String,
+    scripts: Arc<Scripts>,
 }
 
 impl RedisStore {
     /// Connects.
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         let connection = Connection::open(settings).await?;
-        Ok(RedisStore { connection, prefix: settings.prefix.clone() })
+        Ok(RedisStore { connection, prefix: settings.prefix.clone(), scripts: Arc::new(Scripts::new()) })
     }
 
     fn names(&self, state: StateId) -> Names<'_> {

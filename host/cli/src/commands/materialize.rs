@@ -41,8 +41,11 @@ pub fn run(world: &World, args: Materialize) -> Outcome {
                     tracing::debug!(view = %feed.view, changes, "changes brought");
                     bar.inc(changes);
                 }
-                FeedNotice::Complete { feed } => {
-                    tracing::info!(view = %feed.view, state = %feed.state, "complete")
+                FeedNotice::Complete { feed, complete: true } => {
+                    tracing::info!(view = %feed.view, state = %feed.state, "complete");
+                }
+                FeedNotice::Complete { feed, complete: false } => {
+                    tracing::warn!(view = %feed.view, "lookups wait until it has caught up");
                 }
                 FeedNotice::Problem { problem, .. } => tracing::error!("{problem}"),
                 FeedNotice::Begun { .. } | FeedNotice::Over { .. } => {}

@@ -8,7 +8,7 @@ use redis::cluster_async::ClusterConnection;
 use redis::{Client, Cmd, Pipeline, RedisError, RedisFuture, TlsCertificates, Value};
 
 use crate::error::StoreError;
-use crate::redis_store::settings::RedisSettings;
+use crate::redis_store::settings::{RedisSettings, no_address};
 
 /// A connection to one Redis, or to all nodes of a cluster. Clones share it, and what they ask at the same time goes out
 /// together.
@@ -45,7 +45,7 @@ impl Connection {
             Link::Cluster(client.get_async_connection().await.map_err(failed)?)
         } else {
             // There is exactly one, which the settings have seen to.
-            let node = nodes.into_iter().next().ok_or_else(|| StoreError::Setting { problem: String::new() })?;
+            let node = nodes.into_iter().next().ok_or_else(no_address)?;
             let client = match certificates {
                 Some(certificates) => Client::build_with_tls(node, certificates),
                 None => Client::open(node),

@@ -14,8 +14,18 @@ use crate::redis_store::RedisStore;
 use crate::redis_store::layout::{BUCKETS, Held, Stamp, offset};
 use crate::redis_store::runs::{Kind, Run, runs};
 
-const APPLY: &str = include_str!("apply.lua");
-const BEGIN: &str = include_str!("begin.lua");
+/// What runs within the Redis.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    begin: Script,
+    apply: Script,
+}
+
+impl Scripts {
+    pub(crate) fn new() -> Self {
+        Scripts { begin: Script::new(include_str!("begin.lua")), apply: Script::new(include_str!("apply.lua")) }
+    }
+}
 
 /// The log of changes that is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,10 +202,9 @@ impl Feeding {
             source: self.followed.source.clone(),
             marker: None,
         };
-        let script = Script::new(BEGIN);
         let wanted = |(_, held): &(usize, &Option<Held>)| all || held.is_none();
         let writes = self.held.iter().enumerate().filter(wanted).map(|(bucket, held)| {
-            let mut call = script.key(names.marker(bucket));
+            let mut call = self.store.scripts.begin.key(names.marker(bucket));
             call.arg(self.partition).arg(held.as_ref().map_or_else(Vec::new, Held::encode)).arg(begun.encode());
             let mut connection = self.store.connection.clone();
             async move { Ok((bucket, call.invoke_async::<u8>(&mut connection).await?)) }
@@ -213,11 +222,9 @@ impl Feeding {
 
     /// Brings changes in. After an error some buckets may have them and others not, which the same step mends.
     pub async fn apply(&mut self, step: &Step<'_>) -> Result<Fed, StoreError> {
-        let script = Script::new(APPLY);
         let runs = runs(step.entries);
         let this = &*self;
         let calls = this.held.iter().zip(&runs).enumerate().map(|(place, (held, runs))| {
-            let script = &script;
             let mut connection = this.store.connection.clone();
             // Made when its turn comes, while the Redis has the ones before.
             async move {
@@ -233,11 +240,11 @@ impl Feeding {
                     marker: step.marker.or(held.marker.as_ref()).cloned(),
                     ..held.clone()
                 };
-                let call = this.call(script.get_hash(), place, (held, &after), runs);
+                let call = this.call(place, (held, &after), runs);
                 let written: Result<u8, _> = call.query_async(&mut connection).await;
                 let written = match written {
                     Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                        script.load_async(&mut connection).await?;
+                        this.store.scripts.apply.load_async(&mut connection).await?;
                         call.query_async(&mut connection).await?
                     }
                     written => written?,
@@ -257,12 +264,12 @@ impl Feeding {
     }
 
     /// The call of the script for one bucket.
-    fn call(&self, script: &str, place: usize, (before, after): (&Held, &Held), runs: &[Run<'_>]) -> Cmd {
+    fn call(&self, place: usize, (before, after): (&Held, &Held), runs: &[Run<'_>]) -> Cmd {
         let names = self.store.names(self.state);
         let (entity, events) = (names.entities(place), names.events_of_entities(place));
         let stamp = before.stamp.text();
         let mut call = redis::cmd("EVALSHA");
-        call.arg(script).arg(1 + runs.len()).arg(names.marker(place));
+        call.arg(self.store.scripts.apply.get_hash()).arg(1 + runs.len()).arg(names.marker(place));
         let mut scratch = Vec::new();
         for run in runs {
             let (name, key) = match run {

@@ -138,12 +138,12 @@ impl Held {
             let digits = std::str::from_utf8(&head[from..to]).ok();
             digits
                 .and_then(|digits| digits.parse::<u64>().ok())
-                .ok_or(Damage::Utf8("a number of a bucket's marker"))
+                .ok_or(Damage::Number("a part of a bucket's marker"))
         };
         let line = rest.iter().position(|byte| *byte == b'\n').ok_or_else(truncated)?;
         let (source, marker) = (&rest[..line], &rest[line + 1..]);
         Ok(Held {
-            stamp: Stamp::parse(&head[..STAMP_BYTES]).ok_or(Damage::Utf8("a stamp"))?,
+            stamp: Stamp::parse(&head[..STAMP_BYTES]).ok_or(Damage::Number("a stamp"))?,
             next: number(24, 44)?,
             complete: match head[44] {
                 b'0' => false,
@@ -151,7 +151,8 @@ impl Held {
                 byte => return Err(Damage::Flag { what: "the marker of a bucket", byte }),
             },
             current: number(45, 65)?,
-            partitions: u32::try_from(number(65, 75)?).map_err(|_| Damage::Utf8("a number of partitions"))?,
+            partitions: u32::try_from(number(65, 75)?)
+                .map_err(|_| Damage::Number("how many partitions there are"))?,
             source: std::str::from_utf8(source).map_err(|_| Damage::Utf8("a source"))?.to_owned(),
             marker: if marker.is_empty() { None } else { Some(decode_marker(marker)?) },
         })

@@ -43,7 +43,7 @@ impl BucketMarker {
 /// What is read of one bucket at once.
 struct BucketRead {
     marker: BucketMarker,
-    /// One answer for each command.
+    /// One answer for each command behind the first.
     answers: Vec<Value>,
 }
 
@@ -57,13 +57,15 @@ fn by_bucket<'a>(keys: impl Iterator<Item = &'a EntityKey>) -> BTreeMap<usize, V
 }
 
 impl RedisStore {
-    /// Reads the marker of a bucket and what the commands ask for, as of one moment.
-    async fn bucket(&self, state: StateId, bucket: usize, commands: Pipeline) -> Result<BucketRead, StoreError> {
+    /// Commands that are answered as of one moment, the first of which asks for the marker of a bucket.
+    fn commands(&self, state: StateId, bucket: usize) -> Pipeline {
         let mut pipeline = redis::pipe();
         pipeline.atomic().cmd("HGETALL").arg(self.names(state).marker(bucket));
-        for command in commands.cmd_iter() {
-            pipeline.add_command(command.clone());
-        }
+        pipeline
+    }
+
+    /// Reads what such commands ask for.
+    async fn bucket(&self, state: StateId, bucket: usize, pipeline: Pipeline) -> Result<BucketRead, StoreError> {
         let failed = self.connection.failed("read entities");
         let ask = || async {
             let answers: Result<Vec<Value>, _> = pipeline.query_async(&mut self.connection.clone()).await;
@@ -89,7 +91,7 @@ impl RedisStore {
         let damaged = |damage| StoreError::DamagedMarker { state, damage };
         let held = fields.into_iter().map(|(partition, held)| {
             let partition = std::str::from_utf8(&partition).ok().and_then(|text| text.parse().ok());
-            let partition = partition.ok_or_else(|| damaged(Damage::Utf8("a partition")))?;
+            let partition = partition.ok_or_else(|| damaged(Damage::Number("a partition")))?;
             Ok((partition, Held::decode(&held).map_err(damaged)?))
         });
         let marker = BucketMarker(held.collect::<Result<_, StoreError>>()?);
@@ -100,7 +102,7 @@ impl RedisStore {
         let names = self.names(state);
         let buckets = by_bucket(keys.iter());
         let reads = buckets.iter().map(|(&bucket, places)| {
-            let mut commands = redis::pipe();
+            let mut commands = self.commands(state, bucket);
             for &place in places {
                 commands.cmd("GET").arg(names.entity(bucket, &keys[place]));
             }
@@ -129,7 +131,7 @@ impl RedisStore {
         let names = self.names(state);
         let buckets = by_bucket(queries.iter().map(|query| &query.key));
         let reads = buckets.iter().map(|(&bucket, places)| {
-            let mut commands = redis::pipe();
+            let mut commands = self.commands(state, bucket);
             for &place in places {
                 let query = &queries[place];
                 commands.cmd("HGETALL").arg(names.entity(bucket, &query.key));
@@ -168,7 +170,7 @@ impl RedisStore {
     }
 
     async fn whole_marker(&self, state: StateId) -> Result<Option<Marker>, StoreError> {
-        let reads = (0..BUCKETS).map(|bucket| self.bucket(state, bucket, redis::pipe()));
+        let reads = (0..BUCKETS).map(|bucket| self.bucket(state, bucket, self.commands(state, bucket)));
         let reads = try_join_all(reads).await?;
         Ok(merged(&reads.iter().map(|read| &read.marker).collect::<Vec<_>>()))
     }

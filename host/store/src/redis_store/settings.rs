@@ -49,7 +49,7 @@ impl RedisSettings {
     /// What to connect to.
     pub(crate) fn nodes(&self) -> Result<Vec<ConnectionInfo>, StoreError> {
         if self.urls.is_empty() {
-            return Err(setting("no address of a Redis is given"));
+            return Err(no_address());
         }
         if self.urls.len() > 1 && !self.cluster {
             return Err(setting("several addresses are given, which only a cluster has"));
@@ -83,6 +83,11 @@ impl RedisSettings {
         });
         read.transpose()
     }
+}
+
+/// Nothing says where the Redis is.
+pub(crate) fn no_address() -> StoreError {
+    setting("no address of a Redis is given")
 }
 
 fn setting(problem: impl Into<String>) -> StoreError {

@@ -64,10 +64,12 @@ pub enum FeedNotice<'a> {
         /// How long the last of them took.
         delays: Delays,
     },
-    /// Lookups of a state are answered.
+    /// Lookups of a state are answered from here on, or are not any more, until it has caught up.
     Complete {
         /// The state.
         feed: &'a FeedId,
+        /// Whether they are.
+        complete: bool,
     },
     /// Something is wrong. It is tried again.
     Problem {
@@ -236,16 +238,19 @@ impl<R: ReleaseFeed> Materializer<R> {
     ) -> Result<(), ClusterError> {
         let Some(running) = self.running.get_mut(feed) else { return Ok(()) };
         match told {
-            Told::Found(changes) => notify(FeedNotice::Found { feed, changes }),
+            Told::Found(changes) => {
+                running.view.complete = false;
+                notify(FeedNotice::Found { feed, changes });
+            }
             Told::Brought(changes, delays) => {
                 running.view.changes += changes;
                 running.problem = None;
                 notify(FeedNotice::Brought { feed, changes, delays });
             }
-            Told::Complete => {
-                running.view.complete = true;
+            Told::Complete(complete) => {
+                running.view.complete = complete;
                 running.problem = None;
-                notify(FeedNotice::Complete { feed });
+                notify(FeedNotice::Complete { feed, complete });
             }
             Told::Problem(error) => {
                 running.view.complete = false;

@@ -36,8 +36,8 @@ pub(super) enum Told {
     Found(u64),
     /// So many changes are in, and how long the last of them took.
     Brought(u64, Delays),
-    /// Lookups are answered from all of it.
-    Complete,
+    /// Lookups are answered from here on, or are not any more.
+    Complete(bool),
     /// It waits for something to pass.
     Problem(ClusterError),
     /// It is over.
@@ -111,10 +111,11 @@ impl Follower {
             thread::sleep(POLL_WAIT);
             return Ok(false);
         }
-        let is_done = now.lanes.values().all(Lane::has_caught_up);
-        if is_done && !std::mem::replace(&mut now.told, true) {
-            tell(Told::Complete);
+        let is_complete = now.lanes.values().all(Lane::is_complete);
+        if is_complete != std::mem::replace(&mut now.is_complete, is_complete) {
+            tell(Told::Complete(is_complete));
         }
+        let is_done = now.lanes.values().all(Lane::has_caught_up);
         *following = Some(now);
         Ok(is_done)
     }
@@ -141,14 +142,14 @@ impl Follower {
             let of = (self.feed.state, partition);
             let lane = Lane::open(&self.store, of, followed, || range(partition), self.clock);
             let lane = self.runtime.block_on(lane)?;
-            found += range(partition)?.1.saturating_sub(lane.next());
+            found += lane.found();
             let from = Offset::Offset(lane.next() as i64);
             list.add_partition_offset(&topic, partition as i32, from).map_err(reading())?;
             lanes.insert(partition, lane);
         }
         consumer.assign(&list).map_err(reading())?;
         tell(Told::Found(found));
-        Ok(Following { topic, consumer, lanes, told: false })
+        Ok(Following { topic, consumer, lanes, is_complete: false })
     }
 }
 
@@ -157,8 +158,8 @@ struct Following {
     topic: String,
     consumer: Reader,
     lanes: BTreeMap<u32, Lane>,
-    /// Whether it was told that all is in.
-    told: bool,
+    /// Whether lookups are answered.
+    is_complete: bool,
 }
 
 impl Following {

@@ -31,6 +31,8 @@ pub struct Lane {
     whole: Option<(usize, u64)>,
     /// The offset behind the last that was read.
     next: u64,
+    /// How many changes there were to catch up with when it was opened.
+    found: u64,
     /// The last marker that was read or is there.
     marker: Option<Marker>,
     /// The incarnation that what is there belongs to.
@@ -90,20 +92,22 @@ impl Lane {
             let is_another = furthest > end || lives.len() > 1;
             let all = match feeding.next() {
                 Some(next) if is_another || (next < first && next > 0) => true,
-                Some(_) => return Ok(Lane::new(feeding, first, now)),
+                Some(_) => return Ok(Lane::new(feeding, (first, end), now)),
                 None => is_another,
             };
             // Whoever else begins at the same time is first or second, and either way there is something afterwards.
             if feeding.begin(all, now, now).await? == Fed::In {
-                return Ok(Lane::new(feeding, first, now));
+                return Ok(Lane::new(feeding, (first, end), now));
             }
         }
     }
 
-    fn new(feeding: Feeding, first: u64, now: u64) -> Self {
+    fn new(feeding: Feeding, (first, end): (u64, u64), now: u64) -> Self {
+        let next = feeding.next().unwrap_or_default().max(first);
         let (marker, current) = (feeding.marker().cloned(), feeding.current().unwrap_or(now));
         Lane {
-            next: feeding.next().unwrap_or_default().max(first),
+            next,
+            found: end.saturating_sub(next),
             incarnation: feeding.reach().1.first().copied(),
             marker,
             follows: feeding.is_complete(),
@@ -124,6 +128,17 @@ impl Lane {
     /// The offset that the next change is wanted from.
     pub fn next(&self) -> u64 {
         self.next
+    }
+
+    /// How many changes there were to catch up with when it was opened. Records that say how transactions ended count as
+    /// well.
+    pub fn found(&self) -> u64 {
+        self.found
+    }
+
+    /// Whether the store says that all of the partition is there, as of the last turn.
+    pub fn is_complete(&self) -> bool {
+        self.follows
     }
 
     /// Takes a change, and when it was written, in microseconds since 1970.
