@@ -3,7 +3,7 @@
 
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -11,13 +11,14 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use futures::FutureExt;
 use payments_generator::{Config, Generator, payment_batch, payment_schema};
+use serde_json::Value;
 use trifold_eventlog::row_json;
 use trifold_formats::Encoding;
 use trifold_model::EventTime;
 use trifold_pipeline::{LiveVersion, LiveViews, Parts, lookup};
 use trifold_store::StateStore;
 use trifold_stream::kafka::{
-    ClusterError, ClusterSettings, Fetched, KafkaSettings, LocalStores, Purpose, Session,
+    ClusterError, ClusterSettings, Fetched, KafkaSettings, LocalStores, Purpose, Session, TopicPartition,
 };
 use trifold_stream::{FeedId, WorkerConfig};
 use trifold_tests::live::{transform, version, views};
@@ -25,7 +26,7 @@ use trifold_tests::memory::Memory;
 use trifold_tests::random::SplitMix64;
 use trifold_tests::rows::{Row, answered};
 
-use world::{Bug, Meanwhile, Seen, World};
+use world::{Bug, GROUP, Meanwhile, Seen, TOPIC, World};
 
 const SCHEDULES: u64 = 2_000;
 /// The logs of payments that they take.
@@ -49,36 +50,48 @@ fn versions() -> Vec<LiveVersion> {
     PACKAGES.iter().zip(1..).map(|(name, number)| version(number, transform(name, &[]))).collect()
 }
 
+/// How the topic of events is partitioned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keyed {
+    /// By the entity of the views.
+    ByCard,
+    /// By the payment, so that the events are partitioned anew.
+    ByPayment,
+}
+
 /// The payments of a seed, by partition, at offsets that skip some.
-fn events(seed: u64) -> Vec<Vec<Fetched>> {
+fn events(seed: u64, keyed: Keyed) -> Vec<Vec<Fetched>> {
     let config = Config { seed, events: PAYMENTS, cards: CARDS, per_day: 4_000, ..Config::default() };
     let random = &mut SplitMix64(seed);
     let mut partitions = vec![Vec::new(); PARTITIONS as usize];
     let schema = payment_schema();
     for payment in Generator::new(config).unwrap() {
         let row = payment_batch(&schema, &[payment]).unwrap();
-        let partition: &mut Vec<Fetched> = &mut partitions[(payment.card % PARTITIONS) as usize];
+        let number = match keyed {
+            Keyed::ByCard => payment.card,
+            Keyed::ByPayment => payment.number,
+        };
+        let partition: &mut Vec<Fetched> = &mut partitions[(number % PARTITIONS) as usize];
         let first = partition.last().map_or(0, |last| last.offset + 1);
         partition.push(Fetched {
             offset: first + random.between(0, 10) / 8,
             key: Some(payment.card_text().into_bytes()),
             value: row_json(&row, 0).into_bytes(),
-            problem: None,
-            append_time: None,
+            ..Fetched::default()
         });
     }
     partitions
 }
 
-fn settings() -> Arc<KafkaSettings> {
+fn settings(keyed: Keyed) -> Arc<KafkaSettings> {
     Arc::new(KafkaSettings {
         cluster: ClusterSettings {
             brokers: "world".to_owned(),
-            group: "group".to_owned(),
+            group: GROUP.to_owned(),
             worker: "worker".to_owned(),
             properties: BTreeMap::new(),
         },
-        topic: "events".to_owned(),
+        topic: TOPIC.to_owned(),
         encoding: Encoding::Json,
         state_dir: "none".into(),
         transaction_interval: Duration::ZERO,
@@ -86,17 +99,21 @@ fn settings() -> Arc<KafkaSettings> {
         local_interval: Duration::MAX,
         replicas: 0,
         features: true,
+        keyed_by: match keyed {
+            Keyed::ByCard => Vec::new(),
+            Keyed::ByPayment => vec!["event_id".to_owned()],
+        },
         check_keys: true,
     })
 }
 
 /// What a worker's machine keeps, whatever happens to the worker.
 #[derive(Default)]
-struct Disk(Mutex<BTreeMap<u32, Arc<Memory>>>);
+struct Disk(Mutex<BTreeMap<TopicPartition, Arc<Memory>>>);
 
 impl LocalStores for Disk {
-    fn open(&self, partition: u32, _: usize) -> Result<Arc<dyn StateStore>, ClusterError> {
-        Ok(self.0.lock().unwrap().entry(partition).or_default().clone())
+    fn open(&self, place: &TopicPartition, _: usize) -> Result<Arc<dyn StateStore>, ClusterError> {
+        Ok(self.0.lock().unwrap().entry(place.clone()).or_default().clone())
     }
 }
 
@@ -111,16 +128,18 @@ struct Place {
 struct Group {
     world: Arc<Mutex<World>>,
     live: Arc<LiveViews>,
+    keyed: Keyed,
     places: BTreeMap<&'static str, Mutex<Place>>,
 }
 
 impl Group {
-    fn new(seed: u64, versions: &[LiveVersion], bug: Option<Bug>) -> Arc<Self> {
+    fn new(seed: u64, versions: &[LiveVersion], bug: Option<Bug>, keyed: Keyed) -> Arc<Self> {
         let place = || Mutex::new(Place { disk: Arc::default(), session: None, is_busy: false });
         let names = NAMES.into_iter().chain(["last"]);
         Arc::new(Group {
-            world: Arc::new(Mutex::new(World::new(seed, events(seed % LOGS), bug))),
+            world: Arc::new(Mutex::new(World::new(seed, events(seed % LOGS, keyed), bug))),
             live: views(versions.to_vec()),
+            keyed,
             places: names.map(|name| (name, place())).collect(),
         })
     }
@@ -135,7 +154,7 @@ impl Group {
         let resident_bytes = self.world.lock().unwrap().random.between(0, 60_000) as usize;
         let mut config = WorkerConfig { parts: Parts::Told, resident_bytes, rows_max: 7, ..WorkerConfig::new(1) };
         config.source.arrival = Some("arrived_at".to_owned());
-        Session::new(settings(), config, Seen::new(&self.world, name, meanwhile), disk)
+        Session::new(settings(self.keyed), config, Seen::new(&self.world, name, meanwhile), disk)
     }
 
     /// Anything happens.
@@ -185,7 +204,7 @@ impl Group {
         if self.world.lock().unwrap().one_in(5) {
             session.settle().now_or_never().expect("nothing waits")?;
         }
-        Ok(report.is_none() && session.is_done())
+        Ok(report.is_none() && session.is_done()?)
     }
 }
 
@@ -200,7 +219,8 @@ struct Left {
 
 /// Runs a schedule to its end: what it left behind, and its trace.
 fn run(seed: u64, versions: &[LiveVersion], bug: Option<Bug>, is_rough: bool) -> (Left, Vec<String>) {
-    let group = Group::new(seed, versions, bug);
+    let keyed = if seed.is_multiple_of(2) { Keyed::ByCard } else { Keyed::ByPayment };
+    let group = Group::new(seed, versions, bug, keyed);
     if is_rough {
         (0..TURNS).for_each(|_| group.turn());
     }
@@ -211,18 +231,43 @@ fn run(seed: u64, versions: &[LiveVersion], bug: Option<Bug>, is_rough: bool) ->
     let mut place = group.places["last"].lock().unwrap();
     place.session.take().unwrap().settle().now_or_never().unwrap().unwrap();
     let world = group.world.lock().unwrap();
-    let committed = versions.iter().map(FeedId::of).map(|feed| (feed.clone(), world.committed(&feed))).collect();
-    let values = versions.iter().flat_map(|version| values(version, &place.disk)).collect();
+    let committed = |feed: &FeedId| match keyed {
+        Keyed::ByCard => world.committed(feed),
+        Keyed::ByPayment => whatever_order(world.committed(feed)),
+    };
+    let committed = versions.iter().map(FeedId::of).map(|feed| (feed.clone(), committed(&feed))).collect();
+    let values = versions.iter().flat_map(|version| values(version, &place.disk, &world)).collect();
     (Left { committed, values }, world.trace.clone())
 }
 
+/// The events that messages are of. In which order a partition gets those of several others is nobody's to say, and so
+/// is what came of them before the last.
+fn whatever_order(
+    committed: BTreeMap<(u32, Purpose), Vec<String>>,
+) -> BTreeMap<(u32, Purpose), Vec<String>> {
+    let event = |message: &String| {
+        let message: Value = serde_json::from_str(message).unwrap();
+        let event = message["event"].as_str().map(|event| serde_json::from_str::<Value>(event).unwrap());
+        event.map_or(message["_event_id"].to_string(), |event| event["event_id"].to_string())
+    };
+    let sorted = |messages: Vec<String>| {
+        let mut events: Vec<_> = messages.iter().map(event).collect();
+        events.sort();
+        events
+    };
+    committed.into_iter().map(|(place, messages)| (place, sorted(messages))).collect()
+}
+
 /// The values of all cards long after the last payment.
-fn values(version: &LiveVersion, disk: &Disk) -> Vec<Row> {
+fn values(version: &LiveVersion, disk: &Disk, world: &World) -> Vec<Row> {
     let live = views([version.clone()]);
     let mut rows = Vec::new();
-    for (partition, store) in &*disk.0.lock().unwrap() {
-        let own = (0..CARDS).filter(|card| card % PARTITIONS == u64::from(*partition));
-        let cards: ArrayRef = Arc::new(StringArray::from_iter_values(own.map(|card| format!("c-{card}"))));
+    let disk = disk.0.lock().unwrap();
+    let of_views = disk.keys().next_back().unwrap().topic.clone();
+    for (place, store) in disk.iter().filter(|(place, _)| place.topic == of_views) {
+        let keys = world.events(place).into_iter().filter_map(|event| event.key.clone());
+        let own: BTreeSet<_> = keys.map(|key| String::from_utf8(key).unwrap()).collect();
+        let cards: ArrayRef = Arc::new(StringArray::from_iter_values(own));
         let question = lookup::Question {
             live: &live,
             views: vec![version.clone()],

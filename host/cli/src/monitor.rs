@@ -106,6 +106,7 @@ impl Monitor {
                     counter!("trifold_set_aside_total", &labels).increment(*count);
                 }
             }
+            Notice::Rekeyed { count } => counter!("trifold_rekeyed_events_total").increment(*count),
             Notice::Committed { took } => seconds("trifold_transaction_seconds", None, *took),
             Notice::Restored { feed, entries, took, .. } => {
                 let view = feed.view.to_string();
@@ -115,7 +116,7 @@ impl Monitor {
             Notice::Progress(progress) => {
                 for feed in &progress.feeds {
                     let view = feed.feed.view.to_string();
-                    let lag = progress.rows_known.saturating_sub(feed.next) as f64;
+                    let lag = feed.known.saturating_sub(feed.next) as f64;
                     gauge!("trifold_lag_events", "view" => view.clone()).set(lag);
                     gauge!("trifold_blocked", "view" => view).set(f64::from(u8::from(feed.blocked)));
                 }

@@ -40,7 +40,8 @@ pub struct Events {
 /// that is missing, or whose type has no conversion, is an error of the whole segment. Lateness is not judged.
 ///
 /// A row with several problems is set aside for the first of: the line, the event time, the event id, the
-/// arrival, the entity key, the other inputs in declared order. After an error the clock stands where it stood.
+/// arrival, the entity key, the other inputs in declared order. After an error the clock stands where it stood, and
+/// arrivals that are [carried](crate::Carried) do not move it.
 pub fn decode(
     raw: &RawBatch,
     source: &SourceConfig,
@@ -52,9 +53,14 @@ pub fn decode(
     let mut verdicts = columns.verdicts(&table, source, view);
     columns.check_keys(raw, view, &mut verdicts);
     let mut clock = *arrivals;
-    let clocked = columns.arrivals.as_ref().map(|recorded| {
-        // A row without an arrival is set aside, so that what stands here for it is never seen.
-        arrival::readable(recorded).map(|at| at.map_or(ArrivalTime(0), |at| clock.advance(at))).collect::<Vec<_>>()
+    // A row without an arrival is set aside, so that what stands here for it is never seen.
+    let clocked = columns.arrivals.as_ref().map(|recorded| match raw.carried() {
+        Some(carried) => carried.arrivals.iter().map(|at| ArrivalTime(at.unwrap_or(0))).collect::<Vec<_>>(),
+        None => {
+            let advanced =
+                arrival::readable(recorded).map(|at| at.map_or(ArrivalTime(0), |at| clock.advance(at)));
+            advanced.collect()
+        }
     });
     let kept = Kept::new(raw.rows(), &verdicts);
     let failed = |source| LogError::Column { file: raw.file.to_path_buf(), column: "(all)".to_owned(), source };

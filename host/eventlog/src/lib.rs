@@ -9,7 +9,7 @@
 //!
 //! Reading order: [`source`], [`segment`] and [`log`] (what there is to read), [`consumed`] (whether it is still what
 //! was read before), [`raw`] (what was read), [`mod@decode`] with [`aside`] and [`arrival`] (what it means to a view),
-//! [`fields`] (single columns, for readers to whom rows are no events), [`rows`] (files of rows, out and in).
+//! [`mod@route`] (which entity it belongs to), [`fields`] (single columns, for readers to whom rows are no events), [`rows`] (files of rows, out and in).
 
 pub mod arrival;
 pub mod aside;
@@ -23,6 +23,7 @@ mod json_text;
 mod keys;
 pub mod log;
 pub mod raw;
+pub mod route;
 pub mod rows;
 pub mod scan;
 pub mod segment;
@@ -39,7 +40,8 @@ pub use error::LogError;
 pub use fields::{DecodedColumn, decode_columns};
 pub use keys::entity_key;
 pub use log::{FileLog, LogOptions};
-pub use raw::{APPEND_TIME, JsonLines, Places, RawBatch, RawRows};
+pub use raw::{APPEND_TIME, Carried, JsonLines, Places, RawBatch, RawRows};
+pub use route::{RoutedKey, Routes, route};
 pub use rows::{RowFile, RowFileWriter, RowFiles, RowFormat, read_row_files};
 pub use scan::{ScanUnit, UnitReader};
 pub use segment::SegmentKind;

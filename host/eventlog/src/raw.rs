@@ -1,5 +1,6 @@
 //! Rows as they stand in a segment, before any view has a say.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,8 +36,38 @@ pub struct Places {
     pub keys: Option<Vec<Option<Vec<u8>>>>,
     /// The rows whose values could not be read before they came here, ascending, each with what is wrong.
     pub bad: Vec<(usize, String)>,
+    /// What the rows carry from the log in which they stood first, if that is another.
+    pub carried: Option<Carried>,
     /// The offset after the batch, skipped ones included.
     pub next_offset: u64,
+}
+
+/// What a log that was partitioned anew says of the one in which its rows stood first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// When the first log received each row, in microseconds, never decreasing within a partition of it; `None` where that
+    /// could not be read.
+    pub arrivals: Vec<Option<i64>>,
+    /// How far the arrivals of the first log's partitions are: an offset of this log, a partition of that one, and the
+    /// latest arrival there; ascending by offset.
+    pub clocks: Vec<(u64, u32, i64)>,
+    /// How many partitions the first log has.
+    pub partition_count: u32,
+}
+
+impl Carried {
+    /// Moves the clocks of the first log's partitions past the batch.
+    pub fn advance(&self, clocks: &mut BTreeMap<u32, i64>) {
+        for &(_, partition, at) in &self.clocks {
+            let latest = clocks.entry(partition).or_insert(at);
+            *latest = at.max(*latest);
+        }
+    }
+
+    /// The earliest arrival that an event to come can have. `None` until every partition of the first log told of one.
+    pub fn earliest(&self, clocks: &BTreeMap<u32, i64>) -> Option<i64> {
+        (0..self.partition_count).map(|partition| clocks.get(&partition).copied()).min().flatten()
+    }
 }
 
 /// The name under which the time of a log's own append is read like a column. No field can have it, since names of
@@ -99,6 +130,11 @@ impl RawBatch {
         self.places.as_ref()?.keys.as_deref()
     }
 
+    /// What the rows carry from the log in which they stood first.
+    pub fn carried(&self) -> Option<&Carried> {
+        self.places.as_ref()?.carried.as_ref()
+    }
+
     /// The first `rows` rows, or all when there are fewer. Copies no values.
     pub fn head(&self, rows: usize) -> RawBatch {
         let rows = rows.min(self.rows());
@@ -115,12 +151,19 @@ impl RawBatch {
 
 impl Places {
     fn head(&self, rows: usize) -> Self {
+        let next_offset = self.offsets.get(rows).copied().unwrap_or(self.next_offset);
+        let carried = self.carried.as_ref().map(|carried| Carried {
+            arrivals: carried.arrivals[..rows].to_vec(),
+            clocks: carried.clocks.iter().filter(|(offset, ..)| *offset < next_offset).copied().collect(),
+            partition_count: carried.partition_count,
+        });
         Places {
+            carried,
             offsets: self.offsets[..rows].to_vec(),
             append_times: self.append_times[..rows].to_vec(),
             keys: self.keys.as_ref().map(|keys| keys[..rows].to_vec()),
             bad: self.bad.iter().filter(|(row, _)| *row < rows).cloned().collect(),
-            next_offset: self.offsets.get(rows).copied().unwrap_or(self.next_offset),
+            next_offset,
         }
     }
 }

@@ -152,4 +152,17 @@ impl StateId {
         id.copy_from_slice(&hash.finalize().as_bytes()[..16]);
         StateId(id)
     }
+
+    /// The id of how far the events of a log were partitioned anew by an entity.
+    pub fn of_entity(fields: &[Field]) -> Self {
+        let mut hash = blake3::Hasher::new();
+        hash.update(b"trifold-entity-1");
+        for field in fields {
+            hash.update(field.name.as_str().as_bytes()).update(&[0xFF]);
+            hash.update(field.ty.name().as_bytes()).update(&[0xFF]);
+        }
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize().as_bytes()[..16]);
+        StateId(id)
+    }
 }

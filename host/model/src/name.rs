@@ -82,6 +82,16 @@ name!(
     "field"
 );
 
+impl ViewName {
+    /// The name of what is partitioned by some fields: `by_` and theirs, cut where that would be too long.
+    pub fn by<'a>(fields: impl IntoIterator<Item = &'a FieldName>) -> Self {
+        let mut name = "by".to_owned();
+        fields.into_iter().for_each(|field| name.extend(["_", field.as_str()]));
+        name.truncate(NAME_BYTES_MAX);
+        ViewName(name.into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

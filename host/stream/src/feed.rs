@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use trifold_eventlog::ArrivalClock;
-use trifold_model::{EntityKey, StateId, ViewName};
+use trifold_eventlog::{ArrivalClock, RawBatch};
+use trifold_model::{ArrivalTime, EntityKey, StateId, ViewName};
 use trifold_pipeline::{LiveVersion, LiveViews};
 use trifold_store::Marker;
 
@@ -59,14 +59,21 @@ impl Feed {
         ArrivalClock::restore(self.marker.arrivals.get(&partition).copied())
     }
 
-    /// The marker after a batch.
-    pub(crate) fn advanced(&self, partition: u32, next: u64, clock: ArrivalClock) -> Marker {
+    /// The marker after a batch, and the earliest arrival that an event to come can have.
+    pub(crate) fn advanced(&self, raw: &RawBatch, clock: ArrivalClock) -> (Marker, Option<ArrivalTime>) {
         let mut marker = self.marker.clone();
-        marker.positions.0.insert(partition, next);
+        marker.positions.0.insert(raw.partition, raw.next_offset());
         marker.release = self.version.release;
-        if let Some(latest) = clock.state() {
-            marker.arrivals.insert(partition, latest);
-        }
-        marker
+        let earliest = match raw.carried() {
+            Some(carried) => {
+                carried.advance(&mut marker.arrivals);
+                carried.earliest(&marker.arrivals)
+            }
+            None => {
+                marker.arrivals.extend(clock.state().map(|latest| (raw.partition, latest)));
+                clock.state()
+            }
+        };
+        (marker, earliest.map(ArrivalTime))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::Problem;
 use crate::feed::FeedId;
+use crate::kafka::TopicPartition;
 use crate::sink::{AsideKind, AsideLine};
 
 /// How far the worker is.
@@ -19,7 +20,8 @@ pub struct Progress {
 impl Progress {
     /// The rows that every feed has applied.
     pub fn rows_done(&self) -> u64 {
-        self.feeds.iter().map(|feed| feed.next).min().unwrap_or(0)
+        let lag = self.feeds.iter().map(|feed| feed.known.saturating_sub(feed.next)).max();
+        lag.map_or(0, |lag| self.rows_known.saturating_sub(lag))
     }
 }
 
@@ -32,6 +34,8 @@ pub struct FeedProgress {
     pub version: u64,
     /// The next offset.
     pub next: u64,
+    /// How many offsets are to be done, of the log that the feed follows.
+    pub known: u64,
     /// Whether the feed stands still because of a [`Problem`].
     pub blocked: bool,
     /// What its steps came to.
@@ -81,6 +85,11 @@ pub enum Notice<'a> {
         /// How long that took, without the steps.
         took: Duration,
     },
+    /// So many events were partitioned anew for views over another entity than the topic's.
+    Rekeyed {
+        /// How many.
+        count: u64,
+    },
     /// A step was applied, or the driver looked whether the log has grown.
     Progress(&'a Progress),
     /// A feed came under another version or release, or began.
@@ -104,7 +113,7 @@ pub enum Notice<'a> {
     /// A worker of a group has these partitions from here on, and no others.
     Assigned {
         /// The partitions.
-        partitions: &'a [u32],
+        partitions: &'a [TopicPartition],
     },
     /// A feed's state was brought up to date with what was committed before.
     Restored {

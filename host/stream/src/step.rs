@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use trifold_eventlog::{ArrivalClock, Events, RawBatch, decode};
+use trifold_eventlog::{Events, RawBatch, decode};
 use trifold_model::{ArrivalTime, EntityKey, ViewKind};
 use trifold_pipeline::ingest::IngestError;
 use trifold_pipeline::row_table::RowTable;
@@ -94,6 +94,7 @@ pub(crate) async fn process_feed(
             return Ok(Err(Problem::Decode { view, offset, source }));
         }
     };
+    let (marker, clock) = feed.advanced(raw, clock);
     let mut budget = Budget::unlimited();
     let folded = match view.kind {
         ViewKind::Window(_) => fold_windows(config, states, id, feed, events, clock, &mut budget).await,
@@ -120,7 +121,6 @@ pub(crate) async fn process_feed(
         Changes::Records(puts) => (puts, SlotChanges::default()),
         Changes::Slots(slots) => (Vec::new(), slots),
     };
-    let marker = feed.advanced(raw.partition, raw.next_offset(), clock);
     let table = RowTable::of_events(view, arrivals, config.digest);
     let (emission, mut counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
         .map_err(|source| StreamError::Table { view: id.view.clone(), source })?;
@@ -174,7 +174,7 @@ async fn fold_windows(
     id: &FeedId,
     feed: &Feed,
     events: Events,
-    clock: ArrivalClock,
+    clock: Option<ArrivalTime>,
     budget: &mut Budget,
 ) -> Result<(Ingested, Option<EntityKey>), Unfolded> {
     let event_count = events.times.len();
@@ -182,8 +182,6 @@ async fn fold_windows(
     let ingest = WindowIngest::new(&feed.version, &*functions, events, budget)?;
     let ingest = ingest.with_parts(config.parts);
     let entities = states.read_slots(id.state, ingest.queries()).await?;
-    // The log has one partition, so that its clock is the earliest arrival that an event to come can have.
-    let clock = clock.state().map(ArrivalTime);
     let new = entities.iter().filter(|slots| slots.is_empty()).count();
     let (mut swept, mut next) = (SlotChanges::default(), None);
     if clock.is_some() && feed.version.view().lateness_limit().is_some() {

@@ -389,14 +389,16 @@ impl<S: Source, K: Sink> Worker<S, K> {
     /// How far the worker is; `stop_at` as in [`Worker::poll`].
     pub fn progress(&self, stop_at: Option<u64>) -> Progress {
         let partition = self.source.partition();
+        let known = stop_at.map_or(self.known, |stop| stop.min(self.known));
         let feeds = self.feeds.iter().map(|(id, feed)| FeedProgress {
+            known,
             feed: id.clone(),
             version: feed.version.version,
             next: feed.next(partition),
             blocked: feed.blocked,
             counts: self.counts.get(id).cloned().unwrap_or_default(),
         });
-        Progress { rows_known: stop_at.map_or(self.known, |stop| stop.min(self.known)), feeds: feeds.collect() }
+        Progress { rows_known: known, feeds: feeds.collect() }
     }
 
     /// Whether a feed is followed.

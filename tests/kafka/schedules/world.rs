@@ -4,7 +4,7 @@
 //! by record, fenced by the producer's epoch and by the group's generation, decided, and only later visible; a worker
 //! that is taken for dead may be in the midst of anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use trifold_model::{LogId, StateId};
 use trifold_store::Entry;
 use trifold_stream::FeedId;
 use trifold_stream::kafka::{
-    Changelog, Cluster, ClusterError, Decision, Fetch, Fetched, Parcel, Polled, Purpose, Transaction,
+    Changelog, Cluster, ClusterError, Committed, Decision, Fetch, Fetched, Parcel, Polled, Purpose, Routed,
+    TopicNames, TopicPartition, Transaction,
 };
 use trifold_tests::random::SplitMix64;
 
@@ -28,6 +29,9 @@ pub(crate) enum Bug {
     MissedFencing,
 }
 
+pub(crate) const GROUP: &str = "group";
+pub(crate) const TOPIC: &str = "events";
+
 /// What everybody sees, and what happens to it.
 pub(crate) struct World {
     pub(crate) random: SplitMix64,
@@ -38,13 +42,16 @@ pub(crate) struct World {
     /// By partition; only so many are there yet.
     events: Vec<Vec<Fetched>>,
     produced: Vec<usize>,
+    /// What was partitioned anew.
+    routed: BTreeMap<TopicPartition, Vec<Moved>>,
     changes: BTreeMap<(FeedId, u32), Vec<Written>>,
     messages: Vec<(usize, FeedId, u32, Purpose, Vec<u8>)>,
     transactions: Vec<Tx>,
     /// The epoch of each producer's name.
     epochs: BTreeMap<String, u64>,
     generation: u64,
-    members: BTreeMap<u64, String>,
+    /// The topics that each member asks for.
+    members: BTreeMap<u64, BTreeSet<Arc<str>>>,
     named: u64,
     /// The worker that must die now.
     pub(crate) doomed: Option<String>,
@@ -56,10 +63,17 @@ struct Written {
     entry: Option<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
+/// An event that was partitioned anew, or the end of a transaction.
+struct Moved {
+    transaction: usize,
+    event: Option<Fetched>,
+}
+
 struct Tx {
     producer: String,
     fate: Fate,
     touched: Vec<(FeedId, u32)>,
+    routed: BTreeSet<TopicPartition>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +95,9 @@ pub(crate) struct Seen {
     epoch: u64,
     member: u64,
     generation: u64,
+    topics: BTreeSet<Arc<str>>,
     /// Where the group reads on.
-    fetching: BTreeMap<u32, u64>,
+    fetching: BTreeMap<TopicPartition, u64>,
     meanwhile: Meanwhile,
 }
 
@@ -99,6 +114,7 @@ impl World {
             bug,
             produced: vec![0; events.len()],
             events,
+            routed: BTreeMap::new(),
             changes: BTreeMap::new(),
             messages: Vec::new(),
             transactions: Vec::new(),
@@ -153,25 +169,47 @@ impl World {
         }
     }
 
-    fn join(&mut self, name: &str) -> u64 {
+    fn join(&mut self, name: &str, topics: &BTreeSet<Arc<str>>) -> u64 {
         self.named += 1;
-        self.members.insert(self.named, name.to_owned());
+        self.members.insert(self.named, topics.clone());
         self.generation += 1;
         self.tell(format!("{name} joins as member {}", self.named));
         self.named
     }
 
     /// The partitions of a member, as the group has decided.
-    fn share(&self, member: u64) -> Vec<u32> {
-        let at = self.members.keys().position(|other| *other == member);
-        let is_its = |partition: &usize| Some(partition % self.members.len().max(1)) == at;
-        (0..self.events.len()).filter(is_its).map(|partition| partition as u32).collect()
+    fn share(&self, member: u64) -> Vec<TopicPartition> {
+        let mut share = Vec::new();
+        for (number, topic) in self.members[&member].iter().enumerate() {
+            let who: Vec<_> = self.members.iter().filter(|(_, topics)| topics.contains(topic)).collect();
+            let at = who.iter().position(|(other, _)| **other == member);
+            let is_its = |partition: &usize| Some((partition + number) % who.len()) == at;
+            let own = (0..self.events.len()).filter(is_its).map(|partition| partition as u32);
+            share.extend(own.map(|partition| TopicPartition { topic: topic.clone(), partition }));
+        }
+        share
+    }
+
+    /// The events that there are to be read, in their order.
+    pub(crate) fn events(&self, place: &TopicPartition) -> Vec<&Fetched> {
+        if *place.topic == *TOPIC {
+            let partition = place.partition as usize;
+            return self.events[partition][..self.produced[partition]].iter().collect();
+        }
+        let fate = |moved: &&Moved| self.transactions[moved.transaction].fate;
+        let all = self.routed.get(place).into_iter().flatten();
+        // Nothing is visible behind what may yet be committed.
+        let decided = all.take_while(|moved| matches!(fate(moved), Fate::Committed | Fate::Aborted));
+        decided.filter(|moved| fate(moved) == Fate::Committed).filter_map(|moved| moved.event.as_ref()).collect()
     }
 
     fn end(&mut self, at: usize, fate: Fate) {
         self.transactions[at].fate = fate;
         for log in self.transactions[at].touched.clone() {
             self.changes.entry(log).or_default().push(Written { transaction: at, entry: None });
+        }
+        for place in self.transactions[at].routed.clone() {
+            self.routed.entry(place).or_default().push(Moved { transaction: at, event: None });
         }
         self.tell(format!("transaction {at} of {} is {fate:?}", self.transactions[at].producer));
     }
@@ -195,7 +233,7 @@ impl World {
 
     fn open(&mut self, producer: &str) -> usize {
         let (producer, fate) = (producer.to_owned(), Fate::Open);
-        self.transactions.push(Tx { producer, fate, touched: Vec::new() });
+        self.transactions.push(Tx { producer, fate, touched: Vec::new(), routed: BTreeSet::new() });
         self.transactions.len() - 1
     }
 
@@ -204,7 +242,24 @@ impl World {
             let value = message.value.clone().unwrap_or_default().to_vec();
             self.messages.push((transaction, feed.clone(), partition, *purpose, value));
         }
+        parcel.routed.iter().for_each(|routed| self.route(transaction, feed, routed));
         self.write_changes(transaction, feed, partition, parcel);
+    }
+
+    fn route(&mut self, transaction: usize, feed: &FeedId, routed: &Routed) {
+        let topic: Arc<str> = TopicNames::new(GROUP).of(feed, Purpose::Repartition).into();
+        let place = TopicPartition { topic, partition: routed.partition };
+        let log = self.routed.entry(place.clone()).or_default();
+        let event = Fetched {
+            offset: log.len() as u64,
+            key: routed.record.key.clone(),
+            value: routed.record.value.clone().unwrap_or_default().to_vec(),
+            problem: routed.problem.clone(),
+            append_time: None,
+            origin: Some(routed.origin),
+        };
+        log.push(Moved { transaction, event: Some(event) });
+        self.transactions[transaction].routed.insert(place);
     }
 
     fn write_changes(&mut self, transaction: usize, feed: &FeedId, partition: u32, parcel: &Parcel) {
@@ -238,10 +293,11 @@ impl Seen {
         let epoch = locked.epochs.get(name).map_or(0, |epoch| epoch + 1);
         locked.epochs.insert(name.to_owned(), epoch);
         locked.end_all_of(name);
-        let member = locked.join(name);
+        let topics = BTreeSet::from([TOPIC.into()]);
+        let member = locked.join(name, &topics);
         drop(locked);
         let (world, name) = (world.clone(), name.to_owned());
-        Seen { world, name, epoch, member, generation: 0, fetching: BTreeMap::new(), meanwhile }
+        Seen { world, name, epoch, member, generation: 0, topics, fetching: BTreeMap::new(), meanwhile }
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -286,7 +342,7 @@ impl Seen {
             || (world.members.contains_key(&self.member) && self.generation == world.generation)
     }
 
-    fn commit_all(&self, parcels: &[(u32, FeedId, Parcel)]) -> Result<(), ClusterError> {
+    fn commit_all(&self, parcels: &[Sent]) -> Result<(), ClusterError> {
         let transaction = {
             let mut world = self.world();
             if self.is_fenced(&world) {
@@ -294,13 +350,13 @@ impl Seen {
             }
             world.open(&self.name)
         };
-        for (partition, feed, parcel) in parcels {
+        for (place, feed, parcel) in parcels {
             self.trouble("writing")?;
             let mut world = self.world();
             if self.is_fenced(&world) || world.transactions[transaction].fate != Fate::Open {
                 return Err(failed("write"));
             }
-            world.write(transaction, feed, *partition, parcel);
+            world.write(transaction, feed, place.partition, parcel);
         }
         self.trouble("naming positions")?;
         if !self.is_current(&self.world()) {
@@ -323,24 +379,38 @@ impl Seen {
 }
 
 impl Cluster for Seen {
-    fn log(&self) -> LogId {
-        LogId("world/events".into())
+    fn log(&self, topic: &str) -> LogId {
+        LogId(format!("world/{topic}").into())
     }
 
-    fn ends_of_events(&mut self, partition: u32) -> Result<(u64, u64), ClusterError> {
+    fn partition_count(&self) -> u32 {
+        self.world().events.len() as u32
+    }
+
+    fn ends_of_events(&mut self, place: &TopicPartition) -> Result<(u64, u64), ClusterError> {
         self.trouble("looking at events")?;
-        let world = self.world();
-        let produced = world.produced[partition as usize];
-        let last = produced.checked_sub(1).map(|last| &world.events[partition as usize][last]);
-        Ok((0, last.map_or(0, |last| last.offset + 1)))
+        Ok((0, self.world().events(place).last().map_or(0, |last| last.offset + 1)))
     }
 
-    fn events_reader(&mut self, partition: u32) -> Box<dyn Fetch> {
-        Box::new(Reader { world: self.world.clone(), partition })
+    fn events_reader(&mut self, place: &TopicPartition) -> Box<dyn Fetch> {
+        Box::new(Reader { world: self.world.clone(), place: place.clone() })
     }
 
-    fn prepare(&mut self, _feed: &FeedId) -> Result<(), ClusterError> {
+    fn prepare(&mut self, _feed: &FeedId, _purposes: &[Purpose]) -> Result<(), ClusterError> {
         self.trouble("preparing topics")
+    }
+
+    fn subscribe(&mut self, topics: BTreeSet<Arc<str>>) -> Result<(), ClusterError> {
+        self.trouble("asking for topics")?;
+        if self.topics != topics {
+            self.topics.clone_from(&topics);
+            let mut world = self.world();
+            if let Some(asked) = world.members.get_mut(&self.member) {
+                *asked = topics;
+                world.generation += 1;
+            }
+        }
+        Ok(())
     }
 
     fn poll(&mut self, rows_max: usize, _wait: Duration) -> Result<Polled, ClusterError> {
@@ -349,36 +419,34 @@ impl Cluster for Seen {
         let mut world = shared.lock().unwrap();
         let is_member = world.members.contains_key(&self.member);
         if !is_member {
-            self.member = world.join(&self.name);
+            self.member = world.join(&self.name, &self.topics);
         }
         if self.generation != world.generation {
             self.generation = world.generation;
             let share = world.share(self.member);
-            world.tell(format!("{} has {share:?} in generation {}", self.name, self.generation));
+            let told: Vec<_> = share.iter().map(ToString::to_string).collect();
+            world.tell(format!("{} has {told:?} in generation {}", self.name, self.generation));
             return Ok(Polled::Decided(vec![Decision::Revoked, Decision::Assigned(share)]));
         }
-        let (mut records, mut ended) = (Vec::new(), Vec::new());
-        for (&partition, next) in &mut self.fetching {
+        let mut records = Vec::new();
+        for (place, next) in &mut self.fetching {
             let some = world.random.between(0, 7) as usize;
-            let there = &world.events[partition as usize][..world.produced[partition as usize]];
+            let there = world.events(place);
             let first = there.partition_point(|event| event.offset < *next);
             let taken = &there[first..(first + some.min(rows_max)).min(there.len())];
             if let Some(last) = taken.last() {
                 *next = last.offset + 1;
             }
-            if there.last().is_none_or(|last| last.offset < *next) {
-                ended.push(partition);
-            }
-            records.extend(taken.iter().map(|event| (partition, event.clone())));
+            records.extend(taken.iter().map(|event| (place.clone(), (*event).clone())));
         }
-        Ok(Polled::Records { records, ended })
+        Ok(Polled::Records(records))
     }
 
     fn decisions(&mut self) -> Vec<Decision> {
         Vec::new()
     }
 
-    fn begin(&mut self, positions: &BTreeMap<u32, u64>) -> Result<(), ClusterError> {
+    fn begin(&mut self, positions: &BTreeMap<TopicPartition, u64>) -> Result<(), ClusterError> {
         self.trouble("beginning")?;
         self.fetching.clone_from(positions);
         Ok(())
@@ -390,7 +458,7 @@ impl Cluster for Seen {
         world.generation += 1;
     }
 
-    fn commit(&mut self, transaction: &Transaction) -> Result<Vec<Option<u64>>, ClusterError> {
+    fn commit(&mut self, transaction: &Transaction) -> Result<Committed, ClusterError> {
         let bug = self.world().bug;
         match bug {
             Some(Bug::CommitBeforeFlush) => {
@@ -405,12 +473,20 @@ impl Cluster for Seen {
         }
         let world = self.world();
         // The end of a transaction that is not visible yet is not known.
-        let next = |(partition, feed, _): &(u32, FeedId, Parcel)| {
-            let written = &world.changes[&(feed.clone(), *partition)];
+        let next = |(place, feed, _): &Sent| {
+            let written = &world.changes[&(feed.clone(), place.partition)];
             let last = written.last()?;
             last.entry.is_none().then_some(written.len() as u64)
         };
-        Ok(transaction.parcels.iter().map(next).collect())
+        let written = world.transactions.iter().rfind(|tx| tx.producer == self.name);
+        let places = written.into_iter().flat_map(|tx| &tx.routed);
+        let last = |place: &TopicPartition| {
+            let log = &world.routed[place];
+            let event = log.iter().rposition(|moved| moved.event.is_some());
+            event.map_or(0, |event| event as u64)
+        };
+        let routed = places.map(|place| (place.clone(), last(place))).collect();
+        Ok(Committed { changed: transaction.parcels.iter().map(next).collect(), routed })
     }
 
     fn ends_of_changes(&mut self, log: Changelog<'_>) -> Result<(u64, u64), ClusterError> {
@@ -441,25 +517,21 @@ impl Cluster for Seen {
     }
 }
 
+/// A parcel on its way, of a partition and a feed.
+type Sent = (TopicPartition, FeedId, Parcel);
+
 /// A parcel's marker, and the rest of it.
-fn split((partition, feed, parcel): &(u32, FeedId, Parcel)) -> ((u32, FeedId, Parcel), (u32, FeedId, Parcel)) {
+fn split((place, feed, parcel): &Sent) -> (Sent, Sent) {
     let marker = Parcel { marker: parcel.marker.clone(), ..Parcel::default() };
-    let rest = Parcel { messages: parcel.messages.clone(), changes: parcel.changes.clone(), marker: None };
-    ((*partition, feed.clone(), marker), (*partition, feed.clone(), rest))
+    let (messages, changes, routed) = (parcel.messages.clone(), parcel.changes.clone(), parcel.routed.clone());
+    let rest = Parcel { messages, changes, routed, marker: None };
+    ((place.clone(), feed.clone(), marker), (place.clone(), feed.clone(), rest))
 }
 
 /// A parcel whose marker lies.
-fn one_further((partition, feed, parcel): &(u32, FeedId, Parcel)) -> (u32, FeedId, Parcel) {
-    let mut changed = split(&(
-        *partition,
-        feed.clone(),
-        Parcel {
-            messages: parcel.messages.clone(),
-            changes: parcel.changes.clone(),
-            marker: parcel.marker.clone(),
-        },
-    ))
-    .1;
+fn one_further(sent: &Sent) -> Sent {
+    let (_, mut changed) = split(sent);
+    let (_, feed, parcel) = sent;
     let marker = parcel.marker.clone().unwrap();
     let value = marker.value.clone();
     let Ok(Entry::Marker(mut decoded)) =
@@ -475,16 +547,21 @@ fn one_further((partition, feed, parcel): &(u32, FeedId, Parcel)) -> (u32, FeedI
 /// Reads events that the group gave long ago.
 struct Reader {
     world: Arc<Mutex<World>>,
-    partition: u32,
+    place: TopicPartition,
 }
 
 impl Fetch for Reader {
     fn fetch(&mut self, from: u64, rows_max: usize) -> Result<Vec<Fetched>, ClusterError> {
         let mut world = self.world.lock().unwrap();
         let some = world.random.between(0, 7) as usize;
-        let there = &world.events[self.partition as usize][..world.produced[self.partition as usize]];
+        let there = world.events(&self.place);
         let first = there.partition_point(|event| event.offset < from);
-        Ok(there[first..].iter().take(some.min(rows_max)).cloned().collect())
+        Ok(there[first..].iter().take(some.min(rows_max)).copied().cloned().collect())
     }
+
+    fn is_at_end(&mut self, from: u64) -> Result<bool, ClusterError> {
+        Ok(self.world.lock().unwrap().events(&self.place).last().is_none_or(|last| last.offset < from))
+    }
+
     fn rest(&mut self) {}
 }

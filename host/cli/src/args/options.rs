@@ -84,6 +84,10 @@ pub struct Kafka {
     /// The topic of events, instead of --events
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_TOPIC", value_name = "TOPIC", conflicts_with_all = ["events", "log_id", "stop_at", "rows_format", "checkpoint_interval_ms"])]
     pub topic: Option<String>,
+    /// The columns that the topic is partitioned by, separated by commas; the events of views over another entity are
+    /// partitioned anew [default: those of every view's entity]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_KEYED_BY", value_name = "COLUMN", value_delimiter = ',')]
+    pub keyed_by: Vec<String>,
     /// How values are encoded [default: json]
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_ENCODING", value_parser = ["json", "avro", "protobuf"])]
     pub encoding: Option<String>,

@@ -196,7 +196,10 @@ fn tell(bar: &ProgressBar, until: Until, notice: Notice<'_>) {
             let told = "set an event aside, the first of its reason; the others are counted and not told";
             tracing::warn!(%view, reason, offset = line.offset, "{told}: {}", line.detail);
         }
-        Notice::Assigned { partitions } => tracing::info!(?partitions, "partitions taken up"),
+        Notice::Assigned { partitions } => {
+            let partitions: Vec<_> = partitions.iter().map(ToString::to_string).collect();
+            tracing::info!(partitions = partitions.join(", "), "partitions taken up");
+        }
         Notice::Restored { feed, partition, entries, took } => {
             tracing::info!(view = %feed.view, partition, entries, ?took, "state brought up to date");
         }

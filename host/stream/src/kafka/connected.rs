@@ -1,6 +1,6 @@
 //! The real cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,13 @@ use trifold_store::Entry;
 
 use crate::feed::FeedId;
 use crate::kafka::changes::ChangesReader;
-use crate::kafka::cluster::{Changelog, Cluster, Decision, Fetch, Polled, Transaction};
+use crate::kafka::cluster::{Changelog, Cluster, Committed, Decision, Fetch, Polled, Transaction};
 use crate::kafka::error::ClusterError;
 use crate::kafka::fetch::Fetched;
 use crate::kafka::group::Member;
-use crate::kafka::outbox::{Outgoing, Parcel};
+use crate::kafka::headers;
+use crate::kafka::keying::TopicPartition;
+use crate::kafka::outbox::{Outgoing, Parcel, Routed};
 use crate::kafka::settings::{KafkaSettings, Quiet, Reader};
 use crate::kafka::topics::{Purpose, Topics};
 use crate::kafka::transaction::Writer;
@@ -30,7 +32,7 @@ const FETCH_WAIT: Duration = Duration::from_millis(500);
 pub(crate) struct Connected {
     settings: Arc<KafkaSettings>,
     partition_count: u32,
-    log: LogId,
+    cluster_id: String,
     topics: Topics,
     member: Member,
     writer: Writer,
@@ -44,19 +46,19 @@ pub(crate) struct Connected {
 impl Connected {
     /// Connects, checks the topic of events, ends what a worker of this name left open, and joins the group.
     pub(crate) fn new(settings: Arc<KafkaSettings>, arrival: Option<&str>) -> Result<Self, ClusterError> {
-        let topics = Topics::new(&settings.cluster)?.with(settings.replicas, settings.features);
+        let topics = Topics::new(&settings.cluster)?.with(&settings);
         let topic = &settings.topic;
         let partition_count =
             topics.partitions(topic)?.ok_or_else(|| ClusterError::UnknownTopic { topic: topic.clone() })?;
         if arrival == Some(APPEND_TIME) {
             topics.check_append_times(topic)?;
         }
-        let values = Arc::new(Mutex::new(Values::new(&settings.encoding)?));
+        let values = Arc::new(Mutex::new(Values::new(&settings)?));
         Ok(Connected {
-            log: LogId(format!("{}/{topic}", topics.cluster_id()?).into()),
+            cluster_id: topics.cluster_id()?,
             writer: Writer::new(&settings)?,
             changes: ChangesReader::new(&settings)?,
-            member: Member::join(&settings, values.clone())?,
+            member: Member::new(&settings, values.clone())?,
             values,
             settings,
             partition_count,
@@ -74,36 +76,66 @@ impl Connected {
     /// Writes what is to be written for one feed; the marker comes last and is tracked.
     fn send(&self, partition: u32, feed: &FeedId, parcel: &Parcel, track: usize) -> Result<(), ClusterError> {
         for (purpose, message) in &parcel.messages {
-            self.writer.send(self.topic(feed, *purpose)?, partition, message, 0)?;
+            self.writer.send(self.topic(feed, *purpose)?, partition, message, None, 0)?;
         }
         self.writer.serve();
         let topic = self.topic(feed, Purpose::Changes)?;
         for (key, value) in &parcel.changes {
             let change = Outgoing { key: Some(key.clone()), value: value.clone() };
-            self.writer.send(topic, partition, &change, 0)?;
+            self.writer.send(topic, partition, &change, None, 0)?;
         }
         self.writer.serve();
-        parcel.marker.iter().try_for_each(|marker| self.writer.send(topic, partition, marker, track))
+        parcel.marker.iter().try_for_each(|marker| self.writer.send(topic, partition, marker, None, track))
+    }
+
+    /// Writes events that are partitioned anew; the last one in each partition is tracked.
+    fn route<'a>(
+        &'a self,
+        feed: &FeedId,
+        routed: &[Routed],
+        tracks: &mut BTreeMap<(&'a str, u32), usize>,
+    ) -> Result<(), ClusterError> {
+        if routed.is_empty() {
+            return Ok(());
+        }
+        let topic = self.topic(feed, Purpose::Repartition)?;
+        for Routed { partition, record, origin, problem } in routed {
+            // What comes later in a partition takes the place of what came before.
+            let next = usize::MAX - tracks.len();
+            let track = *tracks.entry((topic, *partition)).or_insert(next);
+            let headers = headers::written(origin, problem.as_deref());
+            self.writer.send(topic, *partition, record, Some(headers), track)?;
+        }
+        self.writer.serve();
+        Ok(())
     }
 }
 
 impl Cluster for Connected {
-    fn log(&self) -> LogId {
-        self.log.clone()
+    fn log(&self, topic: &str) -> LogId {
+        LogId(format!("{}/{topic}", self.cluster_id).into())
     }
 
-    fn ends_of_events(&mut self, partition: u32) -> Result<(u64, u64), ClusterError> {
-        self.member.ends(partition)
+    fn partition_count(&self) -> u32 {
+        self.partition_count
     }
 
-    fn events_reader(&mut self, partition: u32) -> Box<dyn Fetch> {
+    fn ends_of_events(&mut self, place: &TopicPartition) -> Result<(u64, u64), ClusterError> {
+        self.member.ends(place)
+    }
+
+    fn events_reader(&mut self, place: &TopicPartition) -> Box<dyn Fetch> {
         let (settings, values) = (self.settings.clone(), self.values.clone());
-        Box::new(EventsReader { settings, values, partition, reading: None })
+        Box::new(EventsReader { settings, values, place: place.clone(), reading: None })
     }
 
-    fn prepare(&mut self, feed: &FeedId) -> Result<(), ClusterError> {
+    fn subscribe(&mut self, topics: BTreeSet<Arc<str>>) -> Result<(), ClusterError> {
+        self.member.subscribe(topics)
+    }
+
+    fn prepare(&mut self, feed: &FeedId, purposes: &[Purpose]) -> Result<(), ClusterError> {
         if !self.named.contains_key(feed) {
-            let topics = self.topics.of_feed(feed, self.partition_count)?;
+            let topics = self.topics.of_feed(feed, purposes, self.partition_count)?;
             self.named.insert(feed.clone(), topics);
         }
         Ok(())
@@ -119,7 +151,7 @@ impl Cluster for Connected {
         self.member.decisions()
     }
 
-    fn begin(&mut self, positions: &BTreeMap<u32, u64>) -> Result<(), ClusterError> {
+    fn begin(&mut self, positions: &BTreeMap<TopicPartition, u64>) -> Result<(), ClusterError> {
         self.member.begin(positions)?;
         self.begun = true;
         Ok(())
@@ -129,10 +161,12 @@ impl Cluster for Connected {
         self.member.leave();
     }
 
-    fn commit(&mut self, transaction: &Transaction) -> Result<Vec<Option<u64>>, ClusterError> {
+    fn commit(&mut self, transaction: &Transaction) -> Result<Committed, ClusterError> {
         self.writer.begin()?;
-        for (track, (partition, feed, parcel)) in (1..).zip(&transaction.parcels) {
-            self.send(*partition, feed, parcel, track)?;
+        let mut routed = BTreeMap::new();
+        for (track, (place, feed, parcel)) in (1..).zip(&transaction.parcels) {
+            self.route(feed, &parcel.routed, &mut routed)?;
+            self.send(place.partition, feed, parcel, track)?;
         }
         tracing::trace!("transaction has its records");
         let Some(member) = self.member.metadata() else { return Err(ClusterError::Regrouped) };
@@ -140,7 +174,12 @@ impl Cluster for Connected {
         // After the marker comes the record that says that the transaction was committed. Whatever a worker that has
         // lost the partition writes in between is never committed.
         let tracks = 1..=transaction.parcels.len();
-        Ok(tracks.map(|track| Some(offsets.get(&track)? + 2)).collect())
+        let changed = tracks.map(|track| Some(offsets.get(&track)? + 2)).collect();
+        let reached = |((topic, partition), track): (&(&str, u32), &usize)| {
+            let place = TopicPartition { topic: (*topic).into(), partition: *partition };
+            Some((place, *offsets.get(track)?))
+        };
+        Ok(Committed { changed, routed: routed.iter().filter_map(reached).collect() })
     }
 
     fn ends_of_changes(&mut self, log: Changelog<'_>) -> Result<(u64, u64), ClusterError> {
@@ -162,7 +201,7 @@ impl Cluster for Connected {
 struct EventsReader {
     settings: Arc<KafkaSettings>,
     values: SharedValues,
-    partition: u32,
+    place: TopicPartition,
     /// A client, while there is something to read, and the offset from which it reads on.
     reading: Option<(Reader, u64)>,
 }
@@ -178,33 +217,50 @@ impl EventsReader {
                 made.map_err(ClusterError::client("make a reader"))?
             }
         };
-        let (topic, mut list) = (&self.settings.topic, TopicPartitionList::new());
-        let added = list.add_partition_offset(topic, self.partition as i32, Offset::Offset(from as i64));
+        let (topic, mut list) = (&self.place.topic, TopicPartitionList::new());
+        let added = list.add_partition_offset(topic, self.place.partition as i32, Offset::Offset(from as i64));
         let assigned = added.and_then(|()| reader.assign(&list));
         assigned.map_err(ClusterError::client(format!("read the topic {topic}")))?;
         Ok(reader)
     }
-}
 
-impl Fetch for EventsReader {
-    fn fetch(&mut self, from: u64, rows_max: usize) -> Result<Vec<Fetched>, ClusterError> {
+    /// The next events from an offset on, and whether there were no more.
+    fn read(&mut self, from: u64, rows_max: usize) -> Result<(Vec<Fetched>, bool), ClusterError> {
         let reader = self.reader(from)?;
         let deadline = Instant::now() + FETCH_WAIT;
-        let mut records: Vec<Fetched> = Vec::new();
+        let (mut records, mut is_end): (Vec<Fetched>, _) = (Vec::new(), false);
         while records.len() < rows_max {
             let wait = if records.is_empty() { deadline - Instant::now() } else { Duration::ZERO };
             match reader.poll(wait) {
                 Some(Ok(message)) => records.push(fetched(&self.values, &message)?),
-                Some(Err(KafkaError::PartitionEOF(_))) | None => break,
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    is_end = true;
+                    break;
+                }
+                None => break,
                 Some(Err(error)) => {
-                    let topic = &self.settings.topic;
+                    let topic = &self.place.topic;
                     return Err(ClusterError::client(format!("read the topic {topic}"))(error));
                 }
             }
         }
         let next = records.last().map_or(from, |last| last.offset + 1);
         self.reading = Some((reader, next));
-        Ok(records)
+        Ok((records, is_end))
+    }
+}
+
+impl Fetch for EventsReader {
+    fn fetch(&mut self, from: u64, rows_max: usize) -> Result<Vec<Fetched>, ClusterError> {
+        Ok(self.read(from, rows_max)?.0)
+    }
+
+    fn is_at_end(&mut self, from: u64) -> Result<bool, ClusterError> {
+        // The client says once that it is at the end, so that each look takes a new one.
+        self.reading = None;
+        let (records, is_end) = self.read(from, 1)?;
+        self.reading = None;
+        Ok(is_end && records.is_empty())
     }
 
     fn rest(&mut self) {

@@ -134,7 +134,7 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
         }
         let (restored, report) = session.round(&self.releases.live(), self.interval, notify).await?;
         self.announce(notify, restored);
-        let is_over = report.is_none() && until != Until::Follow && session.is_done();
+        let is_over = report.is_none() && until != Until::Follow && session.is_done()?;
         self.progress = session.progress();
         self.session = Some(session);
         if let Some(report) = report {
@@ -174,6 +174,9 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
 
     fn tell(&mut self, notify: Notify<'_>, report: TurnReport) {
         notify(Notice::Committed { took: report.committing });
+        if report.rekeyed > 0 {
+            notify(Notice::Rekeyed { count: report.rekeyed });
+        }
         for step in report.steps {
             for (feed, counts) in &step.feeds {
                 notify(Notice::Applied { feed, counts });

@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use trifold_eventlog::{JsonLines, Places, RawBatch, RawRows};
+use trifold_eventlog::{Carried, JsonLines, Places, RawBatch, RawRows};
 
 /// One record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fetched {
     /// Its offset.
     pub offset: u64,
@@ -20,24 +20,52 @@ pub struct Fetched {
     pub problem: Option<String>,
     /// When the broker appended it, in microseconds, if the topic is set to say so.
     pub append_time: Option<i64>,
+    /// Where it stood first, in a topic that was partitioned anew.
+    pub origin: Option<Origin>,
+}
+
+/// Where a record that was partitioned anew comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The partition in which it stood.
+    pub partition: u32,
+    /// Its offset there. Without one it is no event, and all that it says is how far the partition's arrivals are.
+    pub offset: Option<u64>,
+    /// When it arrived there, in microseconds, never decreasing within the partition, if that could be read.
+    pub arrival: Option<i64>,
+}
+
+impl Fetched {
+    fn is_event(&self) -> bool {
+        self.origin.is_none_or(|origin| origin.offset.is_some())
+    }
+}
+
+/// What all records of a topic have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Topic {
+    /// Its name.
+    pub(crate) name: Arc<Path>,
+    /// Whether keys must be those of the events' entities.
+    pub(crate) checks_keys: bool,
+    /// How many partitions the topic has from which this one was made, if it was.
+    pub(crate) made_of: Option<u32>,
 }
 
 /// All records that a partition has from one offset to another. Offsets that are skipped have none.
 #[derive(Debug, Clone)]
 pub(crate) struct Span {
-    topic: Arc<Path>,
+    topic: Topic,
     partition: u32,
     first: u64,
     next: u64,
     records: VecDeque<Fetched>,
-    /// Whether keys must be those of the events' entities.
-    checks_keys: bool,
 }
 
 impl Span {
     /// Nothing yet, from an offset on.
-    pub(crate) fn new(topic: Arc<Path>, partition: u32, first: u64, checks_keys: bool) -> Self {
-        Span { topic, partition, first, next: first, records: VecDeque::new(), checks_keys }
+    pub(crate) fn new(topic: Topic, partition: u32, first: u64) -> Self {
+        Span { topic, partition, first, next: first, records: VecDeque::new() }
     }
 
     /// The offset before which everything is known.
@@ -87,12 +115,23 @@ impl Span {
     }
 
     fn batch(&self, from: u64, end: u64, which: Range<usize>) -> RawBatch {
-        let records = || self.records.range(which.clone());
+        let all = || self.records.range(which.clone());
+        let records = || all().filter(|record| record.is_event());
+        let clock = |record: &Fetched| {
+            let origin = record.origin?;
+            Some((record.offset, origin.partition, origin.arrival?))
+        };
+        let carried = self.topic.made_of.map(|partition_count| Carried {
+            arrivals: records().map(|record| record.origin.and_then(|origin| origin.arrival)).collect(),
+            clocks: all().filter_map(clock).collect(),
+            partition_count,
+        });
         let bad = records().enumerate().filter_map(|(row, record)| Some((row, record.problem.clone()?)));
         let places = Places {
             offsets: records().map(|record| record.offset).collect(),
             append_times: records().map(|record| record.append_time).collect(),
-            keys: self.checks_keys.then(|| records().map(|record| record.key.clone()).collect()),
+            carried,
+            keys: self.topic.checks_keys.then(|| records().map(|record| record.key.clone()).collect()),
             bad: bad.collect(),
             next_offset: end,
         };
@@ -101,7 +140,7 @@ impl Span {
             partition: self.partition,
             first_offset: from,
             places: Some(places),
-            file: self.topic.clone(),
+            file: self.topic.name.clone(),
             rows: RawRows::Lines(lines),
         }
     }
@@ -112,15 +151,10 @@ mod tests {
     use super::*;
 
     fn span(first: u64, offsets: &[u64]) -> Span {
-        let mut span = Span::new(Path::new("flights").into(), 3, first, false);
+        let topic = Topic { name: Path::new("flights").into(), checks_keys: false, made_of: None };
+        let mut span = Span::new(topic, 3, first);
         for &offset in offsets {
-            span.push(Fetched {
-                offset,
-                key: None,
-                value: offset.to_string().into_bytes(),
-                problem: None,
-                append_time: None,
-            });
+            span.push(Fetched { offset, value: offset.to_string().into_bytes(), ..Fetched::default() });
         }
         span
     }

@@ -1,7 +1,7 @@
 //! The group of workers: who has which partition.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -13,13 +13,15 @@ use rdkafka::types::RDKafkaRespErr;
 
 use crate::kafka::cluster::{Decision, Polled};
 use crate::kafka::error::ClusterError;
+use crate::kafka::keying::TopicPartition;
 use crate::kafka::settings::{KafkaSettings, REQUEST_TIMEOUT, tell_of};
 use crate::kafka::values::{SharedValues, fetched};
 
 /// This worker, as a member of the group.
 pub(crate) struct Member {
     consumer: BaseConsumer<Decisions>,
-    topic: String,
+    /// The topics that the group shares.
+    topics: BTreeSet<Arc<str>>,
     values: SharedValues,
 }
 
@@ -58,7 +60,10 @@ impl ConsumerContext for Decisions {
         if decided == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             // The member assigns itself, once it knows where its states stand.
             let partitions = partitions.elements();
-            let partitions = partitions.iter().map(|element| element.partition().unsigned_abs());
+            let partitions = partitions.iter().map(|element| TopicPartition {
+                topic: element.topic().into(),
+                partition: element.partition().unsigned_abs(),
+            });
             self.push(Decision::Assigned(partitions.collect()));
             // Until it has answered, the client would not hear of what the group decides next.
             if let Err(error) = consumer.assign(&TopicPartitionList::new()) {
@@ -74,21 +79,30 @@ impl ConsumerContext for Decisions {
 }
 
 impl Member {
-    /// Joins the group.
-    pub(crate) fn join(settings: &KafkaSettings, values: SharedValues) -> Result<Self, ClusterError> {
+    /// A member of the group, once it [asks](Member::subscribe) for something.
+    pub(crate) fn new(settings: &KafkaSettings, values: SharedValues) -> Result<Self, ClusterError> {
         let consumer = settings.member().create_with_context(Decisions::default());
         let consumer: BaseConsumer<Decisions> = consumer.map_err(ClusterError::client("make a consumer"))?;
-        consumer.subscribe(&[&settings.topic]).map_err(ClusterError::client("join the group"))?;
-        Ok(Member { consumer, topic: settings.topic.clone(), values })
+        Ok(Member { consumer, topics: BTreeSet::new(), values })
+    }
+
+    /// Asks the group for a share of these topics.
+    pub(crate) fn subscribe(&mut self, topics: BTreeSet<Arc<str>>) -> Result<(), ClusterError> {
+        if self.topics != topics {
+            let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
+            self.consumer.subscribe(&names).map_err(ClusterError::client("join the group"))?;
+            self.topics = topics;
+        }
+        Ok(())
     }
 
     /// Reads from these offsets on, of the partitions that were assigned.
-    pub(crate) fn begin(&self, positions: &BTreeMap<u32, u64>) -> Result<(), ClusterError> {
+    pub(crate) fn begin(&self, positions: &BTreeMap<TopicPartition, u64>) -> Result<(), ClusterError> {
         let mut list = TopicPartitionList::new();
-        let failed = || ClusterError::client(format!("read the topic {}", self.topic));
-        for (&partition, &next) in positions {
+        let failed = || ClusterError::client("read the topics of events");
+        for (place, &next) in positions {
             let offset = Offset::Offset(next as i64);
-            list.add_partition_offset(&self.topic, partition as i32, offset).map_err(failed())?;
+            list.add_partition_offset(&place.topic, place.partition as i32, offset).map_err(failed())?;
         }
         self.consumer.assign(&list).map_err(failed())
     }
@@ -107,7 +121,7 @@ impl Member {
 
     /// Waits for a record or a decision, and gathers records for a while after the first.
     pub(crate) fn poll(&self, rows_max: usize, wait: Duration, gather: Duration) -> Result<Polled, ClusterError> {
-        let (mut records, mut ended, mut deadline) = (Vec::new(), Vec::new(), Instant::now() + wait);
+        let (mut records, mut deadline) = (Vec::new(), Instant::now() + wait);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let message = self.consumer.poll(left);
@@ -120,28 +134,28 @@ impl Member {
                     if records.is_empty() {
                         deadline = Instant::now() + gather;
                     }
-                    let partition = message.partition().unsigned_abs();
-                    ended.retain(|other| *other != partition);
-                    records.push((partition, fetched(&self.values, &message)?));
+                    let topic = self.topics.get(message.topic()).cloned();
+                    let topic = topic.unwrap_or_else(|| message.topic().into());
+                    let place = TopicPartition { topic, partition: message.partition().unsigned_abs() };
+                    records.push((place, fetched(&self.values, &message)?));
                 }
-                Some(Err(KafkaError::PartitionEOF(partition))) => ended.push(partition.unsigned_abs()),
+                // It does not say of which topic.
+                Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) if is_passing(&error) => tracing::debug!(%error, "a poll of Kafka failed"),
-                Some(Err(error)) => {
-                    return Err(ClusterError::client(format!("read the topic {}", self.topic))(error));
-                }
-                None if left.is_zero() => return Ok(Polled::Records { records, ended }),
+                Some(Err(error)) => return Err(ClusterError::client("read the topics of events")(error)),
+                None if left.is_zero() => return Ok(Polled::Records(records)),
                 None => {}
             }
             if records.len() >= rows_max {
-                return Ok(Polled::Records { records, ended });
+                return Ok(Polled::Records(records));
             }
         }
     }
 
     /// The first offset of a partition that is not deleted, and before which all records are committed at present.
-    pub(crate) fn ends(&self, partition: u32) -> Result<(u64, u64), ClusterError> {
-        let ends = self.consumer.fetch_watermarks(&self.topic, partition as i32, REQUEST_TIMEOUT);
-        let (first, end) = ends.map_err(ClusterError::client(format!("look at the topic {}", self.topic)))?;
+    pub(crate) fn ends(&self, place: &TopicPartition) -> Result<(u64, u64), ClusterError> {
+        let ends = self.consumer.fetch_watermarks(&place.topic, place.partition as i32, REQUEST_TIMEOUT);
+        let (first, end) = ends.map_err(ClusterError::client(format!("look at the topic {}", place.topic)))?;
         Ok((first.unsigned_abs(), end.unsigned_abs()))
     }
 

@@ -7,12 +7,13 @@ use std::{fs, io};
 use trifold_store::{CACHE_BYTES, EmbeddedStore, Holder, StateStore, StoreError};
 
 use crate::kafka::error::ClusterError;
+use crate::kafka::keying::TopicPartition;
 use crate::kafka::settings::{KafkaSettings, LOCAL_AGE_MAX};
 
 /// Where a worker keeps what it need not read from the cluster again.
 pub trait LocalStores: Send + Sync {
     /// Opens the store of a partition, which is one of so many that share the worker's memory.
-    fn open(&self, partition: u32, partition_count: usize) -> Result<Arc<dyn StateStore>, ClusterError>;
+    fn open(&self, place: &TopicPartition, partition_count: usize) -> Result<Arc<dyn StateStore>, ClusterError>;
 }
 
 /// Files in a directory of the worker's own.
@@ -22,9 +23,13 @@ pub(crate) struct StoreFiles {
 }
 
 impl LocalStores for StoreFiles {
-    fn open(&self, partition: u32, partition_count: usize) -> Result<Arc<dyn StateStore>, ClusterError> {
+    fn open(&self, place: &TopicPartition, partition_count: usize) -> Result<Arc<dyn StateStore>, ClusterError> {
+        let TopicPartition { topic, partition } = place;
         let dir = &self.settings.state_dir;
-        let path = dir.join(format!("{partition}.redb"));
+        let path = match **topic == *self.settings.topic {
+            true => dir.join(format!("{partition}.redb")),
+            false => dir.join(format!("{topic}.{partition}.redb")),
+        };
         let failed = |action, path: &Path| {
             let path = path.to_owned();
             move |source| ClusterError::Local { action, path, source }

@@ -10,6 +10,7 @@ use trifold_store::{Commit, Entry, SlotChange};
 
 use crate::aside;
 use crate::feed::FeedId;
+use crate::kafka::fetch::Origin;
 use crate::kafka::topics::Purpose;
 use crate::sink::{AsideKind, AsideLine, Discard, Emission, Sink};
 
@@ -25,9 +26,24 @@ pub struct Outgoing {
     pub value: Option<Bytes>,
 }
 
+/// A record on its way to another partition than the one that it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routed {
+    /// Where it goes.
+    pub partition: u32,
+    /// The record.
+    pub record: Outgoing,
+    /// Where it stood first.
+    pub origin: Origin,
+    /// Why its value is no event that could be read.
+    pub problem: Option<String>,
+}
+
 /// What is to be written for one feed.
 #[derive(Debug, Default)]
 pub struct Parcel {
+    /// Events that are partitioned anew, in their order.
+    pub routed: Vec<Routed>,
     /// Rows and set-aside events, in their order.
     pub messages: Vec<(Purpose, Outgoing)>,
     /// The last change of everything that changed, by its key.

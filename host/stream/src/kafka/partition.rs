@@ -1,21 +1,17 @@
-//! One partition of the topic of events, as a source.
-
-use std::path::Path;
-use std::sync::Arc;
+//! One partition of a topic of events, as a source.
 
 use trifold_eventlog::{LogError, RawBatch};
 use trifold_model::LogId;
 
 use crate::kafka::cluster::Fetch;
 use crate::kafka::error::ClusterError;
-use crate::kafka::fetch::{Fetched, Span};
-use crate::kafka::settings::KafkaSettings;
+use crate::kafka::fetch::{Fetched, Span, Topic};
 use crate::source::Source;
 
 /// A partition that is read by the group, and from earlier offsets for feeds that began later than others.
 pub(crate) struct Partition {
     log: LogId,
-    topic: Arc<Path>,
+    topic: Topic,
     partition: u32,
     /// What the group gave.
     live: Span,
@@ -23,7 +19,6 @@ pub(crate) struct Partition {
     first: u64,
     /// How many offsets there are.
     known: u64,
-    checks_keys: bool,
     /// Reads what stands before what the group gives.
     reader: Box<dyn Fetch>,
     /// What it read.
@@ -31,19 +26,24 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(crate) fn new(log: LogId, partition: u32, settings: &KafkaSettings, reader: Box<dyn Fetch>) -> Self {
-        let (topic, checks_keys): (Arc<Path>, _) = (Path::new(&settings.topic).into(), settings.check_keys);
-        let live = Span::new(topic.clone(), partition, u64::MAX, checks_keys);
-        Partition { log, topic, partition, live, first: 0, known: 0, checks_keys, reader, earlier: None }
+    pub(crate) fn new(log: LogId, topic: Topic, partition: u32, reader: Box<dyn Fetch>) -> Self {
+        let live = Span::new(topic.clone(), partition, u64::MAX);
+        Partition { log, topic, partition, live, first: 0, known: 0, reader, earlier: None }
     }
 
     /// The group gives records from an offset on.
     pub(crate) fn begin(&mut self, first: u64) {
-        self.live = Span::new(self.topic.clone(), self.partition, first, self.checks_keys);
+        self.live = Span::new(self.topic.clone(), self.partition, first);
     }
 
+    /// How many offsets there are.
     pub(crate) fn known(&self) -> u64 {
         self.known
+    }
+
+    /// The next offset that the group gives.
+    pub(crate) fn given(&self) -> u64 {
+        self.live.next()
     }
 
     /// There are records from `first` up to `known`.
@@ -77,12 +77,16 @@ impl Partition {
         }
     }
 
+    /// Whether the group has nothing more to give at present.
+    pub(crate) fn is_at_end(&mut self) -> Result<bool, ClusterError> {
+        self.reader.is_at_end(self.live.next())
+    }
+
     /// What the reader has from an offset on, with some more, if there are any at present.
     fn earlier(&mut self, from: u64, rows_max: usize) -> Result<&Span, ClusterError> {
         let goes_on = |span: &Span| span.reaches(from) && from <= span.next();
         let span = self.earlier.take().filter(goes_on);
-        let mut span =
-            span.unwrap_or_else(|| Span::new(self.topic.clone(), self.partition, from, self.checks_keys));
+        let mut span = span.unwrap_or_else(|| Span::new(self.topic.clone(), self.partition, from));
         span.forget(from);
         if span.len() < rows_max {
             let records = self.reader.fetch(span.next(), rows_max - span.len())?;
@@ -104,7 +108,7 @@ impl Source for Partition {
     fn read(&mut self, from: u64, rows_max: usize) -> Result<Option<RawBatch>, LogError> {
         // A state begins with what is there. One that began before must not miss what it has yet to read.
         if from == 0 && self.first > 0 {
-            return Ok(Some(Span::new(self.topic.clone(), self.partition, 0, false).skipped(self.first)));
+            return Ok(Some(Span::new(self.topic.clone(), self.partition, 0).skipped(self.first)));
         }
         if from < self.first {
             return Err(LogError::Deleted { log: self.log.0.to_string(), from, first: self.first });

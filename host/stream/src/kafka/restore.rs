@@ -51,7 +51,7 @@ pub(crate) async fn restore(
 }
 
 /// The marker of the last transaction.
-fn last_marker(
+pub(crate) fn last_marker(
     cluster: &mut impl Cluster,
     log: Changelog<'_>,
     low: u64,

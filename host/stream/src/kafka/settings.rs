@@ -48,6 +48,9 @@ pub struct KafkaSettings {
     pub replicas: i32,
     /// Whether rows go into a topic of each view.
     pub features: bool,
+    /// The columns whose values the topic of events is partitioned by. The events of views over another entity are
+    /// partitioned anew. None: the topic is partitioned by the entity of every view.
+    pub keyed_by: Vec<String>,
     /// Whether an event whose record has another key than its entity's is set aside. Whoever turns that off vouches
     /// that all events of an entity are in one partition.
     pub check_keys: bool,

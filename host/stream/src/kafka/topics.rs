@@ -12,7 +12,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::feed::FeedId;
 use crate::kafka::error::ClusterError;
-use crate::kafka::settings::{COMPACTION_LAG, ClusterSettings, LOCAL_AGE_MAX, MESSAGE_BYTES_MAX, REQUEST_TIMEOUT};
+use crate::kafka::settings::{
+    COMPACTION_LAG, ClusterSettings, KafkaSettings, LOCAL_AGE_MAX, MESSAGE_BYTES_MAX, REQUEST_TIMEOUT,
+};
 
 /// How often it is looked whether a topic that was made is there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -28,9 +30,16 @@ pub enum Purpose {
     DeadLetters,
     /// Events that came too late or too early to count.
     Late,
+    /// Events, partitioned by another entity than in the topic that the worker was given.
+    Repartition,
 }
 
 impl Purpose {
+    /// The topics of a view.
+    pub const OF_VIEW: [Purpose; 4] = [Purpose::Changes, Purpose::DeadLetters, Purpose::Late, Purpose::Features];
+    /// The topics of events that are partitioned anew. What changes is how far they are.
+    pub const OF_KEYING: [Purpose; 2] = [Purpose::Changes, Purpose::Repartition];
+
     /// The last part of a topic's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -38,6 +47,7 @@ impl Purpose {
             Purpose::Features => "features",
             Purpose::DeadLetters => "dead-letters",
             Purpose::Late => "late",
+            Purpose::Repartition => "repartition",
         }
     }
 
@@ -58,6 +68,7 @@ impl Purpose {
                     size,
                 ]
             }
+            Purpose::Repartition => vec![("cleanup.policy", "delete".to_owned()), size],
             Purpose::Features | Purpose::DeadLetters | Purpose::Late => vec![size],
         }
     }
@@ -70,7 +81,7 @@ impl fmt::Display for Purpose {
 }
 
 /// The names of a group's topics: `<group>.<view>.<purpose>`, and for the changes of a view's state
-/// `<group>.<view>.<state id>.changes`.
+/// `<group>.<view>.<state id>.changes`. In place of a view, events that are partitioned anew have `by_<entity>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicNames {
     group: String,
@@ -86,7 +97,7 @@ impl TopicNames {
     pub fn of(&self, feed: &FeedId, purpose: Purpose) -> String {
         let (group, view) = (&self.group, &feed.view);
         match purpose {
-            Purpose::Changes => format!("{group}.{view}.{}.{purpose}", feed.state),
+            Purpose::Changes | Purpose::Repartition => format!("{group}.{view}.{}.{purpose}", feed.state),
             _ => format!("{group}.{view}.{purpose}"),
         }
     }
@@ -99,6 +110,8 @@ pub(crate) struct Topics {
     names: TopicNames,
     replicas: i32,
     features: bool,
+    /// The topic of events that the worker was given.
+    given: String,
 }
 
 impl Topics {
@@ -106,12 +119,13 @@ impl Topics {
         let admin = settings.client().create().map_err(ClusterError::client("make a client"))?;
         let names = TopicNames::new(settings.group.clone());
         let brokers = settings.brokers.clone();
-        Ok(Topics { admin, brokers, names, replicas: 0, features: false })
+        Ok(Topics { admin, brokers, names, replicas: 0, features: false, given: String::new() })
     }
 
-    /// How topics are made, and whether there are some of features.
-    pub(crate) fn with(self, replicas: i32, features: bool) -> Self {
-        Topics { replicas, features, ..self }
+    /// How topics are made, for the events of which topic, and whether there are some of features.
+    pub(crate) fn with(self, settings: &KafkaSettings) -> Self {
+        let given = settings.topic.clone();
+        Topics { replicas: settings.replicas, features: settings.features, given, ..self }
     }
 
     /// The topic of the changes of a feed, and how many partitions it has.
@@ -142,15 +156,15 @@ impl Topics {
         }
     }
 
-    /// The topics of a view, made if they are not there, and checked if they are.
+    /// The topics of a feed, made if they are not there, and checked if they are.
     pub(crate) fn of_feed(
         &self,
         feed: &FeedId,
+        purposes: &[Purpose],
         partitions: u32,
     ) -> Result<BTreeMap<Purpose, String>, ClusterError> {
-        let mut purposes = vec![Purpose::Changes, Purpose::DeadLetters, Purpose::Late];
-        purposes.extend(self.features.then_some(Purpose::Features));
-        let named = purposes.into_iter().map(|purpose| {
+        let wanted = purposes.iter().filter(|purpose| self.features || **purpose != Purpose::Features);
+        let named = wanted.map(|&purpose| {
             let topic = self.names.of(feed, purpose);
             match self.partitions(&topic)? {
                 None => self.create(&topic, purpose, partitions)?,
@@ -162,7 +176,12 @@ impl Topics {
     }
 
     fn create(&self, topic: &str, purpose: Purpose, partitions: u32) -> Result<(), ClusterError> {
-        let settings = purpose.settings();
+        let mut settings = purpose.settings();
+        if purpose == Purpose::Repartition {
+            // A state that begins later begins with the first event that is there.
+            let described = self.describe(&self.given)?;
+            settings.extend(["retention.ms", "retention.bytes"].map(|name| (name, value(&described, name))));
+        }
         let replication = TopicReplication::Fixed(if self.replicas == 0 { -1 } else { self.replicas });
         let mut new = NewTopic::new(topic, partitions as i32, replication);
         for (name, value) in &settings {

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::kafka::error::ClusterError;
+use crate::kafka::keying::TopicPartition;
 use crate::kafka::outbox::Outgoing;
 use crate::kafka::settings::{KafkaSettings, tell_of};
 
@@ -22,7 +23,6 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// new one under the same name ends it.
 pub(crate) struct Writer {
     producer: BaseProducer<Tracked>,
-    topic: String,
     worker: String,
 }
 
@@ -57,7 +57,7 @@ impl Writer {
         let producer = settings.producer().create_with_context(Tracked::default());
         let producer: BaseProducer<Tracked> = producer.map_err(ClusterError::client("make a producer"))?;
         producer.init_transactions(TIMEOUT).map_err(ClusterError::client("begin with transactions"))?;
-        Ok(Writer { producer, topic: settings.topic.clone(), worker: settings.cluster.worker.clone() })
+        Ok(Writer { producer, worker: settings.cluster.worker.clone() })
     }
 
     fn failed(&self, action: &str) -> impl FnOnce(KafkaError) -> ClusterError {
@@ -85,9 +85,11 @@ impl Writer {
         topic: &str,
         partition: u32,
         record: &Outgoing,
+        headers: Option<OwnedHeaders>,
         track: Track,
     ) -> Result<(), ClusterError> {
         let mut next = BaseRecord::with_opaque_to(topic, track).partition(partition as i32);
+        next.headers = headers;
         if let Some(key) = &record.key {
             next = next.key(key.as_slice());
         }
@@ -117,12 +119,12 @@ impl Writer {
     /// Commits the transaction with the positions that it leads to, and tells the offsets of tracked records.
     pub(crate) fn commit(
         &self,
-        positions: &[(u32, u64)],
+        positions: &[(TopicPartition, u64)],
         member: &ConsumerGroupMetadata,
     ) -> Result<BTreeMap<Track, u64>, ClusterError> {
         let mut offsets = TopicPartitionList::new();
-        for (partition, next) in positions {
-            let added = offsets.add_partition_offset(&self.topic, *partition as i32, Offset::Offset(*next as i64));
+        for (TopicPartition { topic, partition }, next) in positions {
+            let added = offsets.add_partition_offset(topic, *partition as i32, Offset::Offset(*next as i64));
             added.map_err(ClusterError::client("name a position"))?;
         }
         // All records are there before the cluster looks whether the partitions are still this worker's. Whoever has them

@@ -30,6 +30,7 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
         local_interval: Duration::from_millis(section.local_interval_ms),
         replicas: section.replicas.into(),
         features: section.features,
+        keyed_by: if args.kafka.keyed_by.is_empty() { &section.keyed_by } else { &args.kafka.keyed_by }.clone(),
         check_keys: section.check_keys,
     };
     let holder =
