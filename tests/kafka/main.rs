@@ -16,6 +16,7 @@ mod feeding;
 mod group;
 mod lanes;
 mod refusals;
+mod rekey;
 mod resp;
 mod schedules;
 mod site;

@@ -213,6 +213,8 @@ impl Group {
 struct Left {
     /// What was committed, by view, partition and purpose.
     committed: BTreeMap<FeedId, BTreeMap<(u32, Purpose), Vec<String>>>,
+    /// The events that were partitioned anew, by where they stood first.
+    moved: Vec<(u32, u64)>,
     /// The values of all cards, from states that are built anew.
     values: Vec<Row>,
 }
@@ -237,14 +239,12 @@ fn run(seed: u64, versions: &[LiveVersion], bug: Option<Bug>, is_rough: bool) ->
     };
     let committed = versions.iter().map(FeedId::of).map(|feed| (feed.clone(), committed(&feed))).collect();
     let values = versions.iter().flat_map(|version| values(version, &place.disk, &world)).collect();
-    (Left { committed, values }, world.trace.clone())
+    (Left { committed, moved: world.moved(), values }, world.trace.clone())
 }
 
 /// The events that messages are of. In which order a partition gets those of several others is nobody's to say, and so
 /// is what came of them before the last.
-fn whatever_order(
-    committed: BTreeMap<(u32, Purpose), Vec<String>>,
-) -> BTreeMap<(u32, Purpose), Vec<String>> {
+fn whatever_order(committed: BTreeMap<(u32, Purpose), Vec<String>>) -> BTreeMap<(u32, Purpose), Vec<String>> {
     let event = |message: &String| {
         let message: Value = serde_json::from_str(message).unwrap();
         let event = message["event"].as_str().map(|event| serde_json::from_str::<Value>(event).unwrap());

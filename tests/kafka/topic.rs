@@ -9,7 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceS
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -116,6 +116,14 @@ impl Cluster {
     /// All committed records of a topic, by partition, in their order.
     #[track_caller]
     pub(crate) fn read(&self, topic: &str) -> Vec<Vec<Pair>> {
+        self.read_as(topic, |message| {
+            (message.key().unwrap_or_default().to_vec(), message.payload().map(<[u8]>::to_vec))
+        })
+    }
+
+    /// What is made of all committed records of a topic.
+    #[track_caller]
+    pub(crate) fn read_as<T>(&self, topic: &str, make: impl Fn(&BorrowedMessage<'_>) -> T) -> Vec<Vec<T>> {
         let partitions = self.topics()[topic];
         let mut config = self.config.clone();
         config
@@ -130,15 +138,11 @@ impl Cluster {
             list.add_partition_offset(topic, partition as i32, Offset::Beginning).unwrap();
         }
         consumer.assign(&list).unwrap();
-        let mut records = vec![Vec::new(); partitions as usize];
+        let mut records: Vec<_> = (0..partitions).map(|_| Vec::new()).collect();
         let mut left = partitions;
         while left > 0 {
             match consumer.poll(PATIENCE).expect("the cluster answers") {
-                Ok(message) => {
-                    let key = message.key().unwrap_or_default().to_vec();
-                    let value = message.payload().map(<[u8]>::to_vec);
-                    records[message.partition() as usize].push((key, value));
-                }
+                Ok(message) => records[message.partition() as usize].push(make(&message)),
                 Err(KafkaError::PartitionEOF(_)) => left -= 1,
                 Err(error) => panic!("{topic}: {error}"),
             }

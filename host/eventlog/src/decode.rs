@@ -57,8 +57,7 @@ pub fn decode(
     let clocked = columns.arrivals.as_ref().map(|recorded| match raw.carried() {
         Some(carried) => carried.arrivals.iter().map(|at| ArrivalTime(at.unwrap_or(0))).collect::<Vec<_>>(),
         None => {
-            let advanced =
-                arrival::readable(recorded).map(|at| at.map_or(ArrivalTime(0), |at| clock.advance(at)));
+            let advanced = arrival::readable(recorded).map(|at| at.map_or(ArrivalTime(0), |at| clock.advance(at)));
             advanced.collect()
         }
     });

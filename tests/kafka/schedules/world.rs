@@ -246,6 +246,15 @@ impl World {
         self.write_changes(transaction, feed, partition, parcel);
     }
 
+    /// The events that were partitioned anew, by where they stood first.
+    pub(crate) fn moved(&self) -> Vec<(u32, u64)> {
+        let events = self.routed.keys().flat_map(|place| self.events(place));
+        let mut moved: Vec<_> =
+            events.filter_map(|event| Some((event.origin?.partition, event.origin?.offset?))).collect();
+        moved.sort();
+        moved
+    }
+
     fn route(&mut self, transaction: usize, feed: &FeedId, routed: &Routed) {
         let topic: Arc<str> = TopicNames::new(GROUP).of(feed, Purpose::Repartition).into();
         let place = TopicPartition { topic, partition: routed.partition };

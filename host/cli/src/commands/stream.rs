@@ -197,8 +197,14 @@ fn tell(bar: &ProgressBar, until: Until, notice: Notice<'_>) {
             tracing::warn!(%view, reason, offset = line.offset, "{told}: {}", line.detail);
         }
         Notice::Assigned { partitions } => {
-            let partitions: Vec<_> = partitions.iter().map(ToString::to_string).collect();
-            tracing::info!(partitions = partitions.join(", "), "partitions taken up");
+            let mut topics: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+            partitions.iter().for_each(|place| topics.entry(&place.topic).or_default().push(place.partition));
+            if topics.is_empty() {
+                tracing::info!("no partitions are there for this worker");
+            }
+            for (topic, partitions) in topics {
+                tracing::info!(?partitions, topic, "partitions taken up");
+            }
         }
         Notice::Restored { feed, partition, entries, took } => {
             tracing::info!(view = %feed.view, partition, entries, ?took, "state brought up to date");

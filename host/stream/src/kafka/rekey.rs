@@ -65,7 +65,12 @@ impl Rekey {
                 return Err(StreamError::AheadOfLog { view, state, log, applied, known, change: None });
             }
             if marker.source != reading {
-                return Err(StreamError::OtherSource { view, state, stored: marker.source.clone(), given: reading });
+                return Err(StreamError::OtherSource {
+                    view,
+                    state,
+                    stored: marker.source.clone(),
+                    given: reading,
+                });
             }
         }
         let first = || Marker {

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use trifold_pipeline::LiveViews;
 use trifold_store::StateStore;
 
+use crate::error::StreamError;
 use crate::feed::{FeedId, wanted};
 use crate::kafka::cluster::{Changelog, Cluster, Decision, Polled, Transaction};
-use crate::error::StreamError;
 use crate::kafka::error::ClusterError;
 use crate::kafka::fetch::Topic;
 use crate::kafka::keying::{Plan, TopicPartition};
