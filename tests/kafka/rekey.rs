@@ -31,6 +31,8 @@ fn events_are_partitioned_anew_and_each_counts_once() {
     let kafka = Kafka::start().unwrap();
     let mut site = Site::new(&kafka, kafka.bootstrap(), 29, 2_400);
     site.set("keyed-by", "[\"event_id\"]");
+    site.set("properties", "{ \"session.timeout.ms\" = \"6000\", \"heartbeat.interval.ms\" = \"500\" }");
+    site.cluster.alter(TOPIC, &[("retention.ms", "-1")]);
     let (first, later) = PACKAGES.split_at(1);
     site.release(first);
     site.produce_by_id(0..800);
@@ -57,9 +59,49 @@ fn events_are_partitioned_anew_and_each_counts_once() {
     workers.into_iter().flatten().for_each(Worker::terminate);
     site.produce_by_id(next..2_400);
     let topic = topic(&site);
+    // Events stay as long as in the topic that had them first.
+    assert_eq!(site.cluster.setting(&topic, "retention.ms").as_deref(), Some("-1"));
     site.check_rekeyed(&topic);
     check_moved(&site, &topic);
     check_rows(&site, &topic);
+}
+
+#[test]
+fn an_event_without_an_entity_is_set_aside_in_the_partition_that_it_stood_in() {
+    let kafka = Kafka::start().unwrap();
+    let mut site = Site::new(&kafka, kafka.bootstrap(), 5, 50);
+    site.set("keyed-by", "[\"event_id\"]");
+    site.release(&PACKAGES[..1]);
+    let no_card = r#"{"event_id":"x","event_time":"2026-01-01T00:00:00Z","arrived_at":"2026-01-01T00:00:00Z"}"#;
+    let long = format!("\"{}\"", "x".repeat(3 << 20));
+    site.cluster.alter(TOPIC, &[("max.message.bytes", "8388608")]);
+    site.produce_by_id(0..25);
+    let poison: [(&str, &[u8]); 3] = [("x", no_card.as_bytes()), ("y", b"{\"card\":"), ("z", long.as_bytes())];
+    site.cluster.write(TOPIC, poison);
+    site.produce_by_id(25..50);
+    let summary = site.run_to_end("a");
+    assert_eq!(summary["views"][0]["events"], 53, "{summary}");
+    let topic = topic(&site);
+    let letters = site.cluster.read(&format!("{GROUP}.card_spend.dead-letters")).into_iter().flatten();
+    let letters = letters.map(|(_, value)| serde_json::from_slice::<Value>(&value.unwrap()).unwrap());
+    let mut told: Vec<_> = letters
+        .filter(|letter| letter["reason"] != "conflict")
+        .map(|letter| {
+            assert_eq!(letter["topic"], topic);
+            let event: String = letter["event"].as_str().unwrap().chars().take(20).collect();
+            (event, letter["reason"].as_str().unwrap().to_owned(), letter["detail"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    told.sort();
+    let expected = [
+        ("\"xxxxxxxxxxxxxxxxxxx", "decode", "the event takes 3145730 bytes"),
+        ("{\"card\":", "decode", "EOF"),
+        ("{\"event_id\":\"x\",\"ev", "null-key", "input card is missing"),
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for (told, (event, reason, detail)) in told.iter().zip(expected) {
+        assert!(told.0 == event && told.1 == reason && told.2.contains(detail), "{told:?}");
+    }
 }
 
 /// Every event came over once, with its place, under its card.

@@ -328,7 +328,7 @@ fn parsed(json: &str) -> Value {
 fn placeless(json: &str) -> Value {
     let mut value = parsed(json);
     let fields = value.as_object_mut().unwrap();
-    for place in ["_partition", "_offset", "partition", "offset"] {
+    for place in ["_partition", "_offset", "topic", "partition", "offset"] {
         fields.remove(place);
     }
     value

@@ -76,6 +76,14 @@ impl Cluster {
         }
     }
 
+    /// A setting of a topic.
+    #[track_caller]
+    pub(crate) fn setting(&self, topic: &str, name: &str) -> Option<String> {
+        let (admin, options) = (self.admin(), AdminOptions::new());
+        let described = block_on(admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options)).unwrap();
+        described.into_iter().next().unwrap().unwrap().get(name).unwrap().value.clone()
+    }
+
     /// Deletes the records of every partition before an offset, or all if it has fewer.
     #[track_caller]
     pub(crate) fn delete_before(&self, topic: &str, offset: u64) {

@@ -168,6 +168,7 @@ impl KafkaSettings {
     /// Checks what can be checked without a cluster.
     pub fn check(&self) -> Result<(), ClusterError> {
         not_empty("topic", &self.topic)?;
+        self.keyed_by.iter().try_for_each(|column| not_empty("keyed-by", column))?;
         self.cluster.check()
     }
 
