@@ -107,7 +107,7 @@ impl Cluster {
     /// Writes values under their keys, and waits until all are there.
     pub(crate) fn write<'a>(&self, topic: &str, pairs: impl IntoIterator<Item = (&'a str, &'a [u8])>) {
         let mut config = self.config.clone();
-        config.set("linger.ms", "5").set("enable.idempotence", "true");
+        config.set("linger.ms", "5").set("enable.idempotence", "true").set("message.max.bytes", "8388608");
         let producer: BaseProducer = config.create().unwrap();
         for (key, value) in pairs {
             let mut record = BaseRecord::to(topic).key(key).payload(value);
