@@ -88,20 +88,12 @@ fn an_event_without_an_entity_is_set_aside_in_the_partition_that_it_stood_in() {
         .filter(|letter| letter["reason"] != "conflict")
         .map(|letter| {
             assert_eq!(letter["topic"], topic);
-            let event: String = letter["event"].as_str().unwrap().chars().take(20).collect();
-            (event, letter["reason"].as_str().unwrap().to_owned(), letter["detail"].as_str().unwrap().to_owned())
+            format!("{}: {}", letter["reason"].as_str().unwrap(), letter["detail"].as_str().unwrap())
         })
         .collect();
     told.sort();
-    let expected = [
-        ("\"xxxxxxxxxxxxxxxxxxx", "decode", "the event takes 3145730 bytes"),
-        ("{\"card\":", "decode", "EOF"),
-        ("{\"event_id\":\"x\",\"ev", "null-key", "input card is missing"),
-    ];
-    assert_eq!(told.len(), expected.len(), "{told:?}");
-    for (told, (event, reason, detail)) in told.iter().zip(expected) {
-        assert!(told.0 == event && told.1 == reason && told.2.contains(detail), "{told:?}");
-    }
+    let expected = ["decode: EOF", "decode: the event takes 3145730 bytes", "null-key: input card is missing"];
+    assert!(told.len() == 3 && told.iter().zip(expected).all(|(told, start)| told.starts_with(start)), "{told:?}");
 }
 
 /// Every event came over once, with its place, under its card.
