@@ -78,6 +78,8 @@ fn settings() -> Arc<KafkaSettings> {
             worker: "worker".to_owned(),
             properties: BTreeMap::new(),
         },
+        registry: "registry".to_owned(),
+        views: Vec::new(),
         topic: "events".to_owned(),
         encoding: Encoding::Json,
         state_dir: "none".into(),

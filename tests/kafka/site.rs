@@ -105,9 +105,14 @@ impl Site {
 
     /// The command of a worker.
     pub(crate) fn command(&self, worker: &str, more: &[&str]) -> Command {
+        self.command_in(&self.trifold, worker, more)
+    }
+
+    /// The command of a worker with another data directory.
+    pub(crate) fn command_in(&self, trifold: &Trifold, worker: &str, more: &[&str]) -> Command {
         let topic = ["stream", "--topic", TOPIC, "--brokers", &self.brokers, "--group", GROUP];
         let others = ["--worker", worker, "--arrival", ARRIVAL];
-        let mut command = self.trifold.command(topic.iter().chain(&others).chain(more));
+        let mut command = trifold.command(topic.iter().chain(&others).chain(more));
         let file = self.trifold.path("kafka.toml");
         if file.exists() {
             command.args(["--config", text(&file)]);

@@ -28,6 +28,8 @@ pub enum Purpose {
     DeadLetters,
     /// Events that came too late or too early to count.
     Late,
+    /// What the group was begun with.
+    Deployment,
 }
 
 impl Purpose {
@@ -38,6 +40,7 @@ impl Purpose {
             Purpose::Features => "features",
             Purpose::DeadLetters => "dead-letters",
             Purpose::Late => "late",
+            Purpose::Deployment => "deployment",
         }
     }
 
@@ -59,6 +62,12 @@ impl Purpose {
                 ]
             }
             Purpose::Features | Purpose::DeadLetters | Purpose::Late => vec![size],
+            // It holds for as long as the group does.
+            Purpose::Deployment => {
+                [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")]
+                    .map(|(name, value)| (name, value.to_owned()))
+                    .into()
+            }
         }
     }
 }
@@ -69,8 +78,8 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// The names of a group's topics: `<group>.<view>.<purpose>`, and for the changes of a view's state
-/// `<group>.<view>.<state id>.changes`.
+/// The names of a group's topics: `<group>.<view>.<purpose>`, for the changes of a view's state
+/// `<group>.<view>.<state id>.changes`, and `<group>.<purpose>` for what is of no view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicNames {
     group: String,
@@ -89,6 +98,11 @@ impl TopicNames {
             Purpose::Changes => format!("{group}.{view}.{}.{purpose}", feed.state),
             _ => format!("{group}.{view}.{purpose}"),
         }
+    }
+
+    /// A topic of no view.
+    pub fn of_group(&self, purpose: Purpose) -> String {
+        format!("{}.{purpose}", self.group)
     }
 }
 
@@ -159,6 +173,16 @@ impl Topics {
             Ok((purpose, topic))
         });
         named.collect()
+    }
+
+    /// A topic of no view, made if it is not there, and checked if it is. Its first partition is used.
+    pub(crate) fn of_group(&self, purpose: Purpose) -> Result<String, ClusterError> {
+        let topic = self.names.of_group(purpose);
+        match self.partitions(&topic)? {
+            None => self.create(&topic, purpose, 1)?,
+            Some(found) => self.check(&topic, purpose, found, found)?,
+        }
+        Ok(topic)
     }
 
     fn create(&self, topic: &str, purpose: Purpose, partitions: u32) -> Result<(), ClusterError> {
