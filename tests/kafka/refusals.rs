@@ -14,7 +14,7 @@ use crate::site::{GROUP, PACKAGES, PARTITIONS, Site};
 fn what_can_be_known_at_the_start_is_said_at_the_start() {
     let kafka = Kafka::start().unwrap();
     let mut site = Site::new(&kafka, kafka.bootstrap(), 5, 60);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     let run = |site: &Site, more: &[&str]| Ran::of(&mut site.command("a", more));
     let brokers = site.brokers.clone();
     let base = ["stream", "--brokers", &brokers, "--group", GROUP];
@@ -76,7 +76,7 @@ fn what_can_be_known_at_the_start_is_said_at_the_start() {
 fn a_group_takes_no_worker_of_another_deployment() {
     let kafka = Kafka::start().unwrap();
     let mut site = Site::new(&kafka, kafka.bootstrap(), 29, 600);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     let mut worker = site.follow("a");
     worker.wait_for("version in force");
     let refused = |command: &mut Command, parts: &[&str]| {
@@ -132,7 +132,7 @@ fn a_group_takes_no_worker_of_another_deployment() {
 fn of_two_deployments_that_begin_a_group_at_once_one_is_refused() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 31, 60);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     site.produce(0..60);
     for round in 0..3 {
         let group = format!("race-{round}");
@@ -153,13 +153,13 @@ fn of_two_deployments_that_begin_a_group_at_once_one_is_refused() {
 fn events_that_cannot_count_are_dead_letters_and_the_others_go_on() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 7, 200);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     site.produce(0..100);
-    let good = &site.payments[100];
+    let good = &site.events[100];
     let bad = [
-        (good.card.as_str(), "no json", "decode"),
-        (good.card.as_str(), "", "decode"),
-        (good.card.as_str(), "{\"card\": 5}", "null-time"),
+        (good.key.as_str(), "no json", "decode"),
+        (good.key.as_str(), "", "decode"),
+        (good.key.as_str(), "{\"card\": 5}", "null-time"),
         ("c-other", good.json.as_str(), "other-key"),
     ];
     site.cluster.write("payments", bad.iter().map(|(key, value, _)| (*key, value.as_bytes())));
@@ -194,7 +194,7 @@ fn a_state_begins_with_what_a_topic_has_and_misses_nothing_later() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 19, 240);
     Ran::of(&mut site.command("a", &[])).refused(Exit::NotFound, &["no row view is in force"]);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     site.produce(0..120);
     site.cluster.delete_before("payments", 2);
     let summary = site.run_to_end("a");
