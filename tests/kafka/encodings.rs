@@ -8,7 +8,8 @@ use trifold_eventlog::parse_time;
 use trifold_test_servers::{Control, Kafka, SchemaRegistry};
 use trifold_tests::command::Ran;
 
-use crate::site::{GROUP, PACKAGES, Payment, Site};
+use crate::data::Event;
+use crate::site::{GROUP, PACKAGES, Site};
 
 /// The fields of a payment, with their types in Avro.
 const FIELDS: [(&str, &str); 9] = [
@@ -48,7 +49,7 @@ fn micros(value: &Value) -> i64 {
 }
 
 /// A payment's fields as Avro's bytes.
-fn avro<'a>(payment: &Payment, fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<u8> {
+fn avro<'a>(payment: &Event, fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<u8> {
     let event: Value = serde_json::from_str(&payment.json).unwrap();
     let mut out = Vec::new();
     for (name, _) in fields {
@@ -74,7 +75,7 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
 }
 
 /// A payment as a message of `payment.proto`.
-fn protobuf(payment: &Payment) -> Vec<u8> {
+fn protobuf(payment: &Event) -> Vec<u8> {
     let event: Value = serde_json::from_str(&payment.json).unwrap();
     let mut out = Vec::new();
     for (number, (name, _)) in (1..).zip(FIELDS) {
@@ -141,7 +142,7 @@ fn avro_of_a_registry_comes_to_what_json_does() {
     let kafka = Kafka::start().unwrap();
     let mut registry = SchemaRegistry::start().unwrap();
     let mut site = Site::new(&kafka, kafka.bootstrap(), 13, 600);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     site.set("encoding", "\"avro\"");
     site.set("schema-registry", &format!("\"{}\"", registry.url()));
     // The second version has its fields in another order, and one that the first did not have.
@@ -183,7 +184,7 @@ fn avro_of_a_registry_comes_to_what_json_does() {
 fn protobuf_of_a_file_comes_to_what_json_does() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 17, 300);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     let file = site.trifold.path("payment.proto");
     std::fs::write(&file, proto()).unwrap();
     let file = file.to_str().unwrap();

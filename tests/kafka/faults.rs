@@ -1,24 +1,24 @@
 //! Workers, brokers, feeders and a Redis that die, freeze and come back: each event counts once all the same.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod store;
 
-use trifold_store::{RedisSettings, RedisStore};
-use trifold_test_servers::{Control, Kafka, Proxy, Redis, RedisOptions};
-use trifold_tests::online::runtime;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use trifold_test_servers::{Control, Kafka, Proxy, variable};
 use trifold_tests::random::SplitMix64;
 
-use crate::feeding::{next_offsets, wait};
-use crate::resp::tell;
-use crate::site::{GROUP, PACKAGES, Site};
+use self::store::{Store, StoreFault};
+use crate::data::{Data, FLIGHT_EVENTS, PAYMENTS};
+use crate::site::{GROUP, Site};
 use crate::worker::Worker;
 
-/// So many payments come for each fault.
+/// So many events come for each fault.
 const SLICE: usize = 150;
 /// How long a worker may be silent.
 const SESSION: Duration = Duration::from_secs(3);
 
-/// What happens while payments come.
+/// What happens while events come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     /// A worker is killed once its log says that it is there, and starts again.
@@ -41,20 +41,6 @@ enum Fault {
     Store(StoreFault),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StoreFault {
-    /// A feeder is killed, and starts again.
-    KillFeeder,
-    /// The Redis is emptied.
-    Flush,
-    /// The Redis is killed and starts again, with nothing.
-    Restart,
-    /// The Redis answers so late that nobody waits for it.
-    Slow,
-    /// All connections to the Redis break.
-    Cut,
-}
-
 /// What a worker says when it has partitions, and when it has every one.
 const PARTITIONS_OF_A_WORKER: &str = "partitions taken up partitions=[";
 const ALL_PARTITIONS: &str = "partitions taken up partitions=[0, 1, 2, 3, 4, 5]";
@@ -74,9 +60,7 @@ fn faults(random: &mut SplitMix64) -> Vec<Fault> {
     faults.extend([STAGES[1], STAGES[2]].map(Fault::Replace));
     faults.extend([Fault::Freeze, Fault::Freeze, Fault::Rescale, Fault::Rescale]);
     faults.extend([Fault::KillBroker, Fault::RestartBroker, Fault::Cut, Fault::LongCut]);
-    let of_store =
-        [StoreFault::KillFeeder, StoreFault::Flush, StoreFault::Restart, StoreFault::Slow, StoreFault::Cut];
-    faults.extend(of_store.map(Fault::Store));
+    faults.extend(StoreFault::ALL.map(Fault::Store));
     for last in (1..faults.len()).rev() {
         faults.swap(last, random.between(0, last as u64 + 1) as usize);
     }
@@ -121,12 +105,23 @@ impl Crew<'_> {
 
 #[test]
 fn each_payment_counts_once_whatever_fails() {
-    let seed = 11;
+    run(PAYMENTS);
+}
+
+#[test]
+fn each_flight_counts_once_whatever_fails() {
+    run(FLIGHT_EVENTS);
+}
+
+/// Lets every fault happen while events come, and compares what came of them with a backfill.
+fn run(data: Data) {
+    let seed = variable("TRIFOLD_FAULTS_SEED").map_or(11, |seed| seed.to_str().unwrap().parse().unwrap());
+    let begun = Instant::now();
     let random = &mut SplitMix64(seed);
     let faults = faults(random);
     let (mut kafka, mut proxy) = Kafka::start_behind_proxy().unwrap();
     let brokers = proxy.address().to_owned();
-    let mut site = Site::new(&kafka, &brokers, seed, ((faults.len() + 2) * SLICE) as u64);
+    let mut site = Site::of(data, &kafka, &brokers, seed, ((faults.len() + 2) * SLICE) as u64);
     let session = SESSION.as_millis();
     site.set(
         "properties",
@@ -135,89 +130,24 @@ fn each_payment_counts_once_whatever_fails() {
     site.set("transaction-interval-ms", "20");
     site.set("transaction-rows", "20");
     site.set("local-interval-ms", "0");
-    site.release(&PACKAGES);
+    site.release(data.packages);
     let mut store = Store::start(&site);
     let mut crew = Crew { site: &site, workers: BTreeMap::new(), named: 0 };
     crew.hire();
     crew.hire();
     crew.wait_for_all();
     for (at, fault) in faults.iter().enumerate() {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         crew.workers.values_mut().chain(&mut store.feeders).for_each(Worker::catch_up);
         let slice = at * SLICE..(at + 1) * SLICE;
         inject(*fault, slice, &mut crew, &mut store, (&mut kafka, &mut proxy), random);
-        eprintln!("seed {seed}, fault {at}: {fault:?} in {:?}", begun.elapsed());
+        eprintln!("{}, seed {seed}, fault {at}: {fault:?} in {:?}", data.topic, begun.elapsed());
     }
-    site.produce(faults.len() * SLICE..site.payments.len());
+    site.produce(faults.len() * SLICE..site.events.len());
     store.check(&site);
     crew.workers.into_values().for_each(Worker::terminate);
     site.check();
-}
-
-/// A Redis behind a proxy, and two that feed it.
-struct Store {
-    redis: Redis,
-    proxy: Proxy,
-    feeders: Vec<Worker>,
-}
-
-/// What a feeder says when it cannot reach the Redis, and when it looks anew what is there.
-const NO_REDIS: &str = "the Redis at";
-const LOOKS: &str = "changes to catch up with";
-
-impl Store {
-    fn start(site: &Site) -> Self {
-        let redis = Redis::start_with(&RedisOptions::default()).unwrap();
-        let proxy = Proxy::start(redis.address()).unwrap();
-        let mut store = Store { redis, proxy, feeders: Vec::new() };
-        store.feeders = vec![store.feeder(site), store.feeder(site)];
-        store
-    }
-
-    fn feeder(&self, site: &Site) -> Worker {
-        let url = format!("redis://{}", self.proxy.address());
-        Worker::start(site.materialize(&["--redis", &url, "--follow"]))
-    }
-
-    fn inject(&mut self, fault: StoreFault, site: &Site) {
-        self.feeders[0].wait_until("a change", |line| line.contains("changes brought") || line.contains(LOOKS));
-        self.feeders.iter_mut().for_each(Worker::catch_up);
-        match fault {
-            StoreFault::KillFeeder => {
-                self.feeders.remove(0).kill();
-                self.feeders.push(self.feeder(site));
-            }
-            StoreFault::Flush => {
-                tell(self.redis.address(), "FLUSHALL");
-                self.feeders.iter_mut().for_each(|feeder| feeder.wait_for(LOOKS));
-            }
-            StoreFault::Restart => {
-                self.redis.kill().unwrap();
-                self.feeders.iter_mut().for_each(|feeder| feeder.wait_for(NO_REDIS));
-                self.redis.start_again().unwrap();
-            }
-            StoreFault::Slow => {
-                self.redis.pause().unwrap();
-                self.feeders.iter_mut().for_each(|feeder| feeder.wait_for(NO_REDIS));
-                self.redis.resume().unwrap();
-            }
-            StoreFault::Cut => {
-                self.proxy.cut();
-                self.feeders.iter_mut().for_each(|feeder| feeder.wait_for(NO_REDIS));
-                self.proxy.mend().unwrap();
-            }
-        }
-    }
-
-    /// Waits until all payments are in, and compares what lookups find.
-    fn check(self, site: &Site) {
-        let (runtime, settings) = (runtime(), RedisSettings::new(self.redis.url()));
-        let store = runtime.block_on(RedisStore::open(&settings)).unwrap();
-        let all = site.payments.len() as u64;
-        wait(|| next_offsets(&runtime, &store) == [all; 3]);
-        self.feeders.into_iter().for_each(Worker::terminate);
-        site.check_store(&store, &runtime);
-    }
+    eprintln!("{}, seed {seed}: {} faults in {:?}", data.topic, faults.len(), begun.elapsed());
 }
 
 fn inject(
@@ -273,20 +203,17 @@ fn inject(
         Fault::Cut => {
             site.produce(slice);
             crew.workers.values_mut().next().unwrap().wait_for("transaction");
-            proxy.cut();
+            assert!(proxy.cut() > 0, "nobody was connected");
             proxy.mend().unwrap();
         }
         Fault::LongCut => {
             site.produce(slice);
             crew.workers.values_mut().next().unwrap().wait_for("transaction");
-            proxy.cut();
+            assert!(proxy.cut() > 0, "nobody was connected");
             site.cluster.wait_for_no_member(GROUP);
             proxy.mend().unwrap();
             crew.wait_for_all();
         }
-        Fault::Store(fault) => {
-            site.produce(slice);
-            store.inject(fault, site);
-        }
+        Fault::Store(fault) => store.inject(fault, site, slice),
     }
 }

@@ -13,7 +13,7 @@ use trifold_tests::command::Ran;
 use trifold_tests::online::runtime;
 
 use crate::resp::{Answer, ask, tell};
-use crate::site::{PACKAGES, Site, versions};
+use crate::site::{PACKAGES, Site};
 use crate::worker::Worker;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn an_event_in_the_topic_is_seen_by_a_lookup_and_a_redis_that_was_emptied_is_filled_again() {
     let (kafka, mut redis) = (Kafka::start().unwrap(), Redis::start_with(&RedisOptions::default()).unwrap());
     let site = Site::new(&kafka, kafka.bootstrap(), 17, 1_500);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     let url = redis.url().to_owned();
     let mut worker = Worker::start(site.command("a", &["--follow", "--metrics", "127.0.0.1:0"]));
     let of_worker = worker.watched_at();
@@ -39,7 +39,7 @@ fn an_event_in_the_topic_is_seen_by_a_lookup_and_a_redis_that_was_emptied_is_fil
     let server = site.trifold.start(["serve", "--redis", &url]);
     let asked = || {
         let get = ["get", "card_spend", "card_profile", "--server", &server.url, "--format", "json"];
-        let (card, last) = (format!("card={}", site.payments[499].card), site.last_arrival().0.to_string());
+        let (card, last) = (format!("card={}", site.events[499].key), site.end().0.to_string());
         let ran = site.trifold.run(get.iter().copied().chain(["--key", &card, "--as-of", &last]));
         serde_json::from_str(&ran.stdout).unwrap_or(Value::Null)
     };
@@ -56,14 +56,14 @@ fn an_event_in_the_topic_is_seen_by_a_lookup_and_a_redis_that_was_emptied_is_fil
     site.produce(700..900);
     let (runtime, settings) = (runtime(), RedisSettings::new(&url));
     let store = runtime.block_on(RedisStore::open(&settings)).unwrap();
-    wait(|| next_offsets(&runtime, &store) == [900; 3]);
+    wait(|| next_offsets(&site, &runtime, &store) == [900; 3]);
     // Gone for a while, and back with nothing in it; the workers go on.
     redis.kill().unwrap();
     site.produce(900..1_200);
     feeders.iter_mut().for_each(|feeder| feeder.wait_for("the Redis at"));
     redis.start_again().unwrap();
     site.produce(1_200..1_500);
-    wait(|| next_offsets(&runtime, &store) == [1_500; 3]);
+    wait(|| next_offsets(&site, &runtime, &store) == [1_500; 3]);
     site.check_store(&store, &runtime);
     wait(|| applied(&asked()) == 1_500);
     feeders.into_iter().for_each(Worker::terminate);
@@ -75,7 +75,7 @@ fn an_event_in_the_topic_is_seen_by_a_lookup_and_a_redis_that_was_emptied_is_fil
 fn a_cluster_and_a_redis_behind_tls_and_a_password_hold_the_same() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 19, 1_200);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     site.produce(0..1_000);
     site.run_to_end("a");
     let runtime = runtime();
@@ -105,14 +105,14 @@ fn a_cluster_and_a_redis_behind_tls_and_a_password_hold_the_same() {
     site.check_store(&store, &runtime);
 
     // What lies on another node than before is found there, by whoever knew the old place.
-    (0..4).for_each(|bucket| move_bucket(&mut cluster, versions()[0].state_id(), bucket));
+    (0..4).for_each(|bucket| move_bucket(&mut cluster, site.versions()[0].state_id(), bucket));
     site.check_store(&store, &runtime);
 
     // A node that lost what it had is found out, and filled.
     cluster.node(1).kill().unwrap();
     cluster.node(1).start_again().unwrap();
     cluster.wait_until_whole().unwrap();
-    let state = versions()[0].state_id();
+    let state = site.versions()[0].state_id();
     wait(|| matches!(runtime.block_on(store.marker(state)), Ok(None)));
     complete(site.materialize(&of_cluster));
     site.check_store(&store, &runtime);
@@ -130,7 +130,7 @@ fn what_a_feeder_cannot_do_is_said_at_the_start() {
     let url = redis.url();
     refused(&[], Exit::Usage, &["no Redis is named", "--redis"]);
     refused(&["--redis", url], Exit::NotFound, &["no row view is in force"]);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     refused(&["--redis", "no address"], Exit::Usage, &["an address of a Redis cannot be used"]);
     refused(&["--redis", "redis://127.0.0.1:9"], Exit::Unavailable, &["127.0.0.1:9", "could not connect"]);
     let two = format!("{url},{url}");
@@ -206,12 +206,12 @@ fn applied(answer: &Value) -> u64 {
 }
 
 /// How many events of each view are in a Redis.
-pub(crate) fn next_offsets(runtime: &Runtime, store: &RedisStore) -> Vec<u64> {
+pub(crate) fn next_offsets(site: &Site, runtime: &Runtime, store: &RedisStore) -> Vec<u64> {
     let applied = |marker: Result<_, StoreError>| {
         let marker: Option<trifold_store::Marker> = marker.ok().flatten();
         marker.map_or(0, |marker| marker.positions.0.values().sum())
     };
-    versions().iter().map(|version| applied(runtime.block_on(store.marker(version.state_id())))).collect()
+    site.versions().iter().map(|version| applied(runtime.block_on(store.marker(version.state_id())))).collect()
 }
 
 /// Runs a feeder to the end of what there is.

@@ -1,9 +1,12 @@
 //! What a worker says of a cluster that is not as it must be, and of events that cannot count.
 
+use std::process::Command;
+
 use serde_json::Value;
 use trifold_cli::exit::Exit;
 use trifold_test_servers::Kafka;
-use trifold_tests::command::Ran;
+use trifold_tests::command::{Ran, Trifold};
+use trifold_tests::guests::component;
 
 use crate::site::{GROUP, PACKAGES, PARTITIONS, Site};
 
@@ -11,7 +14,7 @@ use crate::site::{GROUP, PACKAGES, PARTITIONS, Site};
 fn what_can_be_known_at_the_start_is_said_at_the_start() {
     let kafka = Kafka::start().unwrap();
     let mut site = Site::new(&kafka, kafka.bootstrap(), 5, 60);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     let run = |site: &Site, more: &[&str]| Ran::of(&mut site.command("a", more));
     let brokers = site.brokers.clone();
     let base = ["stream", "--brokers", &brokers, "--group", GROUP];
@@ -66,20 +69,97 @@ fn what_can_be_known_at_the_start_is_said_at_the_start() {
     let seven = ["stream", "--topic", "payments", "--brokers", &brokers, "--config"];
     let file = site.trifold.path("kafka.toml");
     let mut command = site.trifold.command(seven.iter().copied().chain([file.to_str().unwrap()]));
-    Ran::of(&mut command).refused(Exit::Unavailable, &["create the topic seven.card_"]);
+    Ran::of(&mut command).refused(Exit::Unavailable, &["create the topic seven.deployment"]);
+}
+
+#[test]
+fn a_group_takes_no_worker_of_another_deployment() {
+    let kafka = Kafka::start().unwrap();
+    let mut site = Site::new(&kafka, kafka.bootstrap(), 29, 600);
+    site.release(PACKAGES);
+    let mut worker = site.follow("a");
+    worker.wait_for("version in force");
+    let refused = |command: &mut Command, parts: &[&str]| {
+        let known = ["the group scoring belongs to another deployment", "--group", "scoring.deployment"];
+        Ran::of(command).refused(Exit::Usage, &[&known, parts].concat());
+    };
+    let here_and_there = |name: &str, here: &str, there: &str| {
+        format!("`{name}` is {here} for this worker and {there} for the group")
+    };
+    // Another registry with the same view, which is as much as its name says.
+    let other = Trifold::new(env!("CARGO_BIN_EXE_trifold-under-test"));
+    let spend = component("card-spend", &[]);
+    other.run(["push", spend.path.to_str().unwrap(), "--release"]).succeeded();
+    let [id_here, id_there] = [&other, &site.trifold]
+        .map(|trifold| std::fs::read_to_string(trifold.data("registry/id")).unwrap().trim_end().to_owned());
+    let registry = here_and_there("registry", &id_here, &id_there);
+    // Under the name of the one that runs, which does not notice.
+    refused(&mut site.command_in(&other, "a", &[]), &[&registry]);
+    site.produce(0..300);
+    worker.wait_for("transaction committed");
+    worker.terminate();
+
+    let views = here_and_there("views", "card_spend", "all in force");
+    refused(&mut site.command("a", &["--views", "card_spend"]), &[&views]);
+    let arrival = here_and_there("arrival", "_append_time", "arrived_at");
+    site.cluster.alter("payments", &[("message.timestamp.type", "LogAppendTime")]);
+    let base = ["stream", "--topic", "payments", "--brokers", &site.brokers, "--group", GROUP];
+    refused(&mut site.trifold.command(base.iter().chain(&["--arrival", "_append_time"])), &[&arrival]);
+    for (name, value) in [("check-keys", "false"), ("features", "false"), ("encoding", "\"json\"")] {
+        site.set(name, value);
+        match name {
+            "encoding" => drop(Ran::of(&mut site.command("a", &[])).succeeded()),
+            _ => refused(&mut site.command("a", &[]), &[&here_and_there(name, value, "true")]),
+        }
+        site.unset(name);
+    }
+    site.cluster.create("refunds", PARTITIONS, &[]);
+    let topic = here_and_there("topic", "refunds", "payments");
+    let base = ["stream", "--topic", "refunds", "--brokers", &site.brokers, "--group", GROUP];
+    refused(&mut site.trifold.command(base.iter().chain(&["--arrival", "arrived_at"])), &[&topic]);
+
+    // A copy of the registry is the same one.
+    let copy = Trifold::new(env!("CARGO_BIN_EXE_trifold-under-test"));
+    std::fs::create_dir_all(copy.data("")).unwrap();
+    let mut cp = Command::new("cp");
+    assert!(cp.arg("-r").args([site.trifold.data("registry"), copy.data("")]).status().unwrap().success());
+    site.produce(300..600);
+    Ran::of(&mut site.command_in(&copy, "b", &[])).succeeded();
+    site.check();
+}
+
+#[test]
+fn of_two_deployments_that_begin_a_group_at_once_one_is_refused() {
+    let kafka = Kafka::start().unwrap();
+    let site = Site::new(&kafka, kafka.bootstrap(), 31, 60);
+    site.release(PACKAGES);
+    site.produce(0..60);
+    for round in 0..3 {
+        let group = format!("race-{round}");
+        let base = ["stream", "--topic", "payments", "--brokers", &site.brokers, "--group", &group];
+        let racers = [("a", "card_spend"), ("b", "card_recent")].map(|(worker, view)| {
+            let more = ["--arrival", "arrived_at", "--worker", worker, "--views", view];
+            let mut command = site.trifold.command(base.iter().chain(&more));
+            std::thread::spawn(move || Ran::of(&mut command))
+        });
+        let ran = racers.map(|racer| racer.join().unwrap());
+        let mut codes = ran.each_ref().map(|ran| ran.code);
+        codes.sort();
+        assert_eq!(codes, [Some(0), Some(Exit::Usage.code().into())], "{ran:#?}");
+    }
 }
 
 #[test]
 fn events_that_cannot_count_are_dead_letters_and_the_others_go_on() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 7, 200);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     site.produce(0..100);
-    let good = &site.payments[100];
+    let good = &site.events[100];
     let bad = [
-        (good.card.as_str(), "no json", "decode"),
-        (good.card.as_str(), "", "decode"),
-        (good.card.as_str(), "{\"card\": 5}", "null-time"),
+        (good.key.as_str(), "no json", "decode"),
+        (good.key.as_str(), "", "decode"),
+        (good.key.as_str(), "{\"card\": 5}", "null-time"),
         ("c-other", good.json.as_str(), "other-key"),
     ];
     site.cluster.write("payments", bad.iter().map(|(key, value, _)| (*key, value.as_bytes())));
@@ -114,7 +194,7 @@ fn a_state_begins_with_what_a_topic_has_and_misses_nothing_later() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 19, 240);
     Ran::of(&mut site.command("a", &[])).refused(Exit::NotFound, &["no row view is in force"]);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     site.produce(0..120);
     site.cluster.delete_before("payments", 2);
     let summary = site.run_to_end("a");

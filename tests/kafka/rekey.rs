@@ -6,7 +6,7 @@ use rdkafka::message::{Headers, Message};
 use serde_json::Value;
 use trifold_test_servers::Kafka;
 
-use crate::site::{GROUP, PACKAGES, Site, TOPIC, versions};
+use crate::site::{GROUP, PACKAGES, Site, TOPIC};
 use crate::worker::Worker;
 
 /// An event that was partitioned anew: where it stood first, its key and its value.
@@ -103,7 +103,7 @@ fn check_moved(site: &Site, topic: &str) {
         (format!("{}:{}", message.partition(), message.offset()), value)
     });
     let produced: BTreeMap<_, _> = produced.into_iter().flatten().collect();
-    assert_eq!(produced.len(), site.payments.len());
+    assert_eq!(produced.len(), site.events.len());
     let mut found = BTreeMap::new();
     for moved in moved(site, topic).into_iter().flatten() {
         let event: Value = serde_json::from_str(&moved.value).unwrap();
@@ -118,7 +118,7 @@ fn check_moved(site: &Site, topic: &str) {
 /// arrivals, since those of a partition come from several: what came too late or too early is left out of its log.
 fn check_rows(site: &Site, topic: &str) {
     let moved = moved(site, topic);
-    for (version, package) in versions().iter().zip(PACKAGES) {
+    for (version, package) in site.versions().iter().zip(PACKAGES) {
         let view = &version.view().name;
         let records = |purpose: &str| {
             let records = site.cluster.read(&format!("{GROUP}.{view}.{purpose}")).into_iter().flatten();
@@ -137,7 +137,7 @@ fn check_rows(site: &Site, topic: &str) {
             assert_eq!(*rows, found[card], "{view}, card {card}");
         }
         let count = found.values().map(Vec::len).sum::<usize>();
-        assert!(count > site.payments.len() / 2, "{view}: {count} rows");
+        assert!(count > site.events.len() / 2, "{view}: {count} rows");
     }
 }
 

@@ -91,6 +91,8 @@ fn settings(keyed: Keyed) -> Arc<KafkaSettings> {
             worker: "worker".to_owned(),
             properties: BTreeMap::new(),
         },
+        registry: "registry".to_owned(),
+        views: Vec::new(),
         topic: TOPIC.to_owned(),
         encoding: Encoding::Json,
         state_dir: "none".into(),

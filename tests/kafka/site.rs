@@ -1,73 +1,61 @@
-//! The payments in a topic, and what must come of them.
+//! Events in a topic, and workers that read it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
-use payments_generator::{Config, Shares, write_log};
 use serde_json::Value;
-use tokio::runtime::Runtime;
-use trifold_eventlog::{RowFormat, parse_time};
 use trifold_model::EventTime;
-use trifold_pipeline::{LiveVersion, LiveViews, lookup};
-use trifold_store::{EmbeddedStore, Holder, OnlineStore};
+use trifold_pipeline::LiveVersion;
 use trifold_test_servers::Kafka;
 use trifold_tests::command::{Ran, Trifold};
 use trifold_tests::guests::component;
-use trifold_tests::live::{transform, version, views};
-use trifold_tests::online::runtime;
-use trifold_tests::rows::{Row, answered};
+use trifold_tests::live::{transform, version};
 
+use crate::data::{Data, Event, PAYMENTS};
+use crate::expected::text;
 use crate::topic::Cluster;
 use crate::worker::Worker;
 
-/// The views that the stream keeps: two of windows, one of them folded in the order of event time, and a row view.
-pub(crate) const PACKAGES: [&str; 3] = ["card-spend", "card-recent", "card-profile"];
-pub(crate) const TOPIC: &str = "payments";
+/// The views over the payments.
+pub(crate) const PACKAGES: &[&str] = PAYMENTS.packages;
+pub(crate) const TOPIC: &str = PAYMENTS.topic;
 pub(crate) const GROUP: &str = "scoring";
 pub(crate) const PARTITIONS: i32 = 6;
-const ARRIVAL: &str = "arrived_at";
 
-/// A cluster with a topic of payments, and a data directory whose registry has the views.
+/// A cluster with a topic of events, and a data directory whose registry has the views.
 pub(crate) struct Site {
+    pub(crate) data: Data,
     pub(crate) trifold: Trifold,
     pub(crate) cluster: Cluster,
     pub(crate) brokers: String,
-    /// The payments, as JSON.
-    pub(crate) payments: Vec<Payment>,
-    log: PathBuf,
+    pub(crate) events: Vec<Event>,
+    /// The same in a file.
+    pub(crate) log: PathBuf,
     settings: Vec<(String, String)>,
-}
-
-pub(crate) struct Payment {
-    pub(crate) card: String,
-    pub(crate) json: String,
-    arrival: EventTime,
-}
-
-impl Payment {
-    pub(crate) fn id(&self) -> String {
-        parsed(&self.json)["event_id"].as_str().unwrap().to_owned()
-    }
 }
 
 impl Site {
     /// Makes so many payments of a seed, which are in no topic yet.
     pub(crate) fn new(kafka: &Kafka, brokers: &str, seed: u64, payments: u64) -> Self {
+        Site::of(PAYMENTS, kafka, brokers, seed, payments)
+    }
+
+    /// Makes so many events of a seed, which are in no topic yet.
+    pub(crate) fn of(data: Data, kafka: &Kafka, brokers: &str, seed: u64, events: u64) -> Self {
         let trifold = Trifold::new(env!("CARGO_BIN_EXE_trifold-under-test"));
-        let log = trifold.path("payments");
-        let shares = Shares::default();
-        let config =
-            Config { seed, events: payments, cards: 60, per_day: 4 * payments, shares, ..Config::default() };
-        write_log(&config, &log, RowFormat::JsonLines, 1).unwrap();
-        for package in PACKAGES {
+        let log = trifold.path(data.topic);
+        let events = data.write(seed, events, &log);
+        for package in data.packages {
             trifold.run(["push", text(&component(package, &[]).path)]).succeeded();
         }
         let cluster = Cluster::new(kafka.bootstrap());
-        cluster.create(TOPIC, PARTITIONS, &[]);
-        let payments = read(&log);
-        Site { trifold, cluster, brokers: brokers.to_owned(), payments, log, settings: Vec::new() }
+        cluster.create(data.topic, PARTITIONS, &[]);
+        let brokers = brokers.to_owned();
+        let mut site = Site { data, trifold, cluster, brokers, events, log, settings: Vec::new() };
+        if !data.keys_are_entities {
+            site.set("check-keys", "false");
+        }
+        site
     }
 
     /// Puts views into force.
@@ -96,36 +84,47 @@ impl Site {
         std::fs::write(self.trifold.path("kafka.toml"), text).unwrap();
     }
 
-    /// Puts some of the payments into the topic under keys that are not their cards.
-    pub(crate) fn produce_by_id(&self, which: std::ops::Range<usize>) {
-        let keys: Vec<_> = self.payments[which.clone()].iter().map(Payment::id).collect();
-        let pairs = keys.iter().map(String::as_str).zip(&self.payments[which]);
-        self.cluster.write(TOPIC, pairs.map(|(key, payment)| (key, payment.json.as_bytes())));
+    /// Puts some of the events into the topic, in their order.
+    pub(crate) fn produce(&self, which: std::ops::Range<usize>) {
+        self.produce_as(which, |event| event.json.as_bytes().to_vec());
     }
 
-    /// Puts some of the payments into the topic, in their order.
-    pub(crate) fn produce(&self, which: std::ops::Range<usize>) {
-        self.produce_as(which, |payment| payment.json.as_bytes().to_vec());
+    /// The same under the events' ids.
+    pub(crate) fn produce_by_id(&self, which: std::ops::Range<usize>) {
+        let id = |event: &Event| serde_json::from_str::<Value>(&event.json).unwrap()["event_id"].to_string();
+        let keys: Vec<_> = self.events[which.clone()].iter().map(id).collect();
+        let pairs = keys.iter().map(String::as_str).zip(&self.events[which]);
+        self.cluster.write(self.data.topic, pairs.map(|(key, event)| (key, event.json.as_bytes())));
     }
 
     /// The same in another encoding.
-    pub(crate) fn produce_as(&self, which: std::ops::Range<usize>, encode: impl Fn(&Payment) -> Vec<u8>) {
-        let payments = &self.payments[which];
-        let values: Vec<_> = payments.iter().map(encode).collect();
-        let pairs = payments.iter().zip(&values);
-        self.cluster.write(TOPIC, pairs.map(|(payment, value)| (payment.card.as_str(), value.as_slice())));
+    pub(crate) fn produce_as(&self, which: std::ops::Range<usize>, encode: impl Fn(&Event) -> Vec<u8>) {
+        let events = &self.events[which];
+        let values: Vec<_> = events.iter().map(encode).collect();
+        let pairs = events.iter().zip(&values);
+        self.cluster.write(self.data.topic, pairs.map(|(event, value)| (event.key.as_str(), value.as_slice())));
     }
 
     /// The command of a worker.
     pub(crate) fn command(&self, worker: &str, more: &[&str]) -> Command {
-        let topic = ["stream", "--topic", TOPIC, "--brokers", &self.brokers, "--group", GROUP];
-        let others = ["--worker", worker, "--arrival", ARRIVAL];
-        let mut command = self.trifold.command(topic.iter().chain(&others).chain(more));
+        self.command_in(&self.trifold, worker, more)
+    }
+
+    /// The command of a worker with another data directory.
+    pub(crate) fn command_in(&self, trifold: &Trifold, worker: &str, more: &[&str]) -> Command {
+        let topic = ["stream", "--topic", self.data.topic, "--brokers", &self.brokers, "--group", GROUP];
+        let worker = ["--worker", worker];
+        let mut command = trifold.command(topic.iter().chain(&worker).chain(&self.arrival()).chain(more));
         let file = self.trifold.path("kafka.toml");
         if file.exists() {
             command.args(["--config", text(&file)]);
         }
         command
+    }
+
+    /// Where arrivals are.
+    pub(crate) fn arrival(&self) -> Vec<&'static str> {
+        self.data.arrival.map_or_else(Vec::new, |field| vec!["--arrival", field])
     }
 
     /// Starts a worker that follows the topic.
@@ -139,212 +138,20 @@ impl Site {
         Ran::of(&mut self.command(worker, &["--format", "json"])).succeeded().json()
     }
 
-    /// Compares all that the group left behind with what the embedded worker makes of the same payments: every row of
-    /// the features topics, every set-aside event, and the state that is built anew from the topics of changes.
-    #[track_caller]
-    pub(crate) fn check(&self) {
-        self.run_embedded();
-        self.run_to_end("afterwards");
-        for version in &versions() {
-            self.check_rows(version);
-            self.check_aside(version, |_| true);
-            self.check_state(version, TOPIC, |partition| format!("{partition}.redb"));
-        }
-    }
-
-    /// The same where the payments are partitioned anew in a topic: the rows apart, which depend on the order there.
-    #[track_caller]
-    pub(crate) fn check_rekeyed(&self, topic: &str) {
-        self.run_embedded();
-        self.run_to_end("afterwards");
-        for version in &versions() {
-            // A row view remembers the latest event alone: whether it finds a copy that differs depends on the order, too.
-            self.check_aside(version, |line| !line.contains("\"conflict\""));
-            self.check_state(version, topic, |partition| format!("{topic}.{partition}.redb"));
-        }
-    }
-
-    /// Compares the values of all cards with what the embedded worker makes of the same payments.
-    #[track_caller]
-    pub(crate) fn check_store(&self, store: &dyn OnlineStore, runtime: &Runtime) {
-        self.run_embedded();
-        let cards = self.cards();
-        for version in &versions() {
-            let expected = self.embedded(version);
-            let found = runtime.block_on(values(store, version, cards.iter().copied(), self.last_arrival()));
-            for (card, found) in cards.iter().zip(found) {
-                assert_eq!(expected[card], found, "{}, card {card}", version.view().name);
-            }
-        }
-    }
-
-    /// The rows that the embedded worker makes of some lines, all of which are on time.
-    pub(crate) fn embedded_rows(&self, version: &LiveVersion, package: &str, lines: &str) -> Vec<Value> {
-        let trifold = Trifold::new(env!("CARGO_BIN_EXE_trifold-under-test"));
-        let log = trifold.path("events.jsonl");
-        std::fs::write(&log, lines).unwrap();
-        let (view, state) = (&version.view().name, version.state_id());
-        trifold.run(["push", text(&component(package, &[]).path)]).succeeded();
-        trifold.run(["release", &format!("{view}@1")]).succeeded();
-        let files = ["stream", "--events", text(&log), "--assume-on-time", "--rows-format", "jsonl"];
-        trifold.run(files).succeeded();
-        crate::site::lines(&trifold.data(format!("rows/{view}/{state}"))).map(|row| parsed(&row)).collect()
-    }
-
-    /// Brings the embedded store to the end of the payments, with one worker.
-    fn run_embedded(&self) {
-        let files = ["stream", "--events", text(&self.log), "--arrival", ARRIVAL, "--rows-format", "jsonl"];
-        self.trifold.run(files).succeeded();
-    }
-
-    pub(crate) fn cards(&self) -> BTreeSet<&str> {
-        self.payments.iter().map(|payment| payment.card.as_str()).collect()
-    }
-
-    /// Before it, a worker of all partitions may have forgotten what one of a single partition has.
-    pub(crate) fn last_arrival(&self) -> EventTime {
-        self.payments.iter().map(|payment| payment.arrival).max().unwrap()
-    }
-
-    /// What the embedded store has of all cards.
-    fn embedded(&self, version: &LiveVersion) -> BTreeMap<&str, Row> {
-        let cards = self.cards();
-        let store = open(&self.trifold.data("store.redb"));
-        let values = runtime().block_on(values(&store, version, cards.iter().copied(), self.last_arrival()));
-        cards.into_iter().zip(values).collect()
-    }
-
     /// The command that feeds a Redis.
     pub(crate) fn materialize(&self, more: &[&str]) -> Command {
         let base = ["materialize", "--brokers", &self.brokers, "--group", GROUP];
         self.trifold.command(base.iter().chain(more))
     }
 
-    fn check_rows(&self, version: &LiveVersion) {
-        let (view, state) = (&version.view().name, version.state_id());
-        let expected = lines(&self.trifold.data(format!("rows/{view}/{state}")));
-        let found = self.cluster.read(&format!("{GROUP}.{view}.features")).into_iter().flatten();
-        let found = found.map(|(_, value)| String::from_utf8(value.unwrap()).unwrap());
-        let (expected, found) = (by_card(expected), by_card(found));
-        assert!(expected.values().map(Vec::len).sum::<usize>() > self.payments.len() / 2);
-        assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "{view}");
-        for (card, rows) in &expected {
-            let ids = |rows: &[Value]| rows.iter().map(|row| row["_event_id"].to_string()).collect::<Vec<_>>();
-            assert_eq!(ids(rows), ids(&found[card]), "{view}, card {card}: rows lost, doubled or out of order");
-            assert_eq!(*rows, found[card], "{view}, card {card}");
-        }
+    /// The versions of the views.
+    pub(crate) fn versions(&self) -> Vec<LiveVersion> {
+        self.data.packages.iter().zip(1..).map(|(name, at)| version(at, transform(name, &[]))).collect()
     }
 
-    fn check_aside(&self, version: &LiveVersion, counts: impl Fn(&String) -> bool) {
-        let (view, state) = (&version.view().name, version.state_id());
-        let expected = lines(&self.trifold.data(format!("aside/{view}/{state}")));
-        let expected = sorted(expected.filter(&counts));
-        let topics =
-            ["dead-letters", "late"].map(|purpose| self.cluster.read(&format!("{GROUP}.{view}.{purpose}")));
-        let found = topics.into_iter().flatten().flatten();
-        let found = found.map(|(_, value)| String::from_utf8(value.unwrap()).unwrap());
-        let found = sorted(found.filter(&counts));
-        assert!(!expected.is_empty());
-        assert_eq!(expected, found, "{view}");
+    /// A time at which all has happened and arrived. Before the latest arrival a worker of all partitions may have
+    /// forgotten what one of a single partition has.
+    pub(crate) fn end(&self) -> EventTime {
+        self.events.iter().filter_map(|event| event.time).max().unwrap()
     }
-
-    fn check_state(&self, version: &LiveVersion, topic: &str, file: impl Fn(u32) -> String) {
-        let (embedded, runtime) = (self.embedded(version), runtime());
-        let mut seen = BTreeSet::new();
-        for (partition, records) in (0..).zip(self.cluster.read(topic)) {
-            // A record without a value is none of a payment.
-            let events = records.into_iter().filter(|(_, value)| value.is_some());
-            let own: BTreeSet<String> = events.map(|(key, _)| String::from_utf8(key).unwrap()).collect();
-            let path = self.trifold.data(format!("kafka/{GROUP}/afterwards/{}", file(partition)));
-            let (store, own_cards) = (open(&path), own.iter().map(String::as_str));
-            let found = runtime.block_on(values(&store, version, own_cards, self.last_arrival()));
-            for (card, found) in own.into_iter().zip(found) {
-                assert_eq!(embedded[card.as_str()], found, "{}, card {card}", version.view().name);
-                assert!(seen.insert(card), "a card is in two partitions");
-            }
-        }
-        assert_eq!(seen.len(), embedded.len());
-    }
-}
-
-fn open(path: &Path) -> EmbeddedStore {
-    let holder = Holder { pid: std::process::id(), command: "a test".to_owned(), since: EventTime(0) };
-    EmbeddedStore::open(path, &holder).unwrap()
-}
-
-/// The versions of the views.
-pub(crate) fn versions() -> Vec<LiveVersion> {
-    PACKAGES.iter().zip(1..).map(|(name, at)| version(at, transform(name, &[]))).collect()
-}
-
-/// The values of cards at a time.
-async fn values<'a>(
-    store: &dyn OnlineStore,
-    version: &LiveVersion,
-    cards: impl Iterator<Item = &'a str>,
-    time: EventTime,
-) -> Vec<Row> {
-    let live: std::sync::Arc<LiveViews> = views([version.clone()]);
-    let cards: ArrayRef = std::sync::Arc::new(StringArray::from_iter_values(cards));
-    let question = lookup::Question {
-        live: &live,
-        views: vec![version.clone()],
-        columns: RecordBatch::try_from_iter([("card", cards)]).unwrap(),
-        in_hand: BTreeMap::new(),
-        time,
-    };
-    let budget = &mut trifold_sandbox::Budget::unlimited();
-    let answer = trifold_pipeline::lookup(store, question, budget).await.unwrap();
-    answered(&answer.views[0].rows)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn read(dir: &Path) -> Vec<Payment> {
-    let payment = |json: String| {
-        let fields = parsed(&json);
-        let text = |name: &str| fields[name].as_str().unwrap().to_owned();
-        Payment { card: text("card"), arrival: parse_time(&text(ARRIVAL)).unwrap(), json }
-    };
-    lines(dir).map(payment).collect()
-}
-
-/// The lines of the files of a directory, in the order of their names.
-fn lines(dir: &Path) -> impl Iterator<Item = String> + use<> {
-    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('_'));
-    files.sort();
-    let texts = files.into_iter().map(|path| std::fs::read_to_string(path).unwrap());
-    texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
-}
-
-fn parsed(json: &str) -> Value {
-    serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"))
-}
-
-/// A row or a line without its place in the log, which differs between a file and a topic.
-fn placeless(json: &str) -> Value {
-    let mut value = parsed(json);
-    let fields = value.as_object_mut().unwrap();
-    for place in ["_partition", "_offset", "topic", "partition", "offset"] {
-        fields.remove(place);
-    }
-    value
-}
-
-fn by_card(rows: impl Iterator<Item = String>) -> BTreeMap<String, Vec<Value>> {
-    let mut cards: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for row in rows {
-        let row = placeless(&row);
-        cards.entry(row["_key_card"].to_string()).or_default().push(row);
-    }
-    cards
-}
-
-fn sorted(lines: impl Iterator<Item = String>) -> Vec<String> {
-    let mut lines: Vec<_> = lines.map(|line| placeless(&line).to_string()).collect();
-    lines.sort();
-    lines
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use trifold_eventlog::SourceConfig;
 use trifold_model::{ComponentDigest, FeatureView, OnDemandSpec, ViewName};
 use trifold_pipeline::{LiveVersion, reads};
-use trifold_registry::{Registry, RegistryError};
+use trifold_registry::{Registry, RegistryError, RegistryId};
 use trifold_sandbox::{AdmissionError, CompileLimits, Compiler, Sandbox, SandboxConfig, SandboxError, Transform};
 use trifold_store::{EmbeddedStore, Holder, RedisSettings, RedisStore, StoreError};
 
@@ -102,6 +102,12 @@ impl World {
             self.make_data_dir()?;
         }
         Registry::local(&self.data("registry"), create).map_err(registry_failure)
+    }
+
+    /// What tells the registry from others, made now if it has none.
+    pub async fn registry_id(&self, registry: &Registry) -> Outcome<RegistryId> {
+        let new = format!("{:x}-{:x}", clock::now().0, std::process::id()).parse().or_exit(Exit::Internal)?;
+        registry.id(&new).await.map_err(registry_failure)
     }
 
     /// The sandbox with its compile cache.

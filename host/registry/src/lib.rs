@@ -1,6 +1,7 @@
 //! Versions and releases of feature views, as append-only files in an object store.
 //!
 //! ```text
+//! id                                      what tells the registry and its copies from others
 //! components/sha256/<digest>.wasm         component bytes, filed under their SHA-256
 //! views/<view>/versions/<number>.json     what was pushed
 //! views/<view>/releases/<number>.json     what serves from then on
@@ -11,10 +12,11 @@
 //! of a view is in force, and going back to an older version is one more release. Names that do not follow
 //! the layout belong to somebody else and are passed over.
 //!
-//! Reading order: [`record`], [`registry`], [`releases`], [`watcher`], [`error`]; `json` for the records' text,
+//! Reading order: [`record`], [`id`], [`registry`], [`releases`], [`watcher`], [`error`]; `json` for the records' text,
 //! `objects` for the object store.
 
 pub mod error;
+pub mod id;
 mod json;
 mod objects;
 pub mod record;
@@ -23,6 +25,7 @@ pub mod releases;
 pub mod watcher;
 
 pub use error::{RecordDamage, RegistryError};
+pub use id::RegistryId;
 pub use record::{Pushed, Release, ReleaseKind, VersionRecord};
 pub use registry::{COMPONENT_BYTES_MAX, RECORD_BYTES_MAX, Registry};
 pub use releases::Releases;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use trifold_model::{ComponentDigest, EventTime, FeatureView, ViewName};
 
 use crate::error::RegistryError;
+use crate::id::RegistryId;
 use crate::json::{Recorded, compact};
 use crate::objects::Objects;
 use crate::record::{Pushed, Release, ReleaseKind, VersionRecord};
@@ -18,6 +19,9 @@ pub const COMPONENT_BYTES_MAX: u64 = 256 << 20;
 
 /// The most bytes of a record; a description of a thousand well documented fields has less than one million.
 pub const RECORD_BYTES_MAX: u64 = 4 << 20;
+
+/// Where the id is.
+const ID_OBJECT: &str = "id";
 
 /// How many numbers are tried before giving up. Each one lost is somebody else's success, so it takes a thousand
 /// writers of one view at once.
@@ -34,6 +38,20 @@ impl Registry {
     /// otherwise.
     pub fn local(dir: &Path, create: bool) -> Result<Self, RegistryError> {
         Ok(Registry { objects: Objects::local(dir, create)? })
+    }
+
+    /// What tells this registry, and copies of it, from all others. Unless it has an id it gets this one.
+    pub async fn id(&self, new: &RegistryId) -> Result<RegistryId, RegistryError> {
+        self.objects.check()?;
+        loop {
+            if let Some(found) = self.objects.get(ID_OBJECT, RECORD_BYTES_MAX).await? {
+                let damaged = |damage| RegistryError::DamagedRecord { path: self.objects.path(ID_OBJECT), damage };
+                return RegistryId::from_file(&found).map_err(damaged);
+            }
+            if self.objects.create(ID_OBJECT, new.to_file()).await? {
+                return Ok(new.clone());
+            }
+        }
     }
 
     /// Registers a component as the next version of its view, or returns the version that it already is.

@@ -18,13 +18,15 @@
 //! Reading order: `cluster` (the port: what is needed of a cluster), `fetch` (records in memory), `partition` (a source,
 //! as the worker sees it), `outbox` (a sink, likewise), `local` (the local stores), `restore` (from changes to a local
 //! store), `session` (the state machine over all of these), [`driver`], [`error`]. On the other side of the port stand
-//! [`settings`], [`topics`] (what is there and what is made), `group` (who has which partition), `transaction`, `changes`,
+//! [`settings`], [`topics`] (what is there and what is made), `deployment` (what the group was begun
+//! with), `group` (who has which partition), `transaction`, `changes`,
 //! `values` (what stands in a record) and, of all these, `connected`. [`materialize`] follows what workers committed, from
 //! outside of the group, into an online store that others read.
 
 mod changes;
 pub mod cluster;
 mod connected;
+mod deployment;
 pub mod driver;
 pub mod error;
 pub mod fetch;

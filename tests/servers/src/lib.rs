@@ -22,6 +22,7 @@ mod server;
 mod tool;
 
 pub use control::Control;
+pub use environment::variable;
 pub use error::ServerError;
 pub use kafka::Kafka;
 pub use proxy::Proxy;

@@ -66,13 +66,14 @@ impl Proxy {
         &self.address
     }
 
-    /// Closes all connections and refuses new ones. What was on its way is lost.
-    pub fn cut(&mut self) {
-        let Some(Open { route, acceptor }) = self.open.take() else { return };
-        route.cut();
+    /// Closes all connections and refuses new ones: how many there were. What was on its way is lost.
+    pub fn cut(&mut self) -> usize {
+        let Some(Open { route, acceptor }) = self.open.take() else { return 0 };
+        let connections = route.cut();
         // The thread looks up when somebody comes. If nobody can come any more, it is gone.
         let _ = TcpStream::connect(self.at);
         let _ = acceptor.join();
+        connections
     }
 
     /// Takes connections again at the same port.
@@ -164,14 +165,16 @@ impl Route {
         let _ = to.shutdown(Shutdown::Write);
     }
 
-    fn cut(&self) {
+    fn cut(&self) -> usize {
         let mut connections = lock(&self.connections);
         connections.is_cut = true;
         self.changed.notify_all();
-        for end in std::mem::take(&mut connections.ends).into_values().flatten() {
+        let ends = std::mem::take(&mut connections.ends);
+        for end in ends.values().flatten() {
             // An end that is closed already needs no closing.
             let _ = end.shutdown(Shutdown::Both);
         }
+        ends.len()
     }
 }
 

@@ -31,6 +31,7 @@ pub async fn push(world: &World, args: Push) -> Outcome {
         return Err(check::refusal(&checked));
     }
     let registry = world.registry(true)?;
+    world.registry_id(&registry).await?;
     let pushed = registry
         .push(&wasm, transform.view(), transform.description(), clock::now())
         .await

@@ -131,9 +131,14 @@ fn config(world: &World, args: &Stream) -> WorkerConfig {
     }
 }
 
+/// Views by their names.
+fn view_names(views: &[String]) -> Outcome<Vec<ViewName>> {
+    views.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect()
+}
+
 /// The releases of the views that are named.
 pub fn chosen(world: &World, views: &[String]) -> Outcome<Chosen> {
-    let names = views.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect::<Outcome<Vec<_>>>()?;
+    let names = view_names(views)?;
     let registry = world.registry(false)?;
     world.block_on(check_names(&registry, &names))?;
     Ok(Chosen { catalog: Catalog::new(registry, world.sandbox()?), names })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use trifold_model::{ComponentDigest, EventTime};
-use trifold_registry::{Registry, RegistryError};
+use trifold_registry::{Registry, RegistryError, RegistryId};
 
 use crate::fixtures::{NOW, component_path, name, push, registry, release_path, serve, view};
 
@@ -128,4 +128,19 @@ async fn concurrent_pushes_and_releases_lose_nothing() {
     assert_eq!(digests.len(), versions.len());
     assert_eq!(registry.history(&name("flights")).await.unwrap().len() as u64, TASKS);
     assert_eq!(registry.releases().await.unwrap().views[&name("flights")].seq, TASKS);
+}
+
+#[tokio::test]
+async fn a_registry_has_the_id_that_it_got_first_and_so_have_its_copies() {
+    let (dir, registry) = registry();
+    let id = |text: &str| text.parse::<RegistryId>().unwrap();
+    assert_eq!(registry.id(&id("one")).await.unwrap(), id("one"));
+    assert_eq!(registry.id(&id("two")).await.unwrap(), id("one"));
+    let copy = tempfile::TempDir::new().unwrap();
+    fs::copy(dir.path().join("id"), copy.path().join("id")).unwrap();
+    let copy = Registry::local(copy.path(), false).unwrap();
+    assert_eq!(copy.id(&id("three")).await.unwrap(), id("one"));
+    fs::write(dir.path().join("id"), "no id").unwrap();
+    let error = registry.id(&id("two")).await.unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains("field id is `no id`"), "{error}");
 }

@@ -14,6 +14,7 @@ use trifold_store::Entry;
 use crate::feed::FeedId;
 use crate::kafka::changes::ChangesReader;
 use crate::kafka::cluster::{Changelog, Cluster, Committed, Decision, Fetch, Polled, Transaction};
+use crate::kafka::deployment::{self, Deployment};
 use crate::kafka::error::ClusterError;
 use crate::kafka::fetch::Fetched;
 use crate::kafka::group::Member;
@@ -44,8 +45,13 @@ pub(crate) struct Connected {
 }
 
 impl Connected {
-    /// Connects, checks the topic of events, ends what a worker of this name left open, and joins the group.
-    pub(crate) fn new(settings: Arc<KafkaSettings>, arrival: Option<&str>) -> Result<Self, ClusterError> {
+    /// Connects, checks the topic of events and what the group was begun with, and ends what a worker of this name left
+    /// open.
+    pub(crate) fn new(
+        settings: Arc<KafkaSettings>,
+        deployment: &Deployment,
+        arrival: Option<&str>,
+    ) -> Result<Self, ClusterError> {
         let topics = Topics::new(&settings.cluster)?.with(&settings);
         let topic = &settings.topic;
         let partition_count =
@@ -53,6 +59,8 @@ impl Connected {
         if arrival == Some(APPEND_TIME) {
             topics.check_append_times(topic)?;
         }
+        // Before anything that a worker of the same name in another deployment would notice.
+        deployment::agree(&settings.cluster, &topics, deployment)?;
         let values = Arc::new(Mutex::new(Values::new(&settings)?));
         Ok(Connected {
             cluster_id: topics.cluster_id()?,

@@ -11,6 +11,7 @@ use crate::driver::{RunReport, Until, wait};
 use crate::error::{Problem, StreamError};
 use crate::feed::{FeedId, wanted};
 use crate::kafka::connected::Connected;
+use crate::kafka::deployment::Deployment;
 use crate::kafka::error::ClusterError;
 use crate::kafka::local::{LocalStores, StoreFiles};
 use crate::kafka::session::{Notify, Session, TurnReport};
@@ -31,6 +32,7 @@ const FAILURES_MAX: u32 = 8;
 pub struct KafkaDriver<R> {
     settings: Arc<KafkaSettings>,
     config: WorkerConfig,
+    deployment: Deployment,
     releases: R,
     interval: Duration,
     stores: Arc<dyn LocalStores>,
@@ -58,6 +60,7 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
         let settings = Arc::new(settings);
         Ok(KafkaDriver {
             stores: Arc::new(StoreFiles { settings: settings.clone(), holder }),
+            deployment: Deployment::of(&settings, &config),
             settings,
             config: WorkerConfig { parts: trifold_pipeline::Parts::Told, ..config },
             releases,
@@ -122,7 +125,8 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
             Some(session) => session,
             None => {
                 self.next_look = None;
-                let cluster = Connected::new(self.settings.clone(), self.config.source.arrival.as_deref())?;
+                let arrival = self.config.source.arrival.as_deref();
+                let cluster = Connected::new(self.settings.clone(), &self.deployment, arrival)?;
                 Session::new(self.settings.clone(), self.config.clone(), cluster, self.stores.clone())
             }
         };

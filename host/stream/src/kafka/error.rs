@@ -74,6 +74,19 @@ pub enum ClusterError {
         /// What to do.
         remedy: String,
     },
+    /// The group was begun with something else than this worker was told.
+    #[error(
+        "the group {group} belongs to another deployment: {differences}; name another group with `--group`, or give this \
+         worker what the group was begun with (it stands in the topic {topic})"
+    )]
+    OtherDeployment {
+        /// The group.
+        group: String,
+        /// What differs, both sides named.
+        differences: String,
+        /// Where it stands.
+        topic: String,
+    },
     /// A topic of changes holds something else.
     #[error("the topic {topic}, partition {partition}, offset {offset}: {source}")]
     Entry {

@@ -10,6 +10,7 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use trifold_formats::Encoding;
+use trifold_model::ViewName;
 
 use crate::kafka::error::ClusterError;
 
@@ -32,6 +33,10 @@ pub struct ClusterSettings {
 pub struct KafkaSettings {
     /// The cluster, and who the worker is there.
     pub cluster: ClusterSettings,
+    /// What tells the registry from others. All workers of a group follow the same one.
+    pub registry: String,
+    /// The views that are followed; all in force where none are named.
+    pub views: Vec<ViewName>,
     /// The topic of events.
     pub topic: String,
     /// How the values of its records are encoded.

@@ -32,6 +32,8 @@ pub enum Purpose {
     Late,
     /// Events, partitioned by another entity than in the topic that the worker was given.
     Repartition,
+    /// What the group was begun with.
+    Deployment,
 }
 
 impl Purpose {
@@ -48,6 +50,7 @@ impl Purpose {
             Purpose::DeadLetters => "dead-letters",
             Purpose::Late => "late",
             Purpose::Repartition => "repartition",
+            Purpose::Deployment => "deployment",
         }
     }
 
@@ -70,6 +73,12 @@ impl Purpose {
             }
             Purpose::Repartition => vec![("cleanup.policy", "delete".to_owned()), size],
             Purpose::Features | Purpose::DeadLetters | Purpose::Late => vec![size],
+            // It holds for as long as the group does.
+            Purpose::Deployment => {
+                [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")]
+                    .map(|(name, value)| (name, value.to_owned()))
+                    .into()
+            }
         }
     }
 }
@@ -80,8 +89,9 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// The names of a group's topics: `<group>.<view>.<purpose>`, and for the changes of a view's state
-/// `<group>.<view>.<state id>.changes`. In place of a view, events that are partitioned anew have `by_<entity>`.
+/// The names of a group's topics: `<group>.<view>.<purpose>`, for the changes of a view's state
+/// `<group>.<view>.<state id>.changes`, and `<group>.<purpose>` for what is of no view. In place of a view, events that are
+/// partitioned anew have `by_<entity>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicNames {
     group: String,
@@ -100,6 +110,11 @@ impl TopicNames {
             Purpose::Changes | Purpose::Repartition => format!("{group}.{view}.{}.{purpose}", feed.state),
             _ => format!("{group}.{view}.{purpose}"),
         }
+    }
+
+    /// A topic of no view.
+    pub fn of_group(&self, purpose: Purpose) -> String {
+        format!("{}.{purpose}", self.group)
     }
 }
 
@@ -173,6 +188,16 @@ impl Topics {
             Ok((purpose, topic))
         });
         named.collect()
+    }
+
+    /// A topic of no view, made if it is not there, and checked if it is. Its first partition is used.
+    pub(crate) fn of_group(&self, purpose: Purpose) -> Result<String, ClusterError> {
+        let topic = self.names.of_group(purpose);
+        match self.partitions(&topic)? {
+            None => self.create(&topic, purpose, 1)?,
+            Some(found) => self.check(&topic, purpose, found, found)?,
+        }
+        Ok(topic)
     }
 
     fn create(&self, topic: &str, purpose: Purpose, partitions: u32) -> Result<(), ClusterError> {

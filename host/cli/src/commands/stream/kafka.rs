@@ -7,7 +7,7 @@ use trifold_formats::{Credentials, Encoding, RegistrySettings, SchemaSource};
 use trifold_store::{Holder, StoreError};
 use trifold_stream::kafka::{ClusterError, ClusterSettings, KafkaDriver, KafkaSettings};
 
-use super::{chosen, config, notify, stream_failure, summary, text, until, verdict};
+use super::{chosen, config, notify, stream_failure, summary, text, until, verdict, view_names};
 use crate::args::{Kafka, KafkaCluster, Stream};
 use crate::clock;
 use crate::config::KafkaSection;
@@ -22,6 +22,8 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let cluster = cluster(section, &args.cluster, args.kafka.worker.as_ref().unwrap_or(&section.worker));
     let settings = KafkaSettings {
         encoding: encoding(section, &args.kafka)?,
+        registry: registry_id(world)?,
+        views: view_names(&args.views)?,
         topic,
         state_dir: world.data("kafka").join(&cluster.group).join(&cluster.worker),
         cluster,
@@ -49,6 +51,12 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let report = report.map_err(failure)?;
     output::print(world.format, &summary(&report), text)?;
     verdict(&report, until)
+}
+
+/// What tells the registry from others.
+fn registry_id(world: &World) -> Outcome<String> {
+    let registry = world.registry(false)?;
+    Ok(world.block_on(world.registry_id(&registry))?.to_string())
 }
 
 /// How the cluster is reached: flags and environment go before the file.
@@ -104,7 +112,9 @@ fn encoding(section: &KafkaSection, args: &Kafka) -> Outcome<Encoding> {
 pub fn failure(error: ClusterError) -> Failure {
     let exit = match error {
         ClusterError::Stream(error) => return stream_failure(error),
-        ClusterError::Setting { .. } | ClusterError::Format(_) => Exit::Usage,
+        ClusterError::Setting { .. } | ClusterError::OtherDeployment { .. } | ClusterError::Format(_) => {
+            Exit::Usage
+        }
         ClusterError::UnknownTopic { .. } | ClusterError::NoChanges { .. } => Exit::NotFound,
         ClusterError::Store(ref error @ (StoreError::Remote { .. } | StoreError::OtherSource { .. })) => {
             redis_exit(error)

@@ -1,0 +1,176 @@
+//! What a group of workers was begun with. Workers that were told something else would write other values, or values of
+//! other views, into the same topics.
+//!
+//! It stands in the first record of a topic of the group's own, which whoever is first writes; records behind it count
+//! for nothing. So all workers see the same, even if several begin at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use trifold_formats::Encoding;
+
+use crate::kafka::error::ClusterError;
+use crate::kafka::settings::{ClusterSettings, KafkaSettings, Quiet, REQUEST_TIMEOUT, Reader, tell_of};
+use crate::kafka::topics::{Purpose, Topics};
+use crate::worker::WorkerConfig;
+
+/// The one partition that is used.
+const PARTITION: i32 = 0;
+
+/// What decides which values a group writes, in words: the name of each setting, and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Deployment(BTreeMap<String, String>);
+
+impl Deployment {
+    /// That of a worker.
+    pub(crate) fn of(settings: &KafkaSettings, config: &WorkerConfig) -> Self {
+        let (source, flag) = (&config.source, |is: bool| is.to_string());
+        let encoding = match settings.encoding {
+            Encoding::Json => "json",
+            Encoding::Avro { .. } => "avro",
+            Encoding::Protobuf { .. } => "protobuf",
+        };
+        let words = [
+            ("registry", settings.registry.clone()),
+            ("views", words_of(&settings.views, "all in force")),
+            ("topic", settings.topic.clone()),
+            ("keyed-by", words_of(&settings.keyed_by, "the entity of every view")),
+            ("encoding", encoding.to_owned()),
+            ("event-time", source.event_time.clone()),
+            ("event-id", source.event_id.clone()),
+            ("arrival", source.arrival.clone().unwrap_or_else(|| "none".to_owned())),
+            ("assume-on-time", flag(config.assume_on_time)),
+            ("check-keys", flag(settings.check_keys)),
+            ("features", flag(settings.features)),
+        ];
+        Deployment(words.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    /// Where another one differs, both sides named.
+    fn differences(&self, other: &Deployment) -> Option<String> {
+        let names: BTreeSet<_> = self.0.keys().chain(other.0.keys()).collect();
+        let mut text = String::new();
+        for name in names {
+            let [here, there] = [self, other].map(|side| side.0.get(name).map_or("nothing", String::as_str));
+            if here != there {
+                let comma = if text.is_empty() { "" } else { ", " };
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{comma}`{name}` is {here} for this worker and {there} for the group");
+            }
+        }
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+/// Names in an order of their own.
+fn words_of(names: &[impl AsRef<str>], none: &str) -> String {
+    let names: BTreeSet<_> = names.iter().map(AsRef::as_ref).collect();
+    if names.is_empty() { none.to_owned() } else { names.into_iter().collect::<Vec<_>>().join(" ") }
+}
+
+/// Begins the group with what this worker was told, or refuses to join one that was begun with something else.
+pub(crate) fn agree(cluster: &ClusterSettings, topics: &Topics, own: &Deployment) -> Result<(), ClusterError> {
+    let topic = topics.of_group(Purpose::Deployment)?;
+    if first(cluster, &topic)?.is_none() {
+        write(cluster, &topic, own)?;
+    }
+    let nothing = || ClusterError::client(format!("read the topic {topic}"))(KafkaError::NoMessageReceived);
+    let begun = first(cluster, &topic)?.ok_or_else(nothing)?;
+    match own.differences(&begun) {
+        None => Ok(()),
+        Some(differences) => {
+            Err(ClusterError::OtherDeployment { group: cluster.group.clone(), differences, topic })
+        }
+    }
+}
+
+/// What a group was begun with, if it was.
+fn first(cluster: &ClusterSettings, topic: &str) -> Result<Option<Deployment>, ClusterError> {
+    let failed = || ClusterError::client(format!("read the topic {topic}"));
+    let reader: Reader = cluster.reader().create_with_context(Quiet).map_err(failed())?;
+    let mut list = TopicPartitionList::new();
+    let added = list.add_partition_offset(topic, PARTITION, Offset::Beginning);
+    added.and_then(|()| reader.assign(&list)).map_err(failed())?;
+    let message = match reader.poll(REQUEST_TIMEOUT) {
+        Some(Ok(message)) => message,
+        Some(Err(KafkaError::PartitionEOF(_))) => return Ok(None),
+        Some(Err(error)) => return Err(failed()(error)),
+        None => return Err(failed()(KafkaError::NoMessageReceived)),
+    };
+    let words = serde_json::from_slice(message.payload().unwrap_or_default());
+    words.map(|words| Some(Deployment(words))).map_err(|error| ClusterError::Topic {
+        topic: topic.to_owned(),
+        found: format!("a first record that cannot be read ({error})"),
+        wanted: "what the group was begun with".to_owned(),
+        remedy: "somebody else wrote it; name another group with `--group`".to_owned(),
+    })
+}
+
+/// Whether a record was written.
+#[derive(Default)]
+struct Written(Mutex<Option<KafkaError>>);
+
+impl ClientContext for Written {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tell_of(&error, reason);
+    }
+}
+
+impl ProducerContext for Written {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let refused = result.as_ref().err().map(|(error, _)| error.clone());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+}
+
+fn write(cluster: &ClusterSettings, topic: &str, own: &Deployment) -> Result<(), ClusterError> {
+    let failed = || ClusterError::client(format!("write to the topic {topic}"));
+    let mut config = cluster.client();
+    config.set("acks", "all").set("message.timeout.ms", REQUEST_TIMEOUT.as_millis().to_string());
+    let producer: BaseProducer<Written> = config.create_with_context(Written::default()).map_err(failed())?;
+    let words: serde_json::Map<_, _> =
+        own.0.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let words = serde_json::Value::Object(words).to_string();
+    let record = BaseRecord::<(), str>::to(topic).partition(PARTITION).payload(&words);
+    producer.send(record).map_err(|(error, _)| failed()(error))?;
+    producer.flush(REQUEST_TIMEOUT * 2).map_err(failed())?;
+    let refused = producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    refused.map_or(Ok(()), |error| Err(failed()(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment(words: &[(&str, &str)]) -> Deployment {
+        Deployment(words.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn what_differs_is_named_on_both_sides() {
+        let begun = deployment(&[("registry", "1"), ("topic", "a"), ("views", "all in force")]);
+        assert_eq!(begun.differences(&begun), None);
+        let other = deployment(&[("registry", "2"), ("topic", "a"), ("features", "true")]);
+        let parts = [
+            "`features` is true for this worker and nothing for the group",
+            "`registry` is 2 for this worker and 1 for the group",
+            "`views` is nothing for this worker and all in force for the group",
+        ];
+        assert_eq!(other.differences(&begun), Some(parts.join(", ")));
+    }
+
+    #[test]
+    fn names_are_the_same_in_any_order() {
+        assert_eq!(words_of(&["b", "a", "b"], "none"), "a b");
+        assert_eq!(words_of(&[] as &[&str], "none"), "none");
+    }
+}
