@@ -109,7 +109,8 @@ fn shortened(line: &AsideLine) -> AsideLine {
     line
 }
 
-fn purpose(kind: AsideKind) -> Purpose {
+/// The topic that tells of an event which was set aside.
+pub(crate) fn purpose(kind: AsideKind) -> Purpose {
     match kind {
         AsideKind::Excluded(AsideReason::Late | AsideReason::Early) => Purpose::Late,
         AsideKind::Excluded(_) | AsideKind::RowError | AsideKind::Unavailable => Purpose::DeadLetters,
