@@ -12,7 +12,7 @@ use crate::data::Event;
 use crate::site::{GROUP, PACKAGES, Site};
 
 /// The fields of a payment, with their types in Avro.
-const FIELDS: [(&str, &str); 9] = [
+pub(crate) const FIELDS: [(&str, &str); 9] = [
     ("event_id", r#""string""#),
     ("event_time", r#"{"type": "long", "logicalType": "timestamp-micros"}"#),
     ("arrived_at", r#"{"type": "long", "logicalType": "timestamp-micros"}"#),
@@ -25,7 +25,7 @@ const FIELDS: [(&str, &str); 9] = [
 ];
 
 /// The schema of a payment whose fields stand in some order, with others beside them.
-fn schema<'a>(fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> String {
+pub(crate) fn schema<'a>(fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> String {
     let fields = fields.map(|(name, ty)| format!(r#"{{"name": "{name}", "type": {ty}}}"#));
     let fields = fields.collect::<Vec<_>>().join(", ");
     format!(r#"{{"type": "record", "name": "Payment", "fields": [{fields}]}}"#)
@@ -49,7 +49,7 @@ fn micros(value: &Value) -> i64 {
 }
 
 /// A payment's fields as Avro's bytes.
-fn avro<'a>(payment: &Event, fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<u8> {
+pub(crate) fn avro<'a>(payment: &Event, fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<u8> {
     let event: Value = serde_json::from_str(&payment.json).unwrap();
     let mut out = Vec::new();
     for (name, _) in fields {
@@ -127,11 +127,11 @@ fn proto() -> String {
     text
 }
 
-fn framed(id: u64, rest: Vec<u8>) -> Vec<u8> {
+pub(crate) fn framed(id: u64, rest: Vec<u8>) -> Vec<u8> {
     [&[0], &(id as u32).to_be_bytes()[..], &rest].concat()
 }
 
-fn register(registry: &SchemaRegistry, schema: &str) -> u64 {
+pub(crate) fn register(registry: &SchemaRegistry, schema: &str) -> u64 {
     let answer = registry.post("/subjects/payments-value/versions", &json!({ "schema": schema }).to_string());
     let answer: Value = serde_json::from_str(&answer.unwrap()).unwrap();
     answer["id"].as_u64().unwrap_or_else(|| panic!("{answer}"))

@@ -144,6 +144,12 @@ impl Site {
         self.trifold.command(base.iter().chain(more))
     }
 
+    /// The command that feeds dead letters back.
+    pub(crate) fn replay(&self, more: &[&str]) -> Command {
+        let base = ["replay", "--brokers", &self.brokers, "--group", GROUP];
+        self.trifold.command(base.iter().chain(more))
+    }
+
     /// The versions of the views.
     pub(crate) fn versions(&self) -> Vec<LiveVersion> {
         self.data.packages.iter().zip(1..).map(|(name, at)| version(at, transform(name, &[]))).collect()

@@ -85,6 +85,7 @@ impl Rekeyed {
         let next_offset = first_offset + lines.len() as u64;
         let carried = Carried {
             arrivals: numbers.map(|number| Some(number * SECOND)).collect(),
+            places: vec![None; lines.len()],
             clocks: clocks.iter().map(|(partition, at)| (next_offset - 1, *partition, at * SECOND)).collect(),
             partition_count: 2,
         };

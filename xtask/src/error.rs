@@ -15,6 +15,8 @@ pub(crate) enum Error {
     Start { program: String, source: std::io::Error },
     /// A program ended without success.
     Failed { command: String, status: String },
+    /// Some of many runs failed.
+    Runs { failed: u64, of: u64 },
     /// A file could not be read.
     Read { path: PathBuf, source: std::io::Error },
     /// A file or folder could not be written.
@@ -28,7 +30,7 @@ impl Error {
         ExitCode::from(match self {
             Error::Usage(_) => 64,
             Error::Missing(_) | Error::Start { .. } => 69,
-            Error::Failed { .. } | Error::Report { .. } => 1,
+            Error::Failed { .. } | Error::Runs { .. } | Error::Report { .. } => 1,
             Error::Read { .. } | Error::Write { .. } => 74,
         })
     }
@@ -40,6 +42,7 @@ impl fmt::Display for Error {
             Error::Usage(message) | Error::Missing(message) => f.write_str(message),
             Error::Start { program, source } => write!(f, "cannot run {program}: {source}"),
             Error::Failed { command, status } => write!(f, "`{command}` failed with {status}"),
+            Error::Runs { failed, of } => write!(f, "{failed} of {of} runs failed"),
             Error::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
             Error::Write { path, source } => write!(f, "cannot write {}: {source}", path.display()),
             Error::Report { path, problem } => write!(f, "{}: {problem}", path.display()),

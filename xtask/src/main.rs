@@ -1,7 +1,7 @@
 //! `cargo xtask WORD`: one word for each thing that the whole workspace does.
 //!
 //! Reading order: `words` (what can be said), `workspace` (where things are and how programs are run), `needs`
-//! (what must be installed) and `servers` (what tests start), then `demo`, `check`, `cross` and `bench`.
+//! (what must be installed) and `servers` (what tests start), then `demo`, `check`, `cross`, `soak` and `bench`.
 
 mod bench;
 mod check;
@@ -11,6 +11,7 @@ mod error;
 mod needs;
 mod report;
 mod servers;
+mod soak;
 mod words;
 mod workspace;
 
@@ -42,6 +43,7 @@ fn run() -> Result<(), Error> {
         Request::Run(Word::Demo { arguments }) => demo::run(&Workspace::find()?, &arguments),
         Request::Run(Word::Test { only, arguments }) => check::run(&Workspace::find()?, only, &arguments),
         Request::Run(Word::Cross { arguments }) => cross::run(&Workspace::find()?, &arguments),
+        Request::Run(Word::Soak(soak)) => soak.run(&Workspace::find()?),
         Request::Run(Word::Bench { arguments }) => bench::run(&Workspace::find()?, &arguments),
     }
 }

@@ -3,6 +3,7 @@
 use crate::check::Stage;
 use crate::cross;
 use crate::error::Error;
+use crate::soak::{Data, Soak};
 
 /// What was asked for.
 #[derive(Debug, PartialEq)]
@@ -22,6 +23,8 @@ pub(crate) enum Word {
     Test { only: Option<Stage>, arguments: Vec<String> },
     /// Run what must hold on every processor on another one; the arguments are those of `cargo test`.
     Cross { arguments: Vec<String> },
+    /// Run the fault runs of the tests with many seeds.
+    Soak(Soak),
     /// Run the benchmarks; the arguments are their own.
     Bench { arguments: Vec<String> },
 }
@@ -32,6 +35,7 @@ cargo xtask WORD
   demo    stream, look up, backfill and audit 51,955 real departures, and swap a version under load
   test    check everything, as continuous integration does
           with --cross: hold the published vectors and the NaN oracle on another processor
+  soak    kill, freeze and cut off workers on Kafka in ever new ways, until something is lost
   bench   measure against baselines, in release mode
   help    this text
 
@@ -54,6 +58,21 @@ cargo xtask bench [ARGUMENTS]
 
 Builds the benchmarks in release mode, runs them and writes target/bench/report.json. ARGUMENTS go to the benchmarks.";
 
+const SOAK: &str = "\
+cargo xtask soak [--seeds N] [--from SEED] [--data payments|flights] [--keep-going]
+
+Runs the fault runs of `cargo xtask test` (tests/kafka/faults.rs) with one seed after the other: workers, a broker, a Redis
+and its feeders die, freeze, leave and are cut off in an order that the seed says, under payments or departures that it
+says too, and what came of it is compared with a backfill. It is no part of `cargo xtask test`, which takes one seed.
+
+  --seeds N      so many seeds [10]
+  --from SEED    the first of them [1]
+  --data DATA    payments or flights only
+  --keep-going   go on after a seed that failed
+
+Prints what became of each seed and how long it took, and for one that failed its output and the command that runs it again.
+A run takes two to three minutes. Exit code 1 if one failed.";
+
 /// Understands a command line.
 pub(crate) fn parse(arguments: &[String]) -> Result<Request, Error> {
     let Some((word, rest)) = arguments.split_first() else {
@@ -64,9 +83,11 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Request, Error> {
         "help" | "--help" | "-h" => Ok(Request::Help(HELP.to_owned())),
         "demo" if asks_for_help => Ok(Request::Help(DEMO.to_owned())),
         "test" if asks_for_help => Ok(Request::Help(test_help())),
+        "soak" if asks_for_help => Ok(Request::Help(SOAK.to_owned())),
         "bench" if asks_for_help => Ok(Request::Help(BENCH.to_owned())),
         "demo" => Ok(Request::Run(Word::Demo { arguments: passed_through(rest).to_vec() })),
         "bench" => Ok(Request::Run(Word::Bench { arguments: passed_through(rest).to_vec() })),
+        "soak" => soak(rest).map(|soak| Request::Run(Word::Soak(soak))),
         "test" => test(rest).map(Request::Run),
         other => Err(Error::Usage(format!("`{other}` is no word\n\n{HELP}"))),
     }
@@ -77,6 +98,31 @@ fn passed_through(arguments: &[String]) -> &[String] {
         Some((first, rest)) if first == "--" => rest,
         _ => arguments,
     }
+}
+
+fn soak(arguments: &[String]) -> Result<Soak, Error> {
+    let mut soak = Soak::default();
+    let mut rest = arguments.iter();
+    while let Some(flag) = rest.next() {
+        let usage = |problem: String| Error::Usage(format!("{problem}\n\n{SOAK}"));
+        if flag == "--keep-going" {
+            soak.keeps_going = true;
+            continue;
+        }
+        let value = rest.next().map_or("", String::as_str);
+        let number = || value.parse().map_err(|_| usage(format!("`{flag} {value}` is no number")));
+        match flag.as_str() {
+            "--seeds" => soak.seeds = number()?,
+            "--from" => soak.from = number()?,
+            "--data" => {
+                let data = Data::ALL.into_iter().find(|data| data.name() == value);
+                soak.data =
+                    vec![data.ok_or_else(|| usage(format!("`--data {value}` is neither payments nor flights")))?];
+            }
+            other => return Err(usage(format!("`{other}` is no flag of `cargo xtask soak`"))),
+        }
+    }
+    Ok(soak)
 }
 
 fn test(arguments: &[String]) -> Result<Word, Error> {
@@ -145,6 +191,10 @@ mod tests {
         assert_eq!(parsed("bench online").unwrap(), run(Word::Bench { arguments: words("online") }));
         let only = run(Word::Test { only: Some(Stage::Test), arguments: words("-p trifold-model keys") });
         assert_eq!(parsed("test --only test -- -p trifold-model keys").unwrap(), only);
+        assert_eq!(parsed("soak").unwrap(), run(Word::Soak(Soak::default())));
+        let soak = Soak { from: 7, seeds: 2, data: vec![Data::Flights], keeps_going: true };
+        let line = "soak --from 7 --data flights --keep-going --seeds 2";
+        assert_eq!(parsed(line).unwrap(), run(Word::Soak(soak)));
         assert_eq!(parsed("test --cross").unwrap(), run(Word::Cross { arguments: vec![] }));
         let cross = run(Word::Cross { arguments: words("--test guests hostile") });
         assert_eq!(parsed("test --cross -- --test guests hostile").unwrap(), cross);
@@ -155,7 +205,7 @@ mod tests {
 
     #[test]
     fn help_is_no_error() {
-        for line in ["help", "--help", "demo --help", "test -h", "bench --help"] {
+        for line in ["help", "--help", "demo --help", "test -h", "soak --help", "bench --help"] {
             assert!(matches!(parsed(line).unwrap(), Request::Help(_)), "{line}");
         }
         for stage in Stage::ALL {
@@ -173,6 +223,10 @@ mod tests {
             ("test --only all", "all"),
             ("test --cross --only test", "--cross"),
             ("test --only test --cross", "--cross"),
+            ("soak --seeds", "--seeds"),
+            ("soak --seeds many", "many"),
+            ("soak --data refunds", "refunds"),
+            ("soak 7", "`7`"),
         ];
         for (line, named) in lines {
             let error = parsed(line).unwrap_err();

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::options::{Kafka, KafkaCluster, Log, Redis, Samples, Server, Source, StreamLog, Watch};
 use crate::config::listen_address;
+use trifold_stream::kafka::replay;
 
 /// Feature transforms written once, run as the same WebAssembly component in streams, backfills and the online
 /// server, with the same bytes.
@@ -119,6 +120,11 @@ pub enum Command {
         after_help = "Examples:\n  trifold materialize --brokers localhost:9092 --redis redis://127.0.0.1:6379 --follow\n  trifold materialize --redis redis://127.0.0.1:7000,redis://127.0.0.1:7001 --redis-cluster\n\nIt reads the topics of changes that `trifold stream --topic` writes, and goes on from where the Redis stands. It may be killed at any time, and run twice for safety. A Redis that lost what it had is filled anew; lookups are unavailable until it is complete."
     )]
     Materialize(Materialize),
+    /// Feed dead letters of workers on Kafka back after a fix: their records are appended to the topic once more
+    #[command(
+        after_help = "Examples:\n  trifold replay --dry-run\n  trifold replay card_spend --reason decode --group scoring --brokers localhost:9092\n  trifold replay --from 2026-01-05T22:00:00Z --to 2026-01-06T06:00:00Z\n\nFirst put the fix into force: release the version that does not fail, or restart the workers with the schema that reads the event. A record is fed as it was, to its own partition, and once: what was fed is noted in the topic GROUP.replayed, in the same transaction. So a replay may be interrupted and done again. A record that fails again has a new letter, which may be fed too.\n\nOther views over the topic have counted the event before and count its copy once, unless they count copies. It arrives when its field says so; by `--arrival _append_time` it arrives anew and may be late.\n\nWhat becomes of a letter:\n  fed          its record is in the topic of events once more (with --dry-run: would be)\n  fed-before   a replay fed it before, for this view or another\n  hopeless     it would fail again whatever changed: `conflict`, `other-key`\n  gone         the topic of events has deleted it; each is named"
+    )]
+    Replay(Replay),
     /// Stream and serve in one process over the embedded store
     #[command(
         after_help = "Example:\n  trifold up --events events/",
@@ -372,6 +378,29 @@ pub struct Materialize {
     /// Who may watch it
     #[command(flatten)]
     pub watch: Watch,
+}
+
+/// `trifold replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The views whose dead letters are fed back [default: all that have any]
+    #[arg(value_name = "VIEW")]
+    pub views: Vec<String>,
+    /// Where the letters are
+    #[command(flatten)]
+    pub cluster: KafkaCluster,
+    /// Only letters of these reasons, separated by commas, such as `decode,row-error`
+    #[arg(long = "reason", value_delimiter = ',', value_name = "REASON", value_parser = replay::reasons())]
+    pub reasons: Vec<String>,
+    /// Only letters that were written at this time or later: RFC 3339, or microseconds since 1970
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Only letters that were written before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Look what would be fed, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `trifold up`.

@@ -48,6 +48,8 @@ pub struct Carried {
     /// When the first log received each row, in microseconds, never decreasing within a partition of it; `None` where that
     /// could not be read.
     pub arrivals: Vec<Option<i64>>,
+    /// The partition and the offset at which each row stood there, if that is known.
+    pub places: Vec<Option<(u32, u64)>>,
     /// How far the arrivals of the first log's partitions are: an offset of this log, a partition of that one, and the
     /// latest arrival there; ascending by offset.
     pub clocks: Vec<(u64, u32, i64)>,
@@ -130,6 +132,12 @@ impl RawBatch {
         self.places.as_ref()?.keys.as_deref()
     }
 
+    /// Where the row at an offset stood in the log that had it first, if that is another.
+    pub fn first_place(&self, offset: u64) -> Option<(u32, u64)> {
+        let places = self.places.as_ref()?;
+        places.carried.as_ref()?.places[places.offsets.binary_search(&offset).ok()?]
+    }
+
     /// What the rows carry from the log in which they stood first.
     pub fn carried(&self) -> Option<&Carried> {
         self.places.as_ref()?.carried.as_ref()
@@ -154,6 +162,7 @@ impl Places {
         let next_offset = self.offsets.get(rows).copied().unwrap_or(self.next_offset);
         let carried = self.carried.as_ref().map(|carried| Carried {
             arrivals: carried.arrivals[..rows].to_vec(),
+            places: carried.places[..rows].to_vec(),
             clocks: carried.clocks.iter().filter(|(offset, ..)| *offset < next_offset).copied().collect(),
             partition_count: carried.partition_count,
         });

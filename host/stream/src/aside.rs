@@ -7,12 +7,11 @@ use arrow_schema::{ArrowError, DataType, Field, Schema};
 
 use crate::sink::AsideLine;
 
-/// One row for each line. `event` is JSON within a string, so that a line which was no JSON can stand there too. The topic
-/// is there where views read different ones.
-pub(crate) fn table(topic: Option<&str>, partition: u32, lines: &[AsideLine]) -> Result<RecordBatch, ArrowError> {
+/// One row for each line, under the place where the event stood first. `event` is JSON within a string, so that a line
+/// which was no JSON can stand there too.
+pub(crate) fn table(partition: u32, lines: &[AsideLine]) -> Result<RecordBatch, ArrowError> {
     let text = |name| Field::new(name, DataType::Utf8, false);
-    let mut fields = topic.map(|_| text("topic")).into_iter().collect::<Vec<_>>();
-    fields.extend([
+    let schema = Schema::new(vec![
         Field::new("partition", DataType::UInt32, false),
         Field::new("offset", DataType::UInt64, false),
         text("reason"),
@@ -21,14 +20,13 @@ pub(crate) fn table(topic: Option<&str>, partition: u32, lines: &[AsideLine]) ->
     ]);
     let texts =
         |of: fn(&AsideLine) -> &str| Arc::new(StringArray::from_iter_values(lines.iter().map(of))) as ArrayRef;
-    let topics = topic.map(|topic| StringArray::from_iter_values(lines.iter().map(|_| topic)));
-    let columns = topics.map(|topics| Arc::new(topics) as ArrayRef).into_iter();
-    let columns = columns.chain([
-        Arc::new(UInt32Array::from(vec![partition; lines.len()])) as ArrayRef,
-        Arc::new(UInt64Array::from_iter_values(lines.iter().map(|line| line.offset))),
+    let places = || lines.iter().map(|line| line.first.unwrap_or((partition, line.offset)));
+    let columns = vec![
+        Arc::new(UInt32Array::from_iter_values(places().map(|(partition, _)| partition))) as ArrayRef,
+        Arc::new(UInt64Array::from_iter_values(places().map(|(_, offset)| offset))),
         texts(|line| line.kind.name()),
         texts(|line| &line.detail),
         texts(|line| &line.event),
-    ]);
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect())
+    ];
+    RecordBatch::try_new(Arc::new(schema), columns)
 }

@@ -44,10 +44,17 @@ fn aside_lines(ingested: Ingested) -> Vec<AsideLine> {
             Outcome::Known(_) => return None,
             Outcome::Unavailable(reason) => (AsideKind::Unavailable, reason.clone()),
         };
-        Some(AsideLine { offset: events.offsets[row], kind, detail, event: row_json(&events.inputs, row) })
+        Some(AsideLine {
+            offset: events.offsets[row],
+            first: None,
+            kind,
+            detail,
+            event: row_json(&events.inputs, row),
+        })
     });
     let excluded = aside.into_iter().map(|aside| AsideLine {
         offset: aside.offset,
+        first: None,
         kind: AsideKind::Excluded(aside.reason),
         detail: aside.detail,
         event: aside.event,

@@ -85,7 +85,7 @@ impl Sink for FileSink {
         }
         if let Some(dir) = &self.aside {
             let path = file_path(dir, emission, RowFormat::JsonLines);
-            let table = aside::table(None, emission.partition, &emission.aside);
+            let table = aside::table(emission.partition, &emission.aside);
             let table =
                 table.map_err(|source| LogError::RowSchema { file: path.clone(), detail: source.to_string() })?;
             write_file(&path, &table, RowFormat::JsonLines)?;

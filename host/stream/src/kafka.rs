@@ -21,7 +21,7 @@
 //! [`settings`], [`topics`] (what is there and what is made), `deployment` (what the group was begun
 //! with), `group` (who has which partition), `transaction`, `changes`,
 //! `values` (what stands in a record) and, of all these, `connected`. [`materialize`] follows what workers committed, from
-//! outside of the group, into an online store that others read.
+//! outside of the group, into an online store that others read; [`replay`](mod@replay) feeds dead letters back.
 
 mod changes;
 pub mod cluster;
@@ -38,6 +38,7 @@ pub mod materialize;
 pub mod outbox;
 mod partition;
 mod rekey;
+pub mod replay;
 mod restore;
 pub mod session;
 pub mod settings;
@@ -53,6 +54,7 @@ pub use keying::TopicPartition;
 pub use local::LocalStores;
 pub use materialize::{FedView, FeedNotice, Materializer};
 pub use outbox::{Outgoing, Parcel, Routed};
+pub use replay::{Gone, ReplayCounts, ReplayReport, ReplaySettings, replay};
 pub use session::Session;
 pub use settings::{ClusterSettings, KafkaSettings};
 pub use topics::{Purpose, TopicNames};

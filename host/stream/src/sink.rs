@@ -56,6 +56,8 @@ impl fmt::Display for AsideKind {
 pub struct AsideLine {
     /// The event's offset.
     pub offset: u64,
+    /// The partition and the offset at which it stood first, in a log that was partitioned anew.
+    pub first: Option<(u32, u64)>,
     /// Why it is here.
     pub kind: AsideKind,
     /// The field and what is wrong with it, or the message of the row error.

@@ -122,9 +122,12 @@ pub(crate) async fn process_feed(
         Changes::Slots(slots) => (Vec::new(), slots),
     };
     let table = RowTable::of_events(view, arrivals, config.digest);
-    let (emission, mut counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
+    let (mut emission, mut counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
         .map_err(|source| StreamError::Table { view: id.view.clone(), source })?;
     counts.fuel = budget.spent();
+    for line in &mut emission.aside {
+        line.first = raw.first_place(line.offset);
+    }
     let commit = Commit { state: id.state, marker, puts, slots: slots.stored };
     Ok(Ok(Part { feed: id.clone(), emission, commit, parts: slots.parts, counts, swept }))
 }

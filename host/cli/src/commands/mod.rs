@@ -12,6 +12,7 @@ pub mod get;
 pub mod inspect;
 pub mod materialize;
 pub mod registry;
+pub mod replay;
 pub mod serve;
 pub mod stream;
 pub mod up;

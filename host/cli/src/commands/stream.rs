@@ -132,7 +132,7 @@ fn config(world: &World, args: &Stream) -> WorkerConfig {
 }
 
 /// Views by their names.
-fn view_names(views: &[String]) -> Outcome<Vec<ViewName>> {
+pub fn view_names(views: &[String]) -> Outcome<Vec<ViewName>> {
     views.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect()
 }
 

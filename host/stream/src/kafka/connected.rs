@@ -14,7 +14,7 @@ use trifold_store::Entry;
 use crate::feed::FeedId;
 use crate::kafka::changes::ChangesReader;
 use crate::kafka::cluster::{Changelog, Cluster, Committed, Decision, Fetch, Polled, Transaction};
-use crate::kafka::deployment::{self, Deployment};
+use crate::kafka::deployment::{Beginning, Deployment};
 use crate::kafka::error::ClusterError;
 use crate::kafka::fetch::Fetched;
 use crate::kafka::group::Member;
@@ -35,6 +35,7 @@ pub(crate) struct Connected {
     partition_count: u32,
     cluster_id: String,
     topics: Topics,
+    beginning: Beginning,
     member: Member,
     writer: Writer,
     changes: ChangesReader,
@@ -59,10 +60,11 @@ impl Connected {
         if arrival == Some(APPEND_TIME) {
             topics.check_append_times(topic)?;
         }
-        // Before anything that a worker of the same name in another deployment would notice.
-        deployment::agree(&settings.cluster, &topics, deployment)?;
         let values = Arc::new(Mutex::new(Values::new(&settings)?));
+        // Before anything that a worker of the same name in another deployment would notice.
+        let beginning = Beginning::look(&settings.cluster, &topics, deployment.clone())?;
         Ok(Connected {
+            beginning,
             cluster_id: topics.cluster_id()?,
             writer: Writer::new(&settings)?,
             changes: ChangesReader::new(&settings)?,
@@ -170,6 +172,7 @@ impl Cluster for Connected {
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<Committed, ClusterError> {
+        self.beginning.make(&self.settings.cluster, &self.topics)?;
         self.writer.begin()?;
         let mut routed = BTreeMap::new();
         for (track, (place, feed, parcel)) in (1..).zip(&transaction.parcels) {

@@ -1,8 +1,8 @@
 //! What a group of workers was begun with. Workers that were told something else would write other values, or values of
 //! other views, into the same topics.
 //!
-//! It stands in the first record of a topic of the group's own, which whoever is first writes; records behind it count
-//! for nothing. So all workers see the same, even if several begin at once.
+//! It stands in the first record of a topic of the group's own, which whoever is the first to commit anything writes
+//! before; records behind it count for nothing. So all workers see the same, even if several begin at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -75,20 +75,66 @@ fn words_of(names: &[impl AsRef<str>], none: &str) -> String {
     if names.is_empty() { none.to_owned() } else { names.into_iter().collect::<Vec<_>>().join(" ") }
 }
 
-/// Begins the group with what this worker was told, or refuses to join one that was begun with something else.
-pub(crate) fn agree(cluster: &ClusterSettings, topics: &Topics, own: &Deployment) -> Result<(), ClusterError> {
-    let topic = topics.of_group(Purpose::Deployment)?;
-    if first(cluster, &topic)?.is_none() {
-        write(cluster, &topic, own)?;
+/// What a worker knows of how its group was begun.
+pub(crate) struct Beginning {
+    own: Deployment,
+    is_made: bool,
+}
+
+impl Beginning {
+    /// Refuses to join a group that was begun with something else.
+    pub(crate) fn look(cluster: &ClusterSettings, topics: &Topics, own: Deployment) -> Result<Self, ClusterError> {
+        let topic = topics.names().of_group(Purpose::Deployment);
+        let found = match topics.partitions(&topic)? {
+            Some(_) => first(cluster, &topic)?,
+            None => None,
+        };
+        let is_made = found.is_some();
+        found.map_or(Ok(()), |found| check(cluster, topic, &own, &found))?;
+        Ok(Beginning { own, is_made })
     }
-    let nothing = || ClusterError::client(format!("read the topic {topic}"))(KafkaError::NoMessageReceived);
-    let begun = first(cluster, &topic)?.ok_or_else(nothing)?;
-    match own.differences(&begun) {
+
+    /// Begins the group, unless it was begun. A worker that was told something by mistake, and has written nothing yet,
+    /// leaves no group behind that can be nothing else.
+    pub(crate) fn make(&mut self, cluster: &ClusterSettings, topics: &Topics) -> Result<(), ClusterError> {
+        if self.is_made {
+            return Ok(());
+        }
+        let topic = topics.of_group(Purpose::Deployment)?;
+        if first(cluster, &topic)?.is_none() {
+            write(cluster, &topic, &self.own)?;
+        }
+        let nothing = || ClusterError::client(format!("read the topic {topic}"))(KafkaError::NoMessageReceived);
+        let found = first(cluster, &topic)?.ok_or_else(nothing)?;
+        check(cluster, topic, &self.own, &found)?;
+        self.is_made = true;
+        Ok(())
+    }
+}
+
+fn check(
+    cluster: &ClusterSettings,
+    topic: String,
+    own: &Deployment,
+    found: &Deployment,
+) -> Result<(), ClusterError> {
+    match own.differences(found) {
         None => Ok(()),
         Some(differences) => {
             Err(ClusterError::OtherDeployment { group: cluster.group.clone(), differences, topic })
         }
     }
+}
+
+/// The topic of a group's events.
+pub(crate) fn topic_of_events(cluster: &ClusterSettings, topics: &Topics) -> Result<String, ClusterError> {
+    let topic = topics.names().of_group(Purpose::Deployment);
+    let found = match topics.partitions(&topic)? {
+        Some(_) => first(cluster, &topic)?,
+        None => None,
+    };
+    let named = found.and_then(|found| found.0.get("topic").cloned());
+    named.ok_or(ClusterError::NoTopicOfGroup { topic })
 }
 
 /// What a group was begun with, if it was.

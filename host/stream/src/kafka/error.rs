@@ -53,6 +53,39 @@ pub enum ClusterError {
         /// The topic.
         topic: String,
     },
+    /// Nobody made a topic of the group yet.
+    #[error(
+        "the cluster has no topic {topic}, or nothing in it: start a worker of the group with `trifold stream --topic`, or \
+         name another group with `--group`"
+    )]
+    NoTopicOfGroup {
+        /// The topic.
+        topic: String,
+    },
+    /// Another replay of the group began after this one.
+    #[error(
+        "Kafka could not {action}, since another replay of the group began or this one was silent for too long ({source})"
+    )]
+    OtherReplay {
+        /// What it was to do.
+        action: String,
+        /// What the client says.
+        source: Box<KafkaError>,
+    },
+    /// What stands among dead letters is none.
+    #[error(
+        "the topic {topic}, partition {partition}, offset {offset}: no dead letter ({problem}): leave it out with `--from` and `--to`"
+    )]
+    Letter {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+        /// What is wrong.
+        problem: String,
+    },
     /// Nobody made the changes of a state yet.
     #[error(
         "the cluster has no topic {topic}: start a worker of the group with `trifold stream --topic`, or name another \

@@ -123,6 +123,9 @@ impl Span {
         };
         let carried = self.topic.made_of.map(|partition_count| Carried {
             arrivals: records().map(|record| record.origin.and_then(|origin| origin.arrival)).collect(),
+            places: records()
+                .map(|record| record.origin.and_then(|of| Some((of.partition, of.offset?))))
+                .collect(),
             clocks: all().filter_map(clock).collect(),
             partition_count,
         });

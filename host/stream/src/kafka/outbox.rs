@@ -1,7 +1,6 @@
 //! What steps came to, on its way into a transaction.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
@@ -56,15 +55,13 @@ pub struct Parcel {
 /// A sink that keeps what steps came to until a transaction takes it.
 pub(crate) struct Outbox {
     parcels: BTreeMap<FeedId, Parcel>,
-    /// The topic that the events came from.
-    topic: Arc<str>,
     features: bool,
 }
 
 impl Outbox {
     /// An empty one, which takes rows in if there is a topic for them.
-    pub(crate) fn new(topic: Arc<str>, features: bool) -> Self {
-        Outbox { parcels: BTreeMap::new(), topic, features }
+    pub(crate) fn new(features: bool) -> Self {
+        Outbox { parcels: BTreeMap::new(), features }
     }
 
     /// What has come since this was asked for last.
@@ -80,11 +77,11 @@ impl Outbox {
 impl Sink for Outbox {
     fn write(&mut self, emission: &Emission) -> Result<(), LogError> {
         let wants_rows = self.features;
-        let topic = self.topic.clone();
         let parcel = self.parcel(&emission.feed);
         let short: Vec<_> = emission.aside.iter().map(shortened).collect();
-        let lines = aside::table(Some(&topic), emission.partition, &short).map_err(|source| {
-            LogError::RowSchema { file: "set-aside events".into(), detail: source.to_string() }
+        let lines = aside::table(emission.partition, &short).map_err(|source| LogError::RowSchema {
+            file: "set-aside events".into(),
+            detail: source.to_string(),
         })?;
         for (row, line) in emission.aside.iter().enumerate() {
             let value = Some(row_json(&lines, row).into());
@@ -128,7 +125,8 @@ fn shortened(line: &AsideLine) -> AsideLine {
     line
 }
 
-fn purpose(kind: AsideKind) -> Purpose {
+/// The topic that tells of an event which was set aside.
+pub(crate) fn purpose(kind: AsideKind) -> Purpose {
     match kind {
         AsideKind::Excluded(AsideReason::Late | AsideReason::Early) => Purpose::Late,
         AsideKind::Excluded(_) | AsideKind::RowError | AsideKind::Unavailable => Purpose::DeadLetters,

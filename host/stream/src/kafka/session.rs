@@ -143,7 +143,7 @@ impl<C: Cluster> Session<C> {
             made_of: (!is_given).then(|| self.cluster.partition_count()),
         };
         let source = Partition::new(self.cluster.log(&place.topic), topic, place.partition, reader);
-        let outbox = Outbox::new(place.topic.clone(), self.settings.features);
+        let outbox = Outbox::new(self.settings.features);
         let resident_bytes = self.config.resident_bytes / partition_count;
         let rows_max = self.config.rows_max.min(self.settings.transaction_rows_max);
         let config = WorkerConfig { resident_bytes, rows_max, ..self.config.clone() };

@@ -9,6 +9,7 @@ use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use trifold_model::ViewName;
 
 use crate::feed::FeedId;
 use crate::kafka::error::ClusterError;
@@ -34,6 +35,8 @@ pub enum Purpose {
     Repartition,
     /// What the group was begun with.
     Deployment,
+    /// The positions of records that were fed back.
+    Replayed,
 }
 
 impl Purpose {
@@ -51,6 +54,7 @@ impl Purpose {
             Purpose::Late => "late",
             Purpose::Repartition => "repartition",
             Purpose::Deployment => "deployment",
+            Purpose::Replayed => "replayed",
         }
     }
 
@@ -73,6 +77,7 @@ impl Purpose {
             }
             Purpose::Repartition => vec![("cleanup.policy", "delete".to_owned()), size],
             Purpose::Features | Purpose::DeadLetters | Purpose::Late => vec![size],
+            Purpose::Replayed => vec![("cleanup.policy", "compact".to_owned())],
             // It holds for as long as the group does.
             Purpose::Deployment => {
                 [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")]
@@ -112,6 +117,17 @@ impl TopicNames {
         }
     }
 
+    /// The dead letters of a view, whatever its state.
+    pub fn dead_letters(&self, view: &ViewName) -> String {
+        format!("{}.{view}.{}", self.group, Purpose::DeadLetters)
+    }
+
+    /// The view that a topic of dead letters is of, if it is one of this group.
+    fn view_of(&self, topic: &str) -> Option<ViewName> {
+        let rest = topic.strip_prefix(&self.group)?.strip_prefix('.')?;
+        rest.strip_suffix(Purpose::DeadLetters.name())?.strip_suffix('.')?.parse().ok()
+    }
+
     /// A topic of no view.
     pub fn of_group(&self, purpose: Purpose) -> String {
         format!("{}.{purpose}", self.group)
@@ -143,6 +159,10 @@ impl Topics {
         Topics { replicas: settings.replicas, features: settings.features, given, ..self }
     }
 
+    pub(crate) fn names(&self) -> &TopicNames {
+        &self.names
+    }
+
     /// The topic of the changes of a feed, and how many partitions it has.
     pub(crate) fn changes_of(&self, feed: &FeedId) -> Result<(String, u32), ClusterError> {
         let topic = self.names.of(feed, Purpose::Changes);
@@ -169,6 +189,16 @@ impl Topics {
             Some(code) => Err(failed()(KafkaError::MetadataFetch(code))),
             None => Ok(Some(found.partitions().len() as u32)),
         }
+    }
+
+    /// The views that the group has dead letters of.
+    pub(crate) fn views_with_letters(&self) -> Result<Vec<ViewName>, ClusterError> {
+        let metadata = self.admin.inner().fetch_metadata(None, REQUEST_TIMEOUT);
+        let metadata = metadata.map_err(ClusterError::client(format!("list the topics, at {}", self.brokers)))?;
+        let mut views: Vec<_> =
+            metadata.topics().iter().filter_map(|topic| self.names.view_of(topic.name())).collect();
+        views.sort();
+        Ok(views)
     }
 
     /// The topics of a feed, made if they are not there, and checked if they are.

@@ -115,16 +115,22 @@ pub fn failure(error: ClusterError) -> Failure {
         ClusterError::Setting { .. } | ClusterError::OtherDeployment { .. } | ClusterError::Format(_) => {
             Exit::Usage
         }
-        ClusterError::UnknownTopic { .. } | ClusterError::NoChanges { .. } => Exit::NotFound,
+        ClusterError::UnknownTopic { .. }
+        | ClusterError::NoChanges { .. }
+        | ClusterError::NoTopicOfGroup { .. } => Exit::NotFound,
         ClusterError::Store(ref error @ (StoreError::Remote { .. } | StoreError::OtherSource { .. })) => {
             redis_exit(error)
         }
         ClusterError::Client { .. }
         | ClusterError::Fenced { .. }
+        | ClusterError::OtherReplay { .. }
         | ClusterError::Registry(_)
         | ClusterError::Regrouped
         | ClusterError::OpenTransaction { .. } => Exit::Unavailable,
-        ClusterError::Topic { .. } | ClusterError::Entry { .. } | ClusterError::Entity { .. } => Exit::Data,
+        ClusterError::Topic { .. }
+        | ClusterError::Letter { .. }
+        | ClusterError::Entry { .. }
+        | ClusterError::Entity { .. } => Exit::Data,
         ClusterError::Store(_) | ClusterError::Local { .. } => Exit::Io,
         _ => Exit::Internal,
     };
