@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 #![expect(clippy::print_stderr, reason = "a failure says what led to it")]
 
+mod archive;
 mod encodings;
 mod faults;
 mod feeding;

@@ -7,9 +7,8 @@ pub(crate) mod replay;
 use std::ops::Range;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
-use trifold_eventlog::log::PARTITION;
 use trifold_model::view::arrow_schema;
-use trifold_model::{Field, Positions};
+use trifold_model::Field;
 use trifold_pipeline::row_table::Asked;
 use trifold_pipeline::{ArrivalPolicy, LiveVersion, RowTable, RowTableError};
 
@@ -53,7 +52,7 @@ impl<'a> Run<'a> {
         let recordings = backfill.reads.iter().map(Recording::open).collect::<Result<Vec<_>, _>>()?;
         // Every pass sees the events that there were when the backfill began.
         let pinned = |(job, recording): (&Job, &Recording)| Job {
-            until: Some(Positions([(PARTITION, recording.rows)].into())),
+            until: Some(recording.read.clone()),
             ..job.clone()
         };
         let jobs: Vec<_> = backfill.reads.iter().zip(&recordings).map(pinned).collect();

@@ -20,8 +20,9 @@
 //! store), `session` (the state machine over all of these), [`driver`], [`error`]. On the other side of the port stand
 //! [`settings`], [`topics`] (what is there and what is made), `group` (who has which partition), `transaction`, `changes`,
 //! `values` (what stands in a record) and, of all these, `connected`. [`materialize`] follows what workers committed, from
-//! outside of the group, into an online store that others read.
+//! outside of the group, into an online store that others read; [`mod@archive`] keeps the events beyond the topic's retention.
 
+pub mod archive;
 mod changes;
 pub mod cluster;
 mod connected;
@@ -40,6 +41,7 @@ pub mod topics;
 mod transaction;
 mod values;
 
+pub use archive::{ArchiveNotice, ArchiveReport, ArchiveSettings, Archiver};
 pub use cluster::{Changelog, Cluster, Decision, Fetch, Polled, Transaction};
 pub use driver::KafkaDriver;
 pub use error::ClusterError;

@@ -42,7 +42,7 @@ pub struct Source {
 /// The log that is read.
 #[derive(Debug, Args)]
 pub struct Log {
-    /// The log: a directory of Parquet or JSON-lines segments in name order, or one such file
+    /// The log: a directory of Parquet or JSON-lines segments in name order, or one such file; or an archive of a topic
     #[arg(long, help_heading = EVENTS, env = "TRIFOLD_EVENTS", value_name = "PATH")]
     pub events: PathBuf,
     /// The log's name, which positions carry [default: the path's last part]
@@ -84,6 +84,17 @@ pub struct Kafka {
     /// The topic of events, instead of --events
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_TOPIC", value_name = "TOPIC", conflicts_with_all = ["events", "log_id", "stop_at", "rows_format", "checkpoint_interval_ms"])]
     pub topic: Option<String>,
+    /// What stands in its records
+    #[command(flatten)]
+    pub values: KafkaValues,
+    /// This worker's name, which no other of the group has [default: 0]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_WORKER", value_name = "NAME")]
+    pub worker: Option<String>,
+}
+
+/// How the values of a topic's records are encoded.
+#[derive(Debug, Args)]
+pub struct KafkaValues {
     /// How values are encoded [default: json]
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_ENCODING", value_parser = ["json", "avro", "protobuf"])]
     pub encoding: Option<String>,
@@ -93,9 +104,6 @@ pub struct Kafka {
     /// The address of the schema registry that values name their schemas in
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_SCHEMA_REGISTRY", value_name = "URL", conflicts_with = "schema")]
     pub schema_registry: Option<String>,
-    /// This worker's name, which no other of the group has [default: 0]
-    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_WORKER", value_name = "NAME")]
-    pub worker: Option<String>,
 }
 
 /// Who may watch the process.

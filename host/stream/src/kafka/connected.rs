@@ -53,7 +53,7 @@ impl Connected {
         }
         let values = Arc::new(Mutex::new(Values::new(&settings.encoding)?));
         Ok(Connected {
-            log: LogId(format!("{}/{topic}", topics.cluster_id()?).into()),
+            log: topics.log_id(topic)?,
             writer: Writer::new(&settings)?,
             changes: ChangesReader::new(&settings)?,
             member: Member::join(&settings, values.clone())?,

@@ -101,7 +101,7 @@ const OURS: [&str; 17] = [
     "transaction.timeout.ms",
 ];
 
-fn not_empty(name: &str, value: &str) -> Result<(), ClusterError> {
+pub(crate) fn not_empty(name: &str, value: &str) -> Result<(), ClusterError> {
     if value.is_empty() {
         return Err(ClusterError::Setting { name: name.to_owned(), problem: "is empty".to_owned() });
     }

@@ -1,0 +1,266 @@
+//! Archives of the payments' topic: they hold each of its records once, and whatever is made of them is what was made of
+//! the topic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use trifold_cli::exit::Exit;
+use trifold_eventlog::{Archive, RawRows};
+use trifold_test_servers::{Kafka, Redis, RedisOptions};
+use trifold_tests::command::Ran;
+
+use crate::feeding::wait;
+use crate::site::{GROUP, PACKAGES, PARTITIONS, Site, TOPIC};
+use crate::worker::Worker;
+
+const ARRIVAL: &str = "arrived_at";
+
+/// The archive of a site.
+struct Kept<'a> {
+    site: &'a Site,
+    dir: PathBuf,
+    config: PathBuf,
+}
+
+impl<'a> Kept<'a> {
+    /// An archive whose files are small.
+    fn new(site: &'a Site, name: &str, interval_ms: u64) -> Self {
+        let config = site.trifold.path(format!("{name}.toml"));
+        fs::write(&config, format!("[archive]\nfile-rows = 40\ninterval-ms = {interval_ms}\n")).unwrap();
+        Kept { site, dir: site.trifold.path(name), config }
+    }
+
+    fn dir(&self) -> &str {
+        self.dir.to_str().unwrap()
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let base = ["archive", "--topic", TOPIC, "--brokers", &self.site.brokers, "--archive", self.dir()];
+        let others = ["--arrival", ARRIVAL, "--config", self.config.to_str().unwrap()];
+        self.site.trifold.command(base.iter().chain(&others).chain(more))
+    }
+
+    /// Archives what there is: what the command said.
+    #[track_caller]
+    fn run(&self) -> Value {
+        Ran::of(&mut self.command(&["--format", "json"])).succeeded().json()
+    }
+
+    fn follow(&self) -> Worker {
+        Worker::start(self.command(&["--follow"]))
+    }
+
+    /// The archived records of each partition: their offsets, keys, and values as JSON or as they are.
+    fn records(&self) -> Vec<Vec<(u64, Vec<u8>, Vec<u8>)>> {
+        let archive = Archive::open(&self.dir).unwrap();
+        let read = |partition: u32| {
+            let (mut reader, mut next, mut records) = (archive.partition(partition, true), 0, Vec::new());
+            while let Some(raw) = reader.read(next, 17).unwrap() {
+                assert_eq!((raw.partition, raw.first_offset), (partition, next));
+                let RawRows::Lines(lines) = &raw.rows else { panic!("records are lines") };
+                let keys = raw.places.as_ref().unwrap().keys.clone().unwrap();
+                let rows = lines.iter().zip(keys).enumerate();
+                records.extend(rows.map(|(row, (line, key))| (raw.offset(row), key.unwrap(), line.to_vec())));
+                next = raw.next_offset();
+            }
+            records
+        };
+        (0..PARTITIONS as u32).map(read).collect()
+    }
+
+    /// The files of the archive, below it.
+    fn files(&self) -> Vec<PathBuf> {
+        let days = fs::read_dir(&self.dir).unwrap().map(|entry| entry.unwrap().path());
+        let days = days.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("day="));
+        let files = days.flat_map(|day| fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()));
+        let mut files: Vec<_> = files.collect();
+        files.sort();
+        files
+    }
+
+    /// Fails unless the archive has each record of the topic once, in its place.
+    #[track_caller]
+    fn check(&self) {
+        let topic = self.site.cluster.read(TOPIC);
+        for (partition, (kept, records)) in self.records().into_iter().zip(topic).enumerate() {
+            let records = (0..).zip(records).map(|(offset, (key, value))| (offset, key, value.unwrap_or_default()));
+            assert_eq!(kept, records.collect::<Vec<_>>(), "partition {partition}");
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.records().iter().map(Vec::len).sum()
+    }
+}
+
+/// Values that no view can read, under the key of a card.
+const POISON: [&[u8]; 4] = [b"{}", b"no JSON", b"\xff\xfe", b""];
+
+fn poison(site: &Site) {
+    let card = site.payments[0].card.as_str();
+    site.cluster.write(TOPIC, POISON.map(|value| (card, value)));
+}
+
+#[test]
+fn archivers_keep_each_record_once_whatever_becomes_of_them() {
+    let kafka = Kafka::start().unwrap();
+    let site = Site::new(&kafka, kafka.bootstrap(), 23, 1_500);
+    let kept = Kept::new(&site, "kept", 0);
+    site.produce(0..300);
+    poison(&site);
+    let first = kept.run();
+    assert_eq!((&first["events"], &first["interrupted"]), (&304.into(), &false.into()), "{first}");
+    kept.check();
+    assert_eq!(kept.run()["files"], 0);
+
+    // One that is killed again and again, and at last two at once.
+    for slice in 0..4 {
+        let mut archiver = kept.follow();
+        archiver.wait_for("caught up");
+        site.produce(300 + slice * 100..400 + slice * 100);
+        archiver.wait_for("file added");
+        archiver.kill();
+    }
+    let mut archivers = [kept.follow(), kept.follow()];
+    archivers.iter_mut().for_each(|archiver| archiver.wait_for("caught up"));
+    for slice in 0..8 {
+        site.produce(700 + slice * 100..800 + slice * 100);
+    }
+    wait(|| kept.rows() == 1_504);
+    archivers.into_iter().for_each(Worker::terminate);
+    kept.check();
+
+    // The days are those of the clock of arrivals, which never goes back.
+    let card_days = |file: &PathBuf| file.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    let mut days: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in kept.files() {
+        let partition = file.file_name().unwrap().to_str().unwrap()[..5].to_owned();
+        days.entry(partition).or_default().push(card_days(&file));
+    }
+    let mut expected: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (partition, records) in kept.records().into_iter().enumerate() {
+        let mut clock = String::new();
+        for (_, _, event) in records {
+            let arrival = serde_json::from_slice::<Value>(&event).ok();
+            let arrival = arrival.and_then(|event| Some(event.get(ARRIVAL)?.as_str()?.to_owned()));
+            clock = clock.max(arrival.unwrap_or_default());
+            expected.entry(format!("{partition:05}")).or_default().insert(format!("day={}", &clock[..10]));
+        }
+    }
+    let found: BTreeMap<_, BTreeSet<_>> =
+        days.iter().map(|(partition, days)| (partition.clone(), days.iter().cloned().collect())).collect();
+    assert_eq!(found, expected);
+    assert!(expected.values().any(|days| days.len() > 1), "{expected:?}");
+}
+
+#[test]
+fn what_is_computed_from_an_archive_is_what_workers_committed() {
+    let (kafka, redis) = (Kafka::start().unwrap(), Redis::start_with(&RedisOptions::default()).unwrap());
+    let site = Site::new(&kafka, kafka.bootstrap(), 29, 900);
+    site.release(&PACKAGES);
+    let kept = Kept::new(&site, "kept", 0);
+    site.produce(0..500);
+    poison(&site);
+    let other_key = site.payments[1].json.as_bytes();
+    site.cluster.write(TOPIC, [("nobody", other_key)]);
+    kept.run();
+    site.produce(500..900);
+    kept.run();
+    kept.check();
+    site.run_to_end("a");
+    let read = ["--events", kept.dir(), "--arrival", ARRIVAL];
+
+    for package in PACKAGES {
+        let view = package.replace('-', "_");
+        let out = site.trifold.path(format!("rows-{view}"));
+        let backfill = ["backfill", &view, "--cut", "position", "--digest", "--rows-format", "jsonl", "--shards", "3"];
+        let to = ["--out", out.to_str().unwrap()];
+        site.trifold.run(backfill.iter().chain(&read).chain(&to)).succeeded();
+        let texts = |topic: &str| -> Vec<String> {
+            let records = site.cluster.read(&format!("{GROUP}.{view}.{topic}")).into_iter().flatten();
+            records.map(|(_, value)| String::from_utf8(value.unwrap()).unwrap()).collect()
+        };
+        let emitted = in_place(texts("features"));
+        assert!(emitted.len() > 450, "{view}: {} rows", emitted.len());
+        assert_eq!(in_place(lines(&out)), emitted, "{view}");
+        // The same events do not count, for the same reasons.
+        let reasons = |lines: Vec<String>| -> BTreeSet<String> {
+            let reason = |line: String| {
+                let line: Value = serde_json::from_str(&line).unwrap();
+                ["partition", "offset", "reason", "detail"].map(|name| line[name].to_string()).join(" ")
+            };
+            lines.into_iter().map(reason).collect()
+        };
+        let aside = reasons(lines(&out.join("_aside")));
+        let told = reasons([texts("dead-letters"), texts("late")].concat());
+        assert!(told.iter().filter(|reason| reason.contains("decode")).count() >= 4, "{told:#?}");
+        assert!(told.iter().any(|reason| reason.contains("other-key")), "{told:#?}");
+        assert_eq!(aside, told, "{view}");
+    }
+
+    // The cuts of training data are those of the same payments in files.
+    let spine = site.trifold.path("spine.jsonl");
+    let rows = site.payments.iter().step_by(7).map(|payment| {
+        let event: Value = serde_json::from_str(&payment.json).unwrap();
+        format!("{}\n", serde_json::json!({ "card": payment.card, "as_of": event["event_time"] }))
+    });
+    fs::write(&spine, rows.collect::<String>()).unwrap();
+    let files = site.trifold.path("payments");
+    let logs = [kept.dir(), files.to_str().unwrap()];
+    for cut in ["all", "arrival"] {
+        let [archived, filed] = logs.map(|log| {
+            let out = site.trifold.path(format!("cut-{cut}-{}", Path::new(log).file_name().unwrap().display()));
+            let spine = ["--spine", spine.to_str().unwrap(), "--cut", cut, "--rows-format", "jsonl"];
+            let to = ["--out", out.to_str().unwrap(), "--events", log, "--arrival", ARRIVAL, "--digest"];
+            site.trifold.run(["backfill", "card_spend"].iter().chain(&spine).chain(&to)).succeeded();
+            lines(&out)
+        });
+        assert!(archived.len() > 100);
+        assert_eq!(archived, filed, "{cut}");
+    }
+    let explained = logs.map(|log| {
+        let asked = ["explain", "card_spend", &site.payments[0].card, "--as-of", "2030-01-01T00:00:00Z"];
+        let from = ["--events", log, "--arrival", ARRIVAL, "--format", "json"];
+        site.trifold.run(asked.iter().chain(&from)).succeeded().json()["value"].clone()
+    });
+    assert_eq!(explained[0], explained[1]);
+
+    // What a server answers from a Redis is what the archive gives up to the positions that it names.
+    Ran::of(&mut site.materialize(&["--redis", redis.url()])).succeeded();
+    let server = site.trifold.start(["serve", "--redis", redis.url()]);
+    let last = site.last_arrival().0.to_string();
+    for package in PACKAGES {
+        let view = package.replace('-', "_");
+        let audit = ["audit", &view, "--online", "--server", &server.url, "--as-of", &last, "--format", "json"];
+        let report = site.trifold.run(audit.iter().chain(&read)).succeeded().json();
+        assert_eq!((&report["differing"], &report["missing"], &report["unavailable"]), (&0.into(), &0.into(), &0.into()));
+        assert!(report["compared"].as_u64().unwrap() >= 50, "{report}");
+    }
+    site.trifold.run(["audit", "card_spend"].iter().chain(&read)).refused(Exit::Usage, &["--online"]);
+    let position = ["backfill", "card_spend", "--cut", "position", "--position", "7", "--out", "x"];
+    site.trifold.run(position.iter().chain(&read)).refused(Exit::Usage, &["partition 1 has no position", "5:OFFSET"]);
+}
+
+/// Rows by their places.
+fn in_place(rows: Vec<String>) -> BTreeMap<(u64, u64), String> {
+    let count = rows.len();
+    let place = |row: &String| {
+        let row: Value = serde_json::from_str(row).unwrap();
+        (row["_partition"].as_u64().unwrap(), row["_offset"].as_u64().unwrap())
+    };
+    let placed: BTreeMap<_, _> = rows.into_iter().map(|row| (place(&row), row)).collect();
+    assert_eq!(placed.len(), count, "a row stands twice");
+    placed
+}
+
+/// The lines of a directory's files, in the order of their names.
+fn lines(dir: &Path) -> Vec<String> {
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    let texts = files.into_iter().map(|file| fs::read_to_string(file).unwrap());
+    texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
