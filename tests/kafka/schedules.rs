@@ -80,6 +80,7 @@ fn settings() -> Arc<KafkaSettings> {
         },
         topic: "events".to_owned(),
         encoding: Encoding::Json,
+        archive: None,
         state_dir: "none".into(),
         transaction_interval: Duration::ZERO,
         transaction_rows_max: 12,

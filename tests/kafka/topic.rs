@@ -53,6 +53,19 @@ impl Cluster {
         }
     }
 
+    /// Deletes a topic, and waits until it is gone.
+    #[track_caller]
+    pub(crate) fn delete(&self, topic: &str) {
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        for deleted in block_on(self.admin().delete_topics(&[topic], &options)).unwrap() {
+            deleted.unwrap();
+        }
+        let begun = Instant::now();
+        while self.topics().contains_key(topic) {
+            assert!(begun.elapsed() < PATIENCE, "the topic {topic} is still there");
+        }
+    }
+
     /// Waits until a group has no member: the cluster takes all that it had for dead.
     #[track_caller]
     pub(crate) fn wait_for_no_member(&self, group: &str) {

@@ -153,6 +153,7 @@ pub enum Command {
         mut_arg("encoding", |encoding| encoding.hide(true)),
         mut_arg("schema", |schema| schema.hide(true)),
         mut_arg("schema_registry", |registry| registry.hide(true)),
+        mut_arg("archive", |archive| archive.hide(true)),
         mut_arg("group", |group| group.hide(true)),
         mut_arg("worker", |worker| worker.hide(true)),
         mut_arg("stop_at", |stop| stop.help("Stop streaming before this offset and go on serving; without it the log is followed")),

@@ -118,6 +118,11 @@ struct Open {
 }
 
 impl PartitionReader {
+    /// The directory of the archive.
+    pub fn dir(&self) -> &Path {
+        &self.archive.dir
+    }
+
     /// The offset before which there is nothing in the archive.
     pub fn begin(&self) -> Result<u64, LogError> {
         self.archive.manifest.begin(&self.archive.dir, self.partition)

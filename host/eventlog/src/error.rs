@@ -35,7 +35,7 @@ pub enum LogError {
     /// A log has deleted what has yet to be read.
     #[error(
         "the log {log} has deleted its records before offset {first}, and those from {from} on have yet to be read: \
-         start anew with what is left, for a topic as another group"
+         read them from an archive with `--archive`, or start anew with what is left, as another group"
     )]
     Deleted {
         /// The log.

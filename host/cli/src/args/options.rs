@@ -87,6 +87,9 @@ pub struct Kafka {
     /// What stands in its records
     #[command(flatten)]
     pub values: KafkaValues,
+    /// The archive of the topic, from which events are read that the topic has deleted
+    #[arg(long, help_heading = KAFKA, value_name = "DIR", requires = "topic")]
+    pub archive: Option<PathBuf>,
     /// This worker's name, which no other of the group has [default: 0]
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_WORKER", value_name = "NAME")]
     pub worker: Option<String>,

@@ -113,6 +113,24 @@ pub enum ArchiveError {
         /// The first offset that the log has.
         first: u64,
     },
+    /// What a log has deleted is not all in its archive.
+    #[error(
+        "the archive {} ends at offset {end} of partition {partition}, and the log {log} has deleted its records before \
+         offset {first}: those between are in neither; start anew with what is left, without `--archive` and as another \
+         group", dir.display()
+    )]
+    Short {
+        /// The directory.
+        dir: PathBuf,
+        /// The log.
+        log: String,
+        /// The partition.
+        partition: u32,
+        /// Where the archive ends.
+        end: u64,
+        /// The first offset that the log has.
+        first: u64,
+    },
     /// The log is not the one that was archived, though it has its name.
     #[error(
         "the log {log} is not the one in the archive {}: partition {partition}: {detail}; the topic was deleted and made \

@@ -128,6 +128,7 @@ impl<C: Cluster> Session<C> {
         let store = self.stores.open(partition, partition_count)?;
         let reader = self.cluster.events_reader(partition);
         let source = Partition::new(self.log.clone(), partition, &self.settings, reader);
+        let source = source.with_archive(&self.settings)?;
         let outbox = Outbox::new(self.settings.features);
         let resident_bytes = self.config.resident_bytes / partition_count;
         let rows_max = self.config.rows_max.min(self.settings.transaction_rows_max);
@@ -172,8 +173,7 @@ impl<C: Cluster> Session<C> {
             // Where all views stand still, one may go on later, from wherever it stands.
             let next = held.worker.positions().max();
             let next = next.unwrap_or_else(|| held.worker.source().known());
-            held.worker.source().begin(next);
-            positions.insert(partition, next);
+            positions.insert(partition, held.worker.source().begin(next));
         }
         self.cluster.begin(&positions)?;
         self.begun = true;

@@ -36,6 +36,8 @@ pub struct KafkaSettings {
     pub topic: String,
     /// How the values of its records are encoded.
     pub encoding: Encoding,
+    /// The archive that has what the topic has deleted, if there is one.
+    pub archive: Option<PathBuf>,
     /// Where the local stores are.
     pub state_dir: PathBuf,
     /// How long the records of one transaction are gathered.

@@ -23,6 +23,7 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let settings = KafkaSettings {
         encoding: encoding(section, &args.kafka.values)?,
         topic,
+        archive: args.kafka.archive.clone(),
         state_dir: world.data("kafka").join(&cluster.group).join(&cluster.worker),
         cluster,
         transaction_interval: Duration::from_millis(section.transaction_interval_ms),
