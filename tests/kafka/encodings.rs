@@ -11,7 +11,7 @@ use trifold_tests::command::Ran;
 use crate::site::{GROUP, PACKAGES, Payment, Site};
 
 /// The fields of a payment, with their types in Avro.
-const FIELDS: [(&str, &str); 9] = [
+pub(crate) const FIELDS: [(&str, &str); 9] = [
     ("event_id", r#""string""#),
     ("event_time", r#"{"type": "long", "logicalType": "timestamp-micros"}"#),
     ("arrived_at", r#"{"type": "long", "logicalType": "timestamp-micros"}"#),
@@ -24,7 +24,7 @@ const FIELDS: [(&str, &str); 9] = [
 ];
 
 /// The schema of a payment whose fields stand in some order, with others beside them.
-fn schema<'a>(fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> String {
+pub(crate) fn schema<'a>(fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> String {
     let fields = fields.map(|(name, ty)| format!(r#"{{"name": "{name}", "type": {ty}}}"#));
     let fields = fields.collect::<Vec<_>>().join(", ");
     format!(r#"{{"type": "record", "name": "Payment", "fields": [{fields}]}}"#)
@@ -48,7 +48,7 @@ fn micros(value: &Value) -> i64 {
 }
 
 /// A payment's fields as Avro's bytes.
-fn avro<'a>(payment: &Payment, fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<u8> {
+pub(crate) fn avro<'a>(payment: &Payment, fields: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<u8> {
     let event: Value = serde_json::from_str(&payment.json).unwrap();
     let mut out = Vec::new();
     for (name, _) in fields {

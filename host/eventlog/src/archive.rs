@@ -28,8 +28,8 @@ use trifold_model::{EventNumber, LogId, Positions};
 
 use crate::scan::ScanUnit;
 use crate::{LogError, RawBatch};
-pub use error::ArchiveError;
 use chain::Link;
+pub use error::ArchiveError;
 pub(crate) use file::ArchiveFile;
 pub use manifest::Manifest;
 pub use writer::{ArchiveLimits, ArchiveWriter, ArchivedFile, Finished, PartitionWriter};
@@ -170,7 +170,10 @@ impl PartitionReader {
             None => (self.begin()?, None),
         };
         let Some(mut file) = found else {
-            let next = self.chain.get(after).map_or(Ok(()), |next| chain::check(&self.archive.dir, self.partition, end, next));
+            let next = self
+                .chain
+                .get(after)
+                .map_or(Ok(()), |next| chain::check(&self.archive.dir, self.partition, end, next));
             return next.map(|()| None);
         };
         Ok(Some(Open { row: file.rows_before(from)?, next: from, file }))

@@ -17,7 +17,10 @@ pub(crate) fn sync(directory: &Path) -> Result<(), LogError> {
 
 /// Makes a directory and those above it that are missing. The name of each is durable, by a sync of the directory
 /// above it, before anything is made below it: a file that is durable must not be lost with the way to it.
-pub(crate) fn make_directory(path: &Path, sync: &mut impl FnMut(&Path) -> Result<(), LogError>) -> Result<(), LogError> {
+pub(crate) fn make_directory(
+    path: &Path,
+    sync: &mut impl FnMut(&Path) -> Result<(), LogError>,
+) -> Result<(), LogError> {
     if path.is_dir() {
         return Ok(());
     }

@@ -121,6 +121,7 @@ impl ScanUnit {
     /// How many of the unit's rows stand before an offset.
     pub fn rows_before(&self, offset: u64) -> Result<u64, LogError> {
         match &self.part {
+            _ if offset == u64::MAX => Ok(self.rows),
             Part::Archived { manifest, checks_keys } => {
                 ArchiveFile::open(self.file.clone(), manifest, *checks_keys)?.rows_before(offset)
             }
@@ -141,7 +142,8 @@ impl ScanUnit {
                 Reader::Archived(Box::new(ArchiveFile::open(self.file.clone(), manifest, *checks_keys)?))
             }
         };
-        if let (Reader::Segment(SegmentReader::Parquet(segment)), Part::Groups(groups)) = (&mut reader, &self.part) {
+        if let (Reader::Segment(SegmentReader::Parquet(segment)), Part::Groups(groups)) = (&mut reader, &self.part)
+        {
             segment.end_before_group(groups.end);
         }
         Ok(UnitReader { unit: self.clone(), reader, done: 0, rows_max: rows_max.max(1) })

@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn numbers_grow_with_offsets_and_lead_back() {
         let (last_partition, last_offset) = (EventNumber::PARTITIONS - 1, EventNumber::OFFSETS - 1);
-        let places = [(0, 0), (0, 7), (0, last_offset), (1, 0), (1, 7), (last_partition, 0), (last_partition, last_offset)];
+        let places =
+            [(0, 0), (0, 7), (0, last_offset), (1, 0), (1, 7), (last_partition, 0), (last_partition, last_offset)];
         let numbers = places.map(|(partition, offset)| EventNumber::new(partition, offset));
         assert!(numbers.is_sorted() && numbers.iter().all(|number| i64::try_from(number.0).is_ok()));
         assert_eq!(numbers.map(|number| (number.partition(), number.offset())), places);

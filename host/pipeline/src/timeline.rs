@@ -168,8 +168,7 @@ impl Timeline {
                 (self.arrival_moments(&events)?, EVENT, None)
             }
         };
-        let rows =
-            RowSet { keys: encode_keys(&keys, count), moments, numbers: numbers.clone(), kind, as_of };
+        let rows = RowSet { keys: encode_keys(&keys, count), moments, numbers: numbers.clone(), kind, as_of };
         let own = Some((times.clone(), events.ids.clone()));
         let batch = self.batch(rows, own, &carried)?;
         let batch = match &self.ask {

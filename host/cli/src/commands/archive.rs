@@ -116,10 +116,12 @@ impl Summary {
 }
 
 fn text(summary: &Summary) -> String {
-    let mut text =
-        format!("{} events in {} files, {} bytes\n", summary.events, summary.files, summary.bytes);
+    let mut text = format!("{} events in {} files, {} bytes\n", summary.events, summary.files, summary.bytes);
     if summary.undecoded > 0 {
-        text.push_str(&format!("  {} of them could not be decoded, and are kept as they are\n", summary.undecoded));
+        text.push_str(&format!(
+            "  {} of them could not be decoded, and are kept as they are\n",
+            summary.undecoded
+        ));
     }
     if summary.without_arrival > 0 {
         text.push_str(&format!("  {} of them have no arrival that can be read\n", summary.without_arrival));

@@ -112,11 +112,7 @@ fn ask(args: &Backfill, arrivals_recorded: bool) -> Outcome<Ask> {
 }
 
 /// The cut of questions that stand at no event.
-pub fn cut_of_spine(
-    cut: Option<CutName>,
-    position: Option<&Positions>,
-    arrivals_recorded: bool,
-) -> Outcome<Cut> {
+pub fn cut_of_spine(cut: Option<CutName>, position: Option<&Positions>, arrivals_recorded: bool) -> Outcome<Cut> {
     // Where arrivals are known, nothing may leak into training from later unless it is asked for.
     let default = if arrivals_recorded { CutName::Arrival } else { CutName::All };
     cut_of(cut.unwrap_or(default), position)
@@ -172,8 +168,7 @@ fn check_partitions(log: &Log, position: &Positions) -> Outcome {
         _ => return Ok(()),
     };
     let all: Vec<_> = (0..wanted).map(|partition| format!("{partition}:OFFSET")).collect();
-    let message =
-        format!("{}: {problem}: write `--position {}`", archive.dir().display(), all.join(","));
+    let message = format!("{}: {problem}: write `--position {}`", archive.dir().display(), all.join(","));
     Err(Failure::new(Exit::Usage, message))
 }
 

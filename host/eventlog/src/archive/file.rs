@@ -14,6 +14,7 @@ use parquet::file::metadata::KeyValue;
 use trifold_model::FieldType;
 use trifold_model::types::UTC;
 
+use super::manifest::shown;
 use super::{ArchiveError, Manifest, chain};
 use crate::raw::{JsonLines, Places, RawBatch, RawRows};
 use crate::segment::parquet::ParquetSegment;
@@ -60,10 +61,12 @@ pub(super) fn rows(
         let times: TimestampMicrosecondArray = of[rows.clone()].iter().copied().collect();
         Arc::new(times.with_timezone(UTC))
     };
-    let problem = |row: usize| raw.bad().binary_search_by_key(&row, |(bad, _)| *bad).ok().map(|at| raw.bad()[at].1.as_str());
+    let problem =
+        |row: usize| raw.bad().binary_search_by_key(&row, |(bad, _)| *bad).ok().map(|at| raw.bad()[at].1.as_str());
     // A record without a value has neither: its problem says so.
     let value = |row: usize| Some(lines.line(row)).filter(|line| !line.is_empty() || problem(row).is_none());
-    let event = |row: usize| value(row).filter(|_| problem(row).is_none()).and_then(|line| std::str::from_utf8(line).ok());
+    let event =
+        |row: usize| value(row).filter(|_| problem(row).is_none()).and_then(|line| std::str::from_utf8(line).ok());
     let undecoded = |row: usize| value(row).filter(|_| event(row).is_none());
     let key = |row: usize| raw.keys().and_then(|keys| keys[row].as_deref());
     let appended = |row: usize| Some(raw.append_times().is_some_and(|times| times[row].is_some()));
@@ -85,7 +88,7 @@ pub(super) fn rows(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct About {
     pub(super) log: String,
-    pub(super) arrival: String,
+    pub(super) arrival: Option<String>,
     pub(super) partition: u32,
     /// The offset at which it begins; its first event may come later.
     pub(super) first: u64,
@@ -93,8 +96,8 @@ pub(super) struct About {
     pub(super) next: u64,
     /// Where the clock stands that the days go by.
     pub(super) clock: ArrivalClock,
-    /// The last record, as the topic has it.
-    pub(super) last: LastRecord,
+    /// The last record of the partition up to here, as the topic has it.
+    pub(super) last: Option<LastRecord>,
 }
 
 /// Enough of a record to know it again.
@@ -130,13 +133,13 @@ impl About {
         let clock = self.clock.state().map_or_else(String::new, |state| state.to_string());
         [
             (LOG, self.log.clone()),
-            (ARRIVAL, self.arrival.clone()),
+            (ARRIVAL, self.arrival.clone().unwrap_or_default()),
             (PARTITION, self.partition.to_string()),
             (FIRST, self.first.to_string()),
             (NEXT, self.next.to_string()),
             (CLOCK, clock),
-            (LAST_OFFSET, self.last.offset.to_string()),
-            (LAST_DIGEST, self.last.digest.clone()),
+            (LAST_OFFSET, self.last.as_ref().map_or_else(String::new, |last| last.offset.to_string())),
+            (LAST_DIGEST, self.last.as_ref().map_or_else(String::new, |last| last.digest.clone())),
         ]
         .into_iter()
         .map(|(key, value)| KeyValue::new(key.to_owned(), value))
@@ -149,12 +152,12 @@ impl About {
         let clock = if clock.is_empty() { None } else { Some(clock.parse().ok()?) };
         Some(About {
             log: text(LOG)?,
-            arrival: text(ARRIVAL)?,
+            arrival: text(ARRIVAL).filter(|field| !field.is_empty()),
             partition: text(PARTITION)?.parse().ok()?,
             first: number(FIRST)?,
             next: number(NEXT)?,
             clock: ArrivalClock::restore(clock),
-            last: LastRecord { offset: number(LAST_OFFSET)?, digest: text(LAST_DIGEST)? },
+            last: number(LAST_OFFSET).zip(text(LAST_DIGEST)).map(|(offset, digest)| LastRecord { offset, digest }),
         })
     }
 }
@@ -172,21 +175,28 @@ impl ArchiveFile {
     pub(crate) fn open(path: Arc<Path>, manifest: &Manifest, checks_keys: bool) -> Result<Self, LogError> {
         let segment = ParquetSegment::open(path.clone(), None)?;
         let wrong = |detail: &str| ArchiveError::File { file: path.to_path_buf(), detail: detail.to_owned() };
-        let about = About::read(|key| segment.key_value(key)).ok_or_else(|| wrong("its footer does not say what it holds"))?;
+        let about = About::read(|key| segment.key_value(key))
+            .ok_or_else(|| wrong("its footer does not say what it holds"))?;
         let at = || path.to_path_buf();
         if about.log != manifest.log {
             let (found, wanted) = (about.log, manifest.log.clone());
             return Err(ArchiveError::OtherLog { at: at(), found, wanted }.into());
         }
-        if about.arrival != manifest.arrival_text() {
-            let (found, wanted) = (about.arrival, manifest.arrival_text().to_owned());
+        if about.arrival != manifest.arrival {
+            let (found, wanted) = (shown(about.arrival.as_deref()), shown(manifest.arrival.as_deref()));
             return Err(ArchiveError::OtherArrival { at: at(), found, wanted }.into());
         }
         if chain::parse(&path) != Some((about.partition, about.first)) {
             let (partition, first) = (about.partition, about.first);
             return Err(wrong(&format!("it holds partition {partition} from offset {first} on")).into());
         }
-        let columns = |schema: &Schema| schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect::<Vec<_>>();
+        let columns = |schema: &Schema| {
+            schema
+                .fields()
+                .iter()
+                .map(|field| (field.name().clone(), field.data_type().clone()))
+                .collect::<Vec<_>>()
+        };
         let (found, wanted) = (columns(segment.file_schema()), columns(&schema()));
         if let Some((name, ty)) = wanted.iter().find(|column| !found.contains(column)) {
             return Err(wrong(&format!("it has no column {name} of type {ty}")).into());
@@ -280,7 +290,8 @@ impl ArchiveFile {
         }
         let (times, appended) = (timestamps.as_primitive::<TimestampMicrosecondType>(), appended.as_boolean());
         let append_time = |at: usize| (appended.value(at) && times.is_valid(at)).then(|| times.value(at));
-        let values: Vec<Vec<u8>> = rows().map(|at| bytes(&events, at).or_else(|| bytes(&undecoded, at)).unwrap_or_default()).collect();
+        let values: Vec<Vec<u8>> =
+            rows().map(|at| bytes(&events, at).or_else(|| bytes(&undecoded, at)).unwrap_or_default()).collect();
         let problem = |at: usize| Some((at, String::from_utf8_lossy(&bytes(&problems, at)?).into_owned()));
         let next_offset = match row + batch.num_rows() as u64 == self.rows() {
             true => self.about.next,
@@ -288,7 +299,11 @@ impl ArchiveFile {
         };
         Ok(RawBatch {
             partition: self.about.partition,
-            first_offset: if row == 0 { self.about.first } else { offsets.first().copied().unwrap_or(self.about.next) },
+            first_offset: if row == 0 {
+                self.about.first
+            } else {
+                offsets.first().copied().unwrap_or(self.about.next)
+            },
             places: Some(Places {
                 offsets,
                 append_times: rows().map(append_time).collect(),
@@ -323,4 +338,3 @@ impl ArchiveFile {
 fn offsets(batch: &RecordBatch) -> &[u64] {
     batch.column_by_name(OFFSET).map_or(&[], |offsets| offsets.as_primitive::<UInt64Type>().values())
 }
-

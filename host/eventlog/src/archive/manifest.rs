@@ -30,6 +30,11 @@ pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join("_archive.json")
 }
 
+/// Where arrivals are from, in words.
+pub(super) fn shown(arrival: Option<&str>) -> String {
+    arrival.map_or_else(|| "nowhere".to_owned(), |field| format!("`{field}`"))
+}
+
 impl Manifest {
     /// What an archive of a log will be.
     pub fn new(log: impl Into<String>, arrival: Option<String>, begins: Vec<u64>) -> Self {
@@ -41,11 +46,6 @@ impl Manifest {
         let (found, wanted) = (self.begins.len(), partition as usize + 1);
         let begin = self.begins.get(partition as usize).copied();
         Ok(begin.ok_or_else(|| ArchiveError::OtherPartitions { dir: dir.to_owned(), found, wanted })?)
-    }
-
-    /// The words for where arrivals are from.
-    pub(super) fn arrival_text(&self) -> &str {
-        self.arrival.as_deref().unwrap_or("nowhere")
     }
 
     /// Reads the manifest of a directory that has one.
@@ -71,7 +71,7 @@ impl Manifest {
             return Err(ArchiveError::OtherLog { at, found: self.log.clone(), wanted: wanted.log.clone() });
         }
         if self.arrival != wanted.arrival {
-            let (found, wanted) = (self.arrival_text().to_owned(), wanted.arrival_text().to_owned());
+            let (found, wanted) = (shown(self.arrival.as_deref()), shown(wanted.arrival.as_deref()));
             return Err(ArchiveError::OtherArrival { at, found, wanted });
         }
         if self.begins.len() != wanted.begins.len() {

@@ -69,14 +69,16 @@ impl ArchiveWriter {
         let last = chain::of_partition(dir, manifest, partition)?.pop();
         let last = last.map(|link| ArchiveFile::open(link.path.into(), manifest, true)).transpose()?;
         let last = last.as_ref().map(ArchiveFile::about);
+        let next = last.map_or_else(|| manifest.begin(dir, partition), |last| Ok(last.next))?;
         Ok(PartitionWriter {
             archive: self.archive.clone(),
             limits: self.limits,
             place: self.place.clone(),
             partition,
-            next: last.map_or_else(|| manifest.begin(dir, partition), |last| Ok(last.next))?,
+            archived: next,
+            next,
             clock: last.map(|last| last.clock).unwrap_or_default(),
-            last: last.map(|last| last.last.clone()),
+            last: last.and_then(|last| last.last.clone()),
             open: None,
         })
     }
@@ -88,6 +90,8 @@ pub struct PartitionWriter {
     limits: ArchiveLimits,
     place: Arc<Place>,
     partition: u32,
+    /// Where the archive ends, and where it will.
+    archived: u64,
     next: u64,
     clock: ArrivalClock,
     last: Option<LastRecord>,
@@ -105,7 +109,7 @@ struct OpenFile {
     rows: usize,
     undecoded: usize,
     without_arrival: usize,
-    last: LastRecord,
+    last: Option<LastRecord>,
 }
 
 /// When a row arrived.
@@ -202,6 +206,7 @@ impl PartitionWriter {
     /// Adds records, which go on where the last ones ended and have their keys, and finishes the files that they fill.
     /// `timestamps` has the time of each record.
     pub fn push(&mut self, raw: &RawBatch, timestamps: &[Option<i64>]) -> Result<Finished, LogError> {
+        debug_assert!(raw.rows() == 0 || raw.offset(0) >= self.next, "records come in their order and once");
         let timed = self.timed(raw, timestamps)?;
         let arrivals: Vec<_> = timed.iter().map(|row| row.arrival).collect();
         let (mut added, mut row) = (Vec::new(), 0);
@@ -233,7 +238,11 @@ impl PartitionWriter {
             let passed = clock.pass(recorded).map(|at| at.0);
             // Before the first arrival that can be read there is the time of the record alone.
             let at = clock.state().or_else(|| ArrivalClock::default().pass(*timestamp).map(|at| at.0));
-            Timed { arrival: passed.filter(|_| column.is_some()), day: at.unwrap_or(0).div_euclid(DAY_MICROS), clock }
+            Timed {
+                arrival: passed.filter(|_| column.is_some()),
+                day: at.unwrap_or(0).div_euclid(DAY_MICROS),
+                clock,
+            }
         });
         Ok(rows.collect())
     }
@@ -243,7 +252,7 @@ impl PartitionWriter {
     }
 
     fn begin(&self, day: i64) -> Result<OpenFile, LogError> {
-        let name = chain::name(self.partition, self.next, day * DAY_MICROS);
+        let name = chain::name(self.partition, self.archived, day * DAY_MICROS);
         let path = self.place.dir.join(name.file_name().unwrap_or_default());
         let file = File::create(&path).map_err(LogError::io("create", &path))?;
         // Events differ from each other, so that a dictionary or the least and greatest of them are of no use.
@@ -253,9 +262,10 @@ impl PartitionWriter {
             .set_column_dictionary_enabled(event(), false)
             .set_column_statistics_enabled(event(), parquet::file::properties::EnabledStatistics::None)
             .build();
-        let writer = ArrowWriter::try_new(file, file::schema(), Some(properties)).map_err(|source| parquet_error(&path, source))?;
-        let last = LastRecord { offset: 0, digest: String::new() };
-        Ok(OpenFile { path, writer, name, day, first: self.next, rows: 0, undecoded: 0, without_arrival: 0, last })
+        let writer = ArrowWriter::try_new(file, file::schema(), Some(properties))
+            .map_err(|source| parquet_error(&path, source))?;
+        let (first, last) = (self.archived, self.last.clone());
+        Ok(OpenFile { path, writer, name, day, first, rows: 0, undecoded: 0, without_arrival: 0, last })
     }
 
     fn write(
@@ -272,21 +282,31 @@ impl PartitionWriter {
         if self.archive.manifest.arrival.is_some() {
             open.without_arrival += arrivals[rows.clone()].iter().filter(|arrival| arrival.is_none()).count();
         }
-        open.last = LastRecord::of(raw, last, timestamps[last]);
-        let failed = |source: arrow_schema::ArrowError| LogError::RowSchema { file: open.path.clone(), detail: source.to_string() };
+        open.last = Some(LastRecord::of(raw, last, timestamps[last]));
+        let failed = |source: arrow_schema::ArrowError| LogError::RowSchema {
+            file: open.path.clone(),
+            detail: source.to_string(),
+        };
         let batch = file::rows(raw, rows, timestamps, arrivals).map_err(failed)?;
         open.writer.write(&batch).map_err(|source| parquet_error(&open.path, source))?;
         Ok(open)
     }
 
-    /// Makes the unfinished file durable and adds it to the archive, unless another archiver was first.
+    /// Makes the unfinished file durable and adds it to the archive, unless another archiver was first. That there is
+    /// nothing where records were [skipped](PartitionWriter::skip_to) is kept as well, if need be in a file without any.
     pub fn finish(&mut self) -> Result<Finished, LogError> {
-        let Some(open) = self.open.take() else { return Ok(Finished::Added(Vec::new())) };
+        let open = match self.open.take() {
+            Some(open) => open,
+            None if self.next > self.archived => {
+                self.begin(self.clock.state().unwrap_or(0).div_euclid(DAY_MICROS))?
+            }
+            None => return Ok(Finished::Added(Vec::new())),
+        };
         let Archive { dir, manifest } = &self.archive;
         let OpenFile { path, mut writer, name, first, rows, undecoded, without_arrival, last, .. } = open;
         let about = About {
             log: manifest.log.clone(),
-            arrival: manifest.arrival_text().to_owned(),
+            arrival: manifest.arrival.clone(),
             partition: self.partition,
             first,
             next: self.next,
@@ -301,7 +321,7 @@ impl PartitionWriter {
         if !put(&path, &named)? {
             return Ok(Finished::Overtaken(Vec::new()));
         }
-        self.last = Some(last);
+        (self.last, self.archived) = (last, self.next);
         Ok(Finished::Added(vec![ArchivedFile {
             path: named,
             partition: self.partition,
@@ -348,7 +368,12 @@ impl Place {
         make_directory(&all, &mut sync)?;
         for number in 0_u32.. {
             let path = all.join(format!("{number}.lock"));
-            let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(LogError::io("open", &path))?;
+            let lock = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)
+                .map_err(LogError::io("open", &path))?;
             match lock.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => continue,
@@ -356,7 +381,9 @@ impl Place {
             }
             let dir = all.join(number.to_string());
             match fs::remove_dir_all(&dir) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(LogError::io("remove", &dir)(error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(LogError::io("remove", &dir)(error));
+                }
                 _ => {}
             }
             make_directory(&dir, &mut sync)?;

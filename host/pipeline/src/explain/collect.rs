@@ -101,7 +101,8 @@ impl Explain {
     /// Takes an event of the entity in that cannot be decoded.
     pub fn undecoded(&mut self, event: UndecodedEvent) {
         let UndecodedEvent { partition, offset, time, id, row, reason, detail } = event;
-        let explained = |verdict| ExplainedEvent { partition, offset, time, id, arrival: None, inputs: row, verdict };
+        let explained =
+            |verdict| ExplainedEvent { partition, offset, time, id, arrival: None, inputs: row, verdict };
         self.nearest.note(offset, time, Verdict::Aside(reason, detail), explained);
     }
 

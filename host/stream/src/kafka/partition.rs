@@ -38,7 +38,18 @@ impl Partition {
     pub(crate) fn new(log: LogId, partition: u32, settings: &KafkaSettings, reader: Box<dyn Fetch>) -> Self {
         let (topic, checks_keys): (Arc<Path>, _) = (Path::new(&settings.topic).into(), settings.check_keys);
         let live = Span::new(topic.clone(), partition, u64::MAX, checks_keys);
-        Partition { log, topic, partition, live, first: 0, known: 0, checks_keys, reader, earlier: None, archive: None }
+        Partition {
+            log,
+            topic,
+            partition,
+            live,
+            first: 0,
+            known: 0,
+            checks_keys,
+            reader,
+            earlier: None,
+            archive: None,
+        }
     }
 
     /// With the archive of the settings, which must be of the log.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use trifold_backfill::Explained;
 use trifold_eventlog::{time_text, value_json};
-use trifold_model::{Positions, Cut, EventTime, FeatureView, RowStatus, Window, decode_keys};
+use trifold_model::{Cut, EventTime, FeatureView, Positions, RowStatus, Window, decode_keys};
 use trifold_pipeline::explain::{Behind, ExplainedEvent, ExplainedTile, ExplainedWindow, Verdict};
 use trifold_pipeline::{LiveVersion, Outcome as Row, ReadView, Rows};
 

@@ -45,8 +45,8 @@ struct Partition {
     next: u64,
     gathered: Vec<(Fetched, Option<i64>)>,
     gathered_bytes: usize,
-    /// Since when there is an unfinished file.
-    since: Option<Instant>,
+    /// Since when there is an unfinished file, or when it was last looked whether there should be one.
+    since: Instant,
     /// Whether all that there was has been read.
     ended: bool,
 }
@@ -55,7 +55,8 @@ impl Session {
     /// Connects, and looks where the archive goes on and whether the topic still has that.
     pub(super) fn begin(settings: Arc<ArchiveSettings>, notify: Notify<'_>) -> Result<Self, ClusterError> {
         let (topics, topic) = (Topics::new(&settings.cluster)?, &settings.topic);
-        let count = topics.partitions(topic)?.ok_or_else(|| ClusterError::UnknownTopic { topic: topic.clone() })?;
+        let count =
+            topics.partitions(topic)?.ok_or_else(|| ClusterError::UnknownTopic { topic: topic.clone() })?;
         if settings.arrival.as_deref() == Some(APPEND_TIME) {
             topics.check_append_times(topic)?;
         }
@@ -65,7 +66,8 @@ impl Session {
         let begins = ends.iter().map(|(first, _)| *first).collect();
         let manifest = Manifest::new(&*log.0, settings.arrival.clone(), begins);
         let shares = (count as usize).max(1);
-        let limits = ArchiveLimits { memory_bytes_max: settings.limits.memory_bytes_max / shares, ..settings.limits };
+        let limits =
+            ArchiveLimits { memory_bytes_max: settings.limits.memory_bytes_max / shares, ..settings.limits };
         let writer = ArchiveWriter::open(&settings.dir, &manifest, limits).map_err(of_log)?;
         let mut partitions = BTreeMap::new();
         let mut records = 0;
@@ -123,7 +125,7 @@ impl Session {
         let partitions: Vec<_> = self.partitions.keys().copied().collect();
         for partition in partitions {
             self.write(partition, report, notify)?;
-            let due = |at: &Partition| at.since.is_some_and(|since| since.elapsed() >= self.settings.interval);
+            let due = |at: &Partition| at.since.elapsed() >= self.settings.interval;
             if self.partitions.get(&partition).is_some_and(due) {
                 self.finish_one(partition, report, notify)?;
             }
@@ -155,13 +157,21 @@ impl Session {
     }
 
     /// Writes what was gathered of a partition.
-    fn write(&mut self, partition: u32, report: &mut ArchiveReport, notify: Notify<'_>) -> Result<(), ClusterError> {
+    fn write(
+        &mut self,
+        partition: u32,
+        report: &mut ArchiveReport,
+        notify: Notify<'_>,
+    ) -> Result<(), ClusterError> {
         let Some(at) = self.partitions.get_mut(&partition) else { return Ok(()) };
         let gathered = std::mem::take(&mut at.gathered);
         at.gathered_bytes = 0;
         let Some((raw, timestamps)) = batch(&self.topic, partition, at.writer.next(), gathered) else {
             return Ok(());
         };
+        if !at.writer.is_open() {
+            at.since = Instant::now();
+        }
         let finished = at.writer.push(&raw, &timestamps).map_err(of_log)?;
         self.settle(partition, finished, report, notify)
     }
@@ -172,7 +182,8 @@ impl Session {
         report: &mut ArchiveReport,
         notify: Notify<'_>,
     ) -> Result<(), ClusterError> {
-        let Some(at) = self.partitions.get_mut(&partition).filter(|at| at.writer.is_open()) else { return Ok(()) };
+        let Some(at) = self.partitions.get_mut(&partition) else { return Ok(()) };
+        at.since = Instant::now();
         if at.ended
             && let Some(end) = self.settings.quiet_end(&self.reader, partition, at.writer.next())?
         {
@@ -203,9 +214,8 @@ impl Session {
             let (begun, _) = Partition::begin(&self.writer, &self.reader, &self.settings.topic, partition)?;
             self.partitions.insert(partition, begun);
             self.assign()?;
-        } else if let Some(at) = self.partitions.get_mut(&partition) {
-            let since = at.since.filter(|_| files.is_empty());
-            at.since = at.writer.is_open().then(|| since.unwrap_or_else(Instant::now));
+        } else if let Some(at) = self.partitions.get_mut(&partition).filter(|_| !files.is_empty()) {
+            at.since = Instant::now();
         }
         Ok(())
     }
@@ -225,12 +235,24 @@ impl Partition {
         writer.check_ends(first, end).map_err(of_log)?;
         // The last record is read once more, to know the topic again.
         let next = writer.last_offset().filter(|last| *last >= first).unwrap_or_else(|| writer.next());
-        let begun = Partition { writer, next, gathered: Vec::new(), gathered_bytes: 0, since: None, ended: false };
+        let begun = Partition {
+            writer,
+            next,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            since: Instant::now(),
+            ended: false,
+        };
         Ok((begun, end))
     }
 
     /// Takes the next record in.
-    fn take(&mut self, topic: &Arc<Path>, partition: u32, record: (Fetched, Option<i64>)) -> Result<(), ClusterError> {
+    fn take(
+        &mut self,
+        topic: &Arc<Path>,
+        partition: u32,
+        record: (Fetched, Option<i64>),
+    ) -> Result<(), ClusterError> {
         self.ended = false;
         let offset = record.0.offset;
         if offset < self.writer.next() {
