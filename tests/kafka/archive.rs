@@ -19,6 +19,9 @@ use crate::worker::Worker;
 
 const ARRIVAL: &str = "arrived_at";
 
+/// A record's offset, key and value.
+type Placed = (u64, Vec<u8>, Vec<u8>);
+
 /// The archive of a site.
 struct Kept<'a> {
     site: &'a Site,
@@ -55,7 +58,7 @@ impl<'a> Kept<'a> {
     }
 
     /// The archived records of each partition: their offsets, keys, and values as JSON or as they are.
-    fn records(&self) -> Vec<Vec<(u64, Vec<u8>, Vec<u8>)>> {
+    fn records(&self) -> Vec<Vec<Placed>> {
         let archive = Archive::open(&self.dir).unwrap();
         let read = |partition: u32| {
             let (mut reader, mut next, mut records) = (archive.partition(partition, true), 0, Vec::new());
@@ -182,11 +185,11 @@ fn archivers_keep_each_record_once_whatever_becomes_of_them() {
     kept.run();
     kept.check();
     // The days are those of the clock of arrivals, which never goes back.
-    let card_days = |file: &PathBuf| file.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    let day_of = |file: &PathBuf| file.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
     let mut days: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in kept.files() {
         let partition = file.file_name().unwrap().to_str().unwrap()[..5].to_owned();
-        days.entry(partition).or_default().push(card_days(&file));
+        days.entry(partition).or_default().push(day_of(&file));
     }
     let mut expected: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (partition, records) in kept.records().into_iter().enumerate() {
