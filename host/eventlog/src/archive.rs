@@ -75,6 +75,10 @@ impl Archive {
     /// All files, as parts that can be read side by side, by partition and in offset order; and where each partition
     /// ends. `checks_keys`: the key of each event must be that of its entity.
     pub(crate) fn units(&self, checks_keys: bool) -> Result<(Vec<ScanUnit>, Positions), LogError> {
+        look(|| self.all_units(checks_keys))
+    }
+
+    fn all_units(&self, checks_keys: bool) -> Result<(Vec<ScanUnit>, Positions), LogError> {
         let chains = chain::list(&self.dir, &self.manifest)?;
         let (mut units, mut ends) = (Vec::new(), Positions::default());
         for (partition, files) in (0..).zip(chains) {
@@ -96,6 +100,15 @@ impl Archive {
     /// A reader of one partition.
     pub fn partition(&self, partition: u32, checks_keys: bool) -> PartitionReader {
         PartitionReader { archive: self.clone(), partition, checks_keys, chain: Vec::new(), open: None }
+    }
+}
+
+/// Looks a second time where something is missing: of files that are added while a directory is listed, a later one may be
+/// seen without an earlier one.
+fn look<T>(mut at: impl FnMut() -> Result<T, LogError>) -> Result<T, LogError> {
+    match at() {
+        Err(LogError::Archive(ArchiveError::Gap { .. })) => at(),
+        found => found,
     }
 }
 
@@ -138,7 +151,7 @@ impl PartitionReader {
 
     /// Events from an offset on, of at most so many offsets and at least one. `None` where the archive ends.
     pub fn read(&mut self, from: u64, offsets_max: usize) -> Result<Option<RawBatch>, LogError> {
-        let Some(Open { mut file, row, .. }) = self.open_at(from)? else { return Ok(None) };
+        let Some(Open { mut file, row, .. }) = look(|| self.open_at(from))? else { return Ok(None) };
         let end = from.saturating_add(offsets_max.max(1) as u64);
         let batch = match file.read(row, offsets_max.max(1))? {
             Some(batch) => batch.within(from, end),
@@ -170,11 +183,12 @@ impl PartitionReader {
             None => (self.begin()?, None),
         };
         let Some(mut file) = found else {
-            let next = self
-                .chain
-                .get(after)
-                .map_or(Ok(()), |next| chain::check(&self.archive.dir, self.partition, end, next));
-            return next.map(|()| None);
+            let next = self.chain.get(after).cloned();
+            // At a second look everything is looked at anew.
+            self.chain.clear();
+            return next.map_or(Ok(None), |next| {
+                chain::check(&self.archive.dir, self.partition, end, &next).map(|()| None)
+            });
         };
         Ok(Some(Open { row: file.rows_before(from)?, next: from, file }))
     }

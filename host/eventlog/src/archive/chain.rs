@@ -64,6 +64,12 @@ pub(super) fn list(dir: &Path, manifest: &Manifest) -> Result<Vec<Vec<Link>>, Lo
     Ok(chains)
 }
 
+/// Whether a partition has a file that begins at an offset, of whichever day.
+pub(super) fn has(dir: &Path, partition: u32, first: u64) -> Result<bool, LogError> {
+    let name = file_name(partition, first);
+    Ok(entries(dir)?.into_iter().any(|day| day.join(&name).exists()))
+}
+
 /// The files of one partition.
 pub(super) fn of_partition(dir: &Path, manifest: &Manifest, partition: u32) -> Result<Vec<Link>, LogError> {
     manifest.begin(dir, partition)?;

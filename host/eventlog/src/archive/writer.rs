@@ -318,9 +318,12 @@ impl PartitionWriter {
         file.sync_all().map_err(LogError::io("sync", &path))?;
         let bytes = file.metadata().map_err(LogError::io("read", &path))?.len();
         let named = dir.join(name);
-        if !put(&path, &named)? {
+        // Another archiver's file that goes on from the same place may be of another day, if one of them has no events.
+        let turn = self.place.turn(self.partition)?;
+        if chain::has(dir, self.partition, first)? || !put(&path, &named)? {
             return Ok(Finished::Overtaken(Vec::new()));
         }
+        drop(turn);
         (self.last, self.archived) = (last, self.next);
         Ok(Finished::Added(vec![ArchivedFile {
             path: named,
@@ -341,6 +344,17 @@ impl OpenFile {
     }
 }
 
+impl Place {
+    /// Waits until no other archiver adds a file of a partition; for as long as what is returned lives.
+    fn turn(&self, partition: u32) -> Result<File, LogError> {
+        let path = self.all.join(format!("partition-{partition:05}.lock"));
+        let open = File::options().create(true).truncate(false).write(true).open(&path);
+        let lock = open.map_err(LogError::io("open", &path))?;
+        lock.lock().map_err(LogError::io("lock", &path))?;
+        Ok(lock)
+    }
+}
+
 /// Gives a durable file its name, unless there is one of that name. Whether it was given.
 fn put(made: &Path, named: &Path) -> Result<bool, LogError> {
     let above = directory(named);
@@ -357,6 +371,7 @@ fn put(made: &Path, named: &Path) -> Result<bool, LogError> {
 
 /// A directory for unfinished files, locked as long as its archiver lives.
 struct Place {
+    all: PathBuf,
     dir: PathBuf,
     _lock: File,
 }
@@ -387,7 +402,7 @@ impl Place {
                 _ => {}
             }
             make_directory(&dir, &mut sync)?;
-            return Ok(Place { dir, _lock: lock });
+            return Ok(Place { all, dir, _lock: lock });
         }
         unreachable!("there are more numbers than processes")
     }

@@ -214,3 +214,68 @@ fn a_topic_that_was_made_again_is_found_out() {
     let of_other = ArchiveWriter::open(dir.path(), &Manifest::new("cluster/other", None, vec![0, 0]), limits);
     assert!(matches!(of_other, Err(LogError::Archive(ArchiveError::OtherLog { .. }))));
 }
+
+#[test]
+fn a_file_that_is_not_as_archives_are_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = ArchiveLimits { rows_max: 1_000, bytes_max: 1 << 20, memory_bytes_max: 1 << 20 };
+    let archive = ArchiveWriter::open(dir.path(), &manifest(0, false), limits).unwrap();
+    let mut writer = archive.partition(1).unwrap();
+    let all = partition(&mut Seeded(8), 0);
+    let (raw, timestamps) = batch(&all[..20], 0);
+    writer.push(&raw, &timestamps).unwrap();
+    let Finished::Added(files) = writer.finish().unwrap() else { panic!("nobody else writes") };
+    let scan = || Scan::of(dir.path(), LogOptions::default(), true).map(|scan| scan.units.len());
+    let (whole, units) = (std::fs::read(&files[0].path).unwrap(), scan().unwrap());
+    for (name, part) in [("extra", "its column extra is none"), ("event", "it has no column event")] {
+        rewrite(&whole, &files[0].path, name);
+        let error = scan().unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains(&files[0].path.display().to_string()), "{error}");
+    }
+    std::fs::write(&files[0].path, &whole).unwrap();
+    assert_eq!(scan().unwrap(), units);
+    std::fs::write(dir.path().join("day=1970-01-01/notes.txt"), "").unwrap();
+    assert!(
+        matches!(scan(), Err(LogError::Archive(ArchiveError::Foreign { path })) if path.ends_with("notes.txt"))
+    );
+    std::fs::write(dir.path().join("_archive.json"), "{").unwrap();
+    assert!(matches!(scan(), Err(LogError::Archive(ArchiveError::Manifest { .. }))));
+}
+
+/// Writes a file of an archive again without a column, or with one more if it has none of the name.
+fn rewrite(whole: &[u8], path: &Path, name: &str) {
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes_of(whole)).unwrap();
+    let footer = reader.metadata().file_metadata().key_value_metadata().unwrap().clone();
+    let rows = reader.build().unwrap().next().unwrap().unwrap();
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns());
+    let mut columns: Vec<_> =
+        columns.map(|(field, column)| (field.name().clone(), column.clone(), true)).collect();
+    match columns.iter().position(|(other, ..)| other == name) {
+        Some(at) => drop(columns.remove(at)),
+        None => {
+            let extra: ArrayRef = Arc::new(Int64Array::from(vec![0; rows.num_rows()]));
+            columns.push((name.to_owned(), extra, true));
+        }
+    }
+    let rows = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(path).unwrap(), rows.schema(), None).unwrap();
+    writer.write(&rows).unwrap();
+    for entry in footer.into_iter().filter(|entry| entry.key.starts_with("trifold")) {
+        writer.append_key_value_metadata(entry);
+    }
+    writer.close().unwrap();
+}
+
+/// A file of these bytes.
+fn bytes_of(whole: &[u8]) -> std::fs::File {
+    use std::io::{Seek, Write};
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(whole).unwrap();
+    file.rewind().unwrap();
+    file
+}
