@@ -6,11 +6,13 @@
 //! come back on the way, [`refusals`] is what a worker says of a cluster that is not as it must be,
 //! [`replays`] feeds dead letters back; [`schedules`] drives the
 //! worker's state machine through thousands of histories of a cluster in memory; [`feeding`] brings what workers committed
-//! into a Redis, and [`lanes`] does so with logs in memory that are compacted on the way.
+//! into a Redis, and [`lanes`] does so with logs in memory that are compacted on the way; [`archive`] keeps
+//! the topic's records beyond its retention, and computes from them.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 #![expect(clippy::print_stderr, reason = "a failure says what led to it")]
 
+mod archive;
 mod data;
 mod encodings;
 mod expected;

@@ -95,6 +95,7 @@ fn settings(keyed: Keyed) -> Arc<KafkaSettings> {
         views: Vec::new(),
         topic: TOPIC.to_owned(),
         encoding: Encoding::Json,
+        archive: None,
         state_dir: "none".into(),
         transaction_interval: Duration::ZERO,
         transaction_rows_max: 12,

@@ -53,6 +53,19 @@ impl Cluster {
         }
     }
 
+    /// Deletes a topic, and waits until it is gone.
+    #[track_caller]
+    pub(crate) fn delete(&self, topic: &str) {
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        for deleted in block_on(self.admin().delete_topics(&[topic], &options)).unwrap() {
+            deleted.unwrap();
+        }
+        let begun = Instant::now();
+        while self.topics().contains_key(topic) {
+            assert!(begun.elapsed() < PATIENCE, "the topic {topic} is still there");
+        }
+    }
+
     /// Waits until a group has no member: the cluster takes all that it had for dead.
     #[track_caller]
     pub(crate) fn wait_for_no_member(&self, group: &str) {
@@ -118,6 +131,35 @@ impl Cluster {
             }
             producer.poll(Duration::ZERO);
         }
+        producer.flush(PATIENCE).unwrap();
+    }
+
+    /// Writes values under their keys in one transaction, and commits it or takes it back.
+    pub(crate) fn write_at_once<'a>(
+        &self,
+        topic: &str,
+        pairs: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        commit: bool,
+    ) {
+        let mut config = self.config.clone();
+        config.set("transactional.id", "a-test");
+        let producer: BaseProducer = config.create().unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
+        producer.begin_transaction().unwrap();
+        for (key, value) in pairs {
+            producer.send(BaseRecord::to(topic).key(key).payload(value)).map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(PATIENCE).unwrap();
+        match commit {
+            true => producer.commit_transaction(PATIENCE).unwrap(),
+            false => producer.abort_transaction(PATIENCE).unwrap(),
+        }
+    }
+
+    /// Writes a record that has a key and no value.
+    pub(crate) fn remove(&self, topic: &str, key: &str) {
+        let producer: BaseProducer = self.config.create().unwrap();
+        producer.send(BaseRecord::<str, [u8]>::to(topic).key(key)).map_err(|(error, _)| error).unwrap();
         producer.flush(PATIENCE).unwrap();
     }
 

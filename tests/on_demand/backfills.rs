@@ -49,6 +49,7 @@ fn job(site: &Site, version: LiveVersion, cut: Cut) -> Job {
         version,
         log: site.log(),
         log_name: None,
+        checks_keys: true,
         source: SourceConfig::default(),
         ask: Ask::Spine(cut),
         before: false,

@@ -39,6 +39,7 @@ fn backfill(out: &Path, version: &LiveVersion) -> u64 {
         version: version.clone(),
         log: flights(),
         log_name: None,
+        checks_keys: true,
         source: SourceConfig::default(),
         ask: Ask::OwnPosition,
         before: false,

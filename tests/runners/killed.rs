@@ -129,6 +129,7 @@ fn job(version: &LiveVersion, position: u64) -> Job {
         version: version.clone(),
         log: flights(),
         log_name: None,
+        checks_keys: true,
         source: SourceConfig::default(),
         ask: Ask::Spine(Cut::Position(Positions([(0, position)].into()))),
         before: false,

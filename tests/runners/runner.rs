@@ -141,6 +141,7 @@ pub(crate) fn job(case: &Case, ask: Ask) -> Job {
         version: case.version.clone(),
         log: case.log(),
         log_name: None,
+        checks_keys: true,
         source: case.source.clone(),
         ask,
         before: false,

@@ -113,7 +113,7 @@ impl Recorded {
         let version = version.clone();
         let arrivals = ArrivalPolicy::new(version.view(), self.source.arrival.is_some(), false).unwrap();
         let (log, source) = (self.log(), self.source.clone());
-        Job { version, log, log_name: None, source, ask, before, arrivals, until: None }
+        Job { version, log, log_name: None, checks_keys: true, source, ask, before, arrivals, until: None }
     }
 
     /// The rows of a backfill over every event.

@@ -31,7 +31,7 @@ impl AsideSink for Forget {
 }
 
 /// Writes them to a directory as JSON lines, one file for each unit of the log that has any, and their numbers to
-/// another. A file bears the offset of its unit's first event, so that reading files in the order of their names
+/// another. A file bears the number of its unit's beginning, so that reading files in the order of their names
 /// gives the events in the order of the log.
 pub(crate) struct Keep {
     pub(crate) lines_dir: PathBuf,
@@ -40,7 +40,7 @@ pub(crate) struct Keep {
 
 impl Keep {
     fn counts_file(&self, unit: &Unit) -> PathBuf {
-        self.counts_dir.join(format!("aside-{:020}.json", unit.scan.first_offset))
+        self.counts_dir.join(format!("aside-{:020}.json", unit.number()))
     }
 
     /// The numbers over all units, once each has been read to its end, by this run or by one before it.
@@ -60,7 +60,7 @@ impl Keep {
 
 impl AsideSink for Keep {
     fn open(&self, unit: &Unit) -> Result<UnitAside, BackfillError> {
-        let path = self.lines_dir.join(format!("{:020}.jsonl", unit.scan.first_offset));
+        let path = self.lines_dir.join(format!("{:020}.jsonl", unit.number()));
         let kept = Some((AsideFile { path, writer: None }, self.counts_file(unit)));
         Ok(UnitAside { kept, counts: AsideCounts::new() })
     }

@@ -79,8 +79,9 @@ fn own(job: &Job, raw: &RawBatch, key: &EntityKey, aside: &[Aside]) -> Result<Ve
     let rest = columns.split_off(fields.len());
     let (times, ids) = (rest[0].as_primitive::<TimestampMicrosecondType>(), rest[1].as_string::<i32>());
     let named = keys(&columns).map_err(BackfillError::Timeline)?;
-    let rows = aside.iter().map(|aside| ((aside.offset - raw.first_offset) as usize, aside));
+    let rows = aside.iter().filter_map(|aside| Some((raw.row_of(aside.offset)?, aside)));
     let undecoded = |(row, aside): (usize, &Aside)| UndecodedEvent {
+        partition: aside.partition,
         offset: aside.offset,
         time: times.is_valid(row).then(|| EventTime(times.value(row))),
         id: ids.is_valid(row).then(|| ids.value(row).to_owned()),

@@ -13,10 +13,12 @@ use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
 pub struct Job {
     /// The version that computes.
     pub version: LiveVersion,
-    /// The log: a directory of segments, or one file.
+    /// The log: a directory of segments, one file, or an archive.
     pub log: PathBuf,
-    /// The log's id; by default the name of the directory or file.
+    /// The log's id; by default the name of the directory or file. An archive knows its own.
     pub log_name: Option<String>,
+    /// Whether the key of each event in an archive must be that of its entity, as workers on Kafka take it.
+    pub checks_keys: bool,
     /// Which of the log's columns carry what every event has.
     pub source: SourceConfig,
     /// What is asked.

@@ -124,7 +124,7 @@ pub struct Questions {
 /// One answer of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayAnswer<'a> {
-    /// The offset of the event, or the index of the question.
+    /// The [number](trifold_model::EventNumber) of the event, or the index of the question.
     pub number: u64,
     /// The bytes of the entity's key.
     pub key: &'a [u8],

@@ -3,10 +3,12 @@
 use std::fs;
 
 use serde_json::{Map, Value, json};
+use trifold_eventlog::Archive;
 use trifold_model::{Cut, Positions};
 use trifold_pipeline::Ask;
 
 use crate::error::BackfillError;
+use crate::job::Job;
 use crate::recording::Recording;
 use crate::report::Plan;
 use crate::spine::{Questioner, SpineFile};
@@ -44,6 +46,7 @@ pub(crate) fn parameters(
         "event-id": job.source.event_id,
         "arrival": job.source.arrival,
         "arrivals": job.arrivals.name(),
+        "check-keys": checks_keys(job),
         "sources": sources(recording)?,
         "spine": spine.transpose()?,
         "row-format": backfill.output.format.extension(),
@@ -77,6 +80,7 @@ pub(crate) fn on_demand_parameters(
             "event-id": job.source.event_id,
             "arrival": job.source.arrival,
             "arrivals": job.arrivals.name(),
+            "check-keys": checks_keys(job),
             "sources": sources(recording)?,
         });
         reads.insert(job.version.view().name.to_string(), read);
@@ -93,6 +97,11 @@ pub(crate) fn on_demand_parameters(
         "shards": backfill.resources.shards.max(1),
         "plan": Plan::Joined.name(),
     }))
+}
+
+/// Only in an archive events have keys to check.
+fn checks_keys(job: &Job) -> Option<bool> {
+    Archive::is_at(&job.log).then_some(job.checks_keys)
 }
 
 fn spine_value(spine: &SpineFile) -> Result<Value, BackfillError> {
@@ -120,9 +129,8 @@ fn sources(recording: &Recording) -> Result<Value, BackfillError> {
     for unit in &recording.units {
         let name = unit.scan.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let before = files.get(&name).and_then(|file| file["rows"].as_u64()).unwrap_or(0);
-        let whole = recording.end == u64::MAX || unit.scan.first_offset + unit.scan.rows < recording.end;
         let size = || fs::metadata(&*unit.scan.file).map(|file| file.len());
-        let bytes = whole.then(size).transpose().map_err(BackfillError::io("read", &*unit.scan.file))?;
+        let bytes = unit.is_whole().then(size).transpose().map_err(BackfillError::io("read", &*unit.scan.file))?;
         files.insert(name, json!({ "rows": before + unit.rows, "bytes": bytes }));
     }
     Ok(files.into())

@@ -7,9 +7,8 @@ pub(crate) mod replay;
 use std::ops::Range;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
-use trifold_eventlog::log::PARTITION;
+use trifold_model::Field;
 use trifold_model::view::arrow_schema;
-use trifold_model::{Field, Positions};
 use trifold_pipeline::row_table::Asked;
 use trifold_pipeline::{ArrivalPolicy, LiveVersion, RowTable, RowTableError};
 
@@ -52,10 +51,8 @@ impl<'a> Run<'a> {
         let view = version.view();
         let recordings = backfill.reads.iter().map(Recording::open).collect::<Result<Vec<_>, _>>()?;
         // Every pass sees the events that there were when the backfill began.
-        let pinned = |(job, recording): (&Job, &Recording)| Job {
-            until: Some(Positions([(PARTITION, recording.rows)].into())),
-            ..job.clone()
-        };
+        let pinned =
+            |(job, recording): (&Job, &Recording)| Job { until: Some(recording.read.clone()), ..job.clone() };
         let jobs: Vec<_> = backfill.reads.iter().zip(&recordings).map(pinned).collect();
         let reads = Read::all(version, &jobs)?;
         let spine = SpineFile::open(spine, view)?;

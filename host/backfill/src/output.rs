@@ -230,8 +230,7 @@ impl FileSink<'_> {
 
 impl Sink for FileSink<'_> {
     fn take(&mut self, answered: &Answered) -> Result<(), BackfillError> {
-        let partition = trifold_eventlog::log::PARTITION;
-        let table = self.sinks.table.answered(self.sinks.version, partition, answered)?;
+        let table = self.sinks.table.answered(self.sinks.version, answered)?;
         self.write(&table, &answered.rows, answered.numbers().values())
     }
 

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use trifold_eventlog::log::PARTITION;
-use trifold_eventlog::{ArrivalClock, Events, FileLog, LogOptions, RawBatch, ScanUnit, decode};
-use trifold_model::{Cut, FeatureView, Positions};
+use trifold_eventlog::{ArrivalClock, Events, LogOptions, RawBatch, Scan, ScanUnit, decode};
+use trifold_model::{Cut, EventNumber, FeatureView, Positions};
 use trifold_pipeline::Ask;
 
 use crate::error::BackfillError;
@@ -13,17 +12,19 @@ use crate::job::Job;
 /// The log's events before the job's end, cut into units that can be read side by side.
 pub(crate) struct Recording {
     pub(crate) log: String,
-    /// In offset order, without gaps.
+    /// By partition and in offset order, without gaps.
     pub(crate) units: Vec<Unit>,
     pub(crate) rows: u64,
-    /// The first offset that is not read.
-    pub(crate) end: u64,
+    /// Up to where each partition is read, of what there is at present.
+    pub(crate) read: Positions,
     columns: BTreeSet<String>,
 }
 
 /// Consecutive events of one file.
 pub(crate) struct Unit {
     pub(crate) scan: ScanUnit,
+    /// The first offset that is not read.
+    pub(crate) end: u64,
     /// How many of its events count: all, unless the job ends within.
     pub(crate) rows: u64,
     /// The arrival clock before the first event.
@@ -34,20 +35,16 @@ impl Recording {
     pub(crate) fn open(job: &Job) -> Result<Self, BackfillError> {
         let columns = job.source.columns([job.version.view()]);
         let options = LogOptions { name: job.log_name.clone(), columns: Some(columns.clone()) };
-        let mut log = FileLog::open(&job.log, options)?;
-        let end = end(job);
-        let units: Vec<_> = log
-            .units()?
-            .into_iter()
-            .filter(|unit| unit.first_offset < end)
-            .map(|scan| Unit {
-                rows: scan.rows.min(end - scan.first_offset),
-                scan,
-                clock: ArrivalClock::default(),
-            })
-            .collect();
+        let Scan { log, units, ends } = Scan::of(&job.log, options, job.checks_keys)?;
+        let read = units.into_iter().map(|scan| {
+            let end = end(job, scan.partition);
+            Ok(Unit { rows: scan.rows_before(end)?, scan, end, clock: ArrivalClock::default() })
+        });
+        let mut units = read.collect::<Result<Vec<_>, BackfillError>>()?;
+        units.retain(|unit| unit.rows > 0);
         let rows = units.iter().map(|unit| unit.rows).sum();
-        Ok(Recording { log: log.id().0.to_string(), units, rows, end, columns })
+        let read = ends.0.into_iter().map(|(partition, known)| (partition, known.min(end(job, partition))));
+        Ok(Recording { log: log.0.to_string(), units, rows, read: Positions(read.collect()), columns })
     }
 
     /// The events of a unit.
@@ -79,6 +76,16 @@ impl Recording {
 }
 
 impl Unit {
+    /// The number of the place where it begins, by which it is told apart from all others.
+    pub(crate) fn number(&self) -> u64 {
+        EventNumber::new(self.scan.partition, self.scan.first_offset).0
+    }
+
+    /// Whether all of it is read, and more might be.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.end == u64::MAX || (self.rows == self.scan.rows && self.scan.first_offset + self.rows < self.end)
+    }
+
     pub(crate) fn raw(
         &self,
         columns: &BTreeSet<String>,
@@ -98,9 +105,9 @@ impl Unit {
     }
 }
 
-/// The first offset that is not read.
-fn end(job: &Job) -> u64 {
-    let next = |positions: &Positions| positions.next(PARTITION);
+/// The first offset of a partition that is not read.
+fn end(job: &Job, partition: u32) -> u64 {
+    let next = |positions: &Positions| positions.next(partition);
     let by_cut = match &job.ask {
         Ask::EveryEvent(Cut::Position(cut)) | Ask::Spine(Cut::Position(cut)) => next(cut),
         _ => u64::MAX,

@@ -67,7 +67,7 @@ pub struct Counts {
 pub struct ErrorCount {
     /// How many there are.
     pub rows: u64,
-    /// The offset, or row of the spine, of one of them.
+    /// The number of the event, or row of the spine, of one of them.
     pub number: u64,
     /// What the transform or the host said of it.
     pub message: String,

@@ -50,8 +50,11 @@ pub(crate) fn survey(
         return Ok(None);
     }
     let seen = look(job, recording, watch, threads)?;
-    let mut clock = ArrivalClock::default();
+    let (mut clock, mut partition) = (ArrivalClock::default(), None);
     for (unit, seen) in recording.units.iter_mut().zip(&seen) {
+        if partition.replace(unit.scan.partition) != Some(unit.scan.partition) {
+            clock = ArrivalClock::default();
+        }
         unit.clock = clock;
         if let Some(latest) = seen.clock.state() {
             clock.advance(latest);

@@ -5,10 +5,11 @@ mod options;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-
-pub use self::options::{Kafka, KafkaCluster, Log, Redis, Samples, Server, Source, StreamLog, Watch};
-use crate::config::listen_address;
+use trifold_model::Positions;
 use trifold_stream::kafka::replay;
+
+pub use self::options::{Kafka, KafkaCluster, KafkaValues, Log, Redis, Samples, Server, Source, StreamLog, Watch};
+use crate::config::listen_address;
 
 /// Feature transforms written once, run as the same WebAssembly component in streams, backfills and the online
 /// server, with the same bytes.
@@ -40,6 +41,23 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(count) => Ok(count),
         Err(error) => Err(format!("it is no count: {error}")),
     }
+}
+
+/// The offset in a log of one partition, or the offset of each partition.
+fn positions(text: &str) -> Result<Positions, String> {
+    let offset = |text: &str| text.parse::<u64>().map_err(|error| format!("`{text}` is no offset: {error}"));
+    if !text.contains(':') {
+        return Ok(Positions([(0, offset(text)?)].into()));
+    }
+    let mut positions = Positions::default();
+    for part in text.split(',') {
+        let (partition, next) = part.split_once(':').unwrap_or((part, ""));
+        let partition = partition.parse().map_err(|error| format!("`{partition}` is no partition: {error}"))?;
+        if positions.0.insert(partition, offset(next)?).is_some() {
+            return Err(format!("partition {partition} stands twice"));
+        }
+    }
+    Ok(positions)
 }
 
 /// What holds for every command.
@@ -125,6 +143,11 @@ pub enum Command {
         after_help = "Examples:\n  trifold replay --dry-run\n  trifold replay card_spend --reason decode --group scoring --brokers localhost:9092\n  trifold replay --from 2026-01-05T22:00:00Z --to 2026-01-06T06:00:00Z\n\nFirst put the fix into force: release the version that does not fail, or restart the workers with the schema that reads the event. A record is fed as it was, to its own partition, and once: what was fed is noted in the topic GROUP.replayed, in the same transaction. So a replay may be interrupted and done again. A record that fails again has a new letter, which may be fed too.\n\nOther views over the topic have counted the event before and count its copy once, unless they count copies. It arrives when its field says so; by `--arrival _append_time` it arrives anew and may be late.\n\nWhat becomes of a letter:\n  fed          its record is in the topic of events once more (with --dry-run: would be)\n  fed-before   a replay fed it before, for this view or another\n  hopeless     it would fail again whatever changed: `conflict`, `other-key`\n  gone         the topic of events has deleted it; each is named"
     )]
     Replay(Replay),
+    /// Keep the events of a topic as Parquet by day, beyond the topic's retention
+    #[command(
+        after_help = "Examples:\n  trifold archive --topic payments --brokers localhost:9092 --arrival arrived_at --follow\n  trifold archive --topic payments --arrival arrived_at --archive /mnt/archive/payments\n  trifold backfill card_spend --events /mnt/archive/payments --arrival arrived_at --cut position --out rows/\n  trifold audit card_spend --online --events /mnt/archive/payments --arrival arrived_at\n  trifold stream --topic payments --archive /mnt/archive/payments --arrival arrived_at --worker a --follow\n\nEach file holds consecutive events of one partition, of one day: by their arrivals, or without `--arrival` by the times of their records. Columns: partition, offset, arrival, timestamp, appended (whether the broker set it), key, event (the JSON that every view reads), and for a value that cannot be decoded raw and problem.\n\nIt may be killed at any time, and run twice for safety: where it goes on, the archive itself says, and no event is lost or there twice. What is read is in the archive once its file is finished: at the end of what there is, or with `--follow` after `archive.interval-ms`, at the end of a day, or when the file is large enough. SIGTERM finishes the files."
+    )]
+    Archive(Archive),
     /// Stream and serve in one process over the embedded store
     #[command(
         after_help = "Example:\n  trifold up --events events/",
@@ -136,6 +159,7 @@ pub enum Command {
         mut_arg("encoding", |encoding| encoding.hide(true)),
         mut_arg("schema", |schema| schema.hide(true)),
         mut_arg("schema_registry", |registry| registry.hide(true)),
+        mut_arg("archive", |archive| archive.hide(true)),
         mut_arg("group", |group| group.hide(true)),
         mut_arg("worker", |worker| worker.hide(true)),
         mut_arg("stop_at", |stop| stop.help("Stop streaming before this offset and go on serving; without it the log is followed")),
@@ -303,9 +327,10 @@ pub struct Backfill {
     /// What was known when a value was asked for [default: arrival for a spine where arrivals are recorded, else all]
     #[arg(long, value_enum)]
     pub cut: Option<CutName>,
-    /// With `--cut position`: only events before this offset; each event's own position if not given
-    #[arg(long, value_name = "OFFSET")]
-    pub position: Option<u64>,
+    /// With `--cut position`: only events before this offset, or of an archive before these, as in `0:120,1:98`; each
+    /// event's own position if not given
+    #[arg(long, value_name = "OFFSET", value_parser = positions)]
+    pub position: Option<Positions>,
     /// Leave out events at exactly the as-of time
     #[arg(long)]
     pub before: bool,
@@ -403,6 +428,33 @@ pub struct Replay {
     pub dry_run: bool,
 }
 
+/// `trifold archive`.
+#[derive(Debug, Args)]
+pub struct Archive {
+    /// The topic of events
+    #[arg(long, env = "TRIFOLD_TOPIC", value_name = "TOPIC")]
+    pub topic: String,
+    /// The directory of the archive [default: the data directory's archive/TOPIC]
+    #[arg(long, env = "TRIFOLD_ARCHIVE", value_name = "DIR")]
+    pub archive: Option<PathBuf>,
+    /// The field of the arrival time, where arrivals are recorded, or `_append_time` for when the broker appended the
+    /// record; an archive keeps to the one that it was begun with
+    #[arg(long, env = "TRIFOLD_ARRIVAL", value_name = "FIELD")]
+    pub arrival: Option<String>,
+    /// Go on as the topic grows, until interrupted
+    #[arg(long)]
+    pub follow: bool,
+    /// What stands in its records
+    #[command(flatten)]
+    pub values: KafkaValues,
+    /// The cluster that has it
+    #[command(flatten)]
+    pub cluster: KafkaCluster,
+    /// Who may watch it
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
 /// `trifold up`.
 #[derive(Debug, Args)]
 pub struct Up {
@@ -466,9 +518,9 @@ pub struct Explain {
     /// What was known when the value was asked for [default: arrival where arrivals are recorded, else all]
     #[arg(long, value_enum)]
     pub cut: Option<CutName>,
-    /// With `--cut position`: only events before this offset
-    #[arg(long, value_name = "OFFSET")]
-    pub position: Option<u64>,
+    /// With `--cut position`: only events before this offset, or of an archive before these, as in `0:120,1:98`
+    #[arg(long, value_name = "OFFSET", value_parser = positions)]
+    pub position: Option<Positions>,
     /// A version of a view that an on-demand view reads, as in `card_load@2`; may be repeated [default: the version in
     /// force, or the newest where nothing was released]
     #[arg(long = "reads", value_name = "VIEW@N")]

@@ -30,6 +30,8 @@ pub struct Config {
     pub stream: StreamSection,
     /// Workers on Kafka.
     pub kafka: KafkaSection,
+    /// Archives of topics.
+    pub archive: ArchiveSection,
     /// The online store, where it is a Redis.
     pub redis: RedisSection,
     /// Backfills.
@@ -119,6 +121,22 @@ pub struct KafkaSection {
     pub check_keys: bool,
     /// Further settings of the clients, in librdkafka's words.
     pub properties: BTreeMap<String, String>,
+}
+
+/// Archives of topics.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ArchiveSection {
+    /// The directory of the archive; empty for one of the data directory.
+    pub dir: PathBuf,
+    /// How long a file may stay unfinished while its topic is followed, in milliseconds.
+    pub interval_ms: u64,
+    /// The most events of a file.
+    pub file_rows: usize,
+    /// The size at which a file ends, in mebibytes.
+    pub file_mib: usize,
+    /// The memory for files that are not finished, in mebibytes.
+    pub memory_mib: usize,
 }
 
 /// The online store, where it is a Redis.
@@ -353,6 +371,7 @@ impl Reader<'_> {
             "stream" => "stream.",
             "backfill" => "backfill.",
             "kafka" => "kafka.",
+            "archive" => "archive.",
             "redis" => "redis.",
             "metrics" => "metrics.",
             "server" => "server.",
@@ -432,6 +451,17 @@ impl Reader<'_> {
                 keyed_by: keyed_by?,
             })
         });
+        let archive = self.section("archive", |r| {
+            let (dir, interval_ms) = (r.get("dir"), r.get("interval-ms"));
+            let sizes = (r.positive("file-rows"), r.positive("file-mib"), r.positive("memory-mib"));
+            Some(ArchiveSection {
+                dir: dir?,
+                interval_ms: interval_ms?,
+                file_rows: sizes.0?,
+                file_mib: sizes.1?,
+                memory_mib: sizes.2?,
+            })
+        });
         let redis = self.section("redis", |r| {
             let place = (r.get("urls"), r.get("cluster"), r.get("prefix"));
             let login = (r.get("user"), r.get("password"), r.get("ca"), r.positive("timeout-ms"));
@@ -481,6 +511,7 @@ impl Reader<'_> {
             source: source?,
             stream: stream?,
             kafka: kafka?,
+            archive: archive?,
             redis: redis?,
             backfill: backfill?,
             server: server?,

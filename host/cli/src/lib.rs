@@ -34,6 +34,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Serve(args) => commands::serve::run(&world, args),
         Command::Materialize(args) => commands::materialize::run(&world, args),
         Command::Replay(args) => commands::replay::run(&world, &args),
+        Command::Archive(args) => commands::archive::run(&world, args),
         Command::Up(args) => commands::up::run(&world, args),
         Command::Clear(args) => commands::clear::run(&world, args),
         Command::Get(args) => world.block_on(commands::get::run(&world, args)),

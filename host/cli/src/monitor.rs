@@ -8,7 +8,7 @@ use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use trifold_server::monitor::{Monitored, monitor};
-use trifold_stream::kafka::FeedNotice;
+use trifold_stream::kafka::{ArchiveNotice, FeedNotice};
 use trifold_stream::{FeedId, Notice, Problem};
 
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -134,6 +134,25 @@ impl Monitor {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Counts what an archiver says.
+    pub fn note_archive(&self, notice: &ArchiveNotice<'_>) {
+        match notice {
+            ArchiveNotice::Found { .. } => self.goes_on(WHOLE),
+            ArchiveNotice::Read { records } => counter!("trifold_archive_read_total").increment(*records),
+            ArchiveNotice::Added(file) => {
+                counter!("trifold_archived_events_total").increment(file.rows);
+                counter!("trifold_archived_undecoded_total").increment(file.undecoded);
+                counter!("trifold_archived_files_total").increment(1);
+                counter!("trifold_archived_bytes_total").increment(file.bytes);
+            }
+            ArchiveNotice::Problem(error) => {
+                counter!("trifold_problems_total").increment(1);
+                self.waits(WHOLE, error.to_string());
+            }
+            ArchiveNotice::Overtaken { .. } | ArchiveNotice::CaughtUp => {}
         }
     }
 

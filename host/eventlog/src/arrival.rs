@@ -38,18 +38,28 @@ impl ArrivalClock {
         ArrivalTime(latest)
     }
 
+    /// Moves the clock past a row that may not say when it arrived: a time that cannot be believed counts as none.
+    pub fn pass(&mut self, recorded: Option<i64>) -> Option<ArrivalTime> {
+        recorded.filter(|at| YEARS_1_TO_9999.contains(at)).map(|at| self.advance(at))
+    }
+
     /// Moves the clock past a whole batch without decoding anything but its arrivals. A scan that is split over
     /// threads learns so where the clock stands at the start of each part.
     pub fn observe(&mut self, raw: &RawBatch, source: &SourceConfig) -> Result<(), LogError> {
         let Some(column) = source.arrival.as_deref() else {
             return Ok(());
         };
-        let arrivals = recorded(&Table::new(raw, BTreeSet::from([column])), column)?;
-        for arrival in readable(&arrivals).flatten() {
+        for arrival in of_rows(raw, column)?.into_iter().flatten() {
             self.advance(arrival);
         }
         Ok(())
     }
+}
+
+/// When each row says that it arrived, where that can be believed.
+pub(crate) fn of_rows(raw: &RawBatch, column: &str) -> Result<Vec<Option<i64>>, LogError> {
+    let arrivals = recorded(&Table::new(raw, BTreeSet::from([column])), column)?;
+    Ok(readable(&arrivals).collect())
 }
 
 /// The arrival column.

@@ -8,7 +8,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions
 use arrow_schema::ArrowError;
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
 use trifold_model::view::{EVENT_ID, EVENT_TIME};
-use trifold_model::{ArrivalTime, EventTime, FeatureView, FieldType};
+use trifold_model::{ArrivalTime, EventNumber, EventTime, FeatureView, FieldType};
 
 use crate::arrival::{self, ArrivalClock};
 use crate::convert::Converted;
@@ -34,6 +34,20 @@ pub struct Events {
     pub inputs: RecordBatch,
     /// The rows that were set aside, in offset order.
     pub aside: Vec<Aside>,
+}
+
+impl Events {
+    /// The number of an event, by which it is told apart from all others of the log.
+    pub fn number(&self, row: usize) -> u64 {
+        EventNumber::new(self.partition, self.offsets[row]).0
+    }
+
+    /// The row of the event that has a number, if it is one of these.
+    pub fn row_of(&self, number: u64) -> Option<usize> {
+        let number = EventNumber(number);
+        let is_here = number.partition() == self.partition;
+        is_here.then(|| self.offsets.binary_search(&number.offset()).ok()).flatten()
+    }
 }
 
 /// Converts a batch to the inputs of a view, row by row: a bad row is set aside and loses nothing else. A column

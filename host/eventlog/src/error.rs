@@ -7,6 +7,7 @@ use arrow_schema::{ArrowError, DataType};
 use parquet::errors::ParquetError;
 use trifold_model::FieldType;
 
+use crate::archive::ArchiveError;
 use crate::consumed::LogChange;
 
 /// A problem with a whole log, segment or row file. What is wrong with one row is an [`crate::Aside`].
@@ -34,7 +35,7 @@ pub enum LogError {
     /// A log has deleted what has yet to be read.
     #[error(
         "the log {log} has deleted its records before offset {first}, and those from {from} on have yet to be read: \
-         start anew with what is left, for a topic as another group"
+         read them from an archive with `--archive`, or start anew with what is left, as another group"
     )]
     Deleted {
         /// The log.
@@ -44,6 +45,9 @@ pub enum LogError {
         /// The first offset that is still there.
         first: u64,
     },
+    /// An archive is not as it must be.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// There is nothing at the path.
     #[error("there is nothing at {}: name a directory of *.parquet and *.jsonl files, or one such file", path.display())]
     NotFound {

@@ -9,13 +9,16 @@
 //!
 //! Reading order: [`source`], [`segment`] and [`log`] (what there is to read), [`consumed`] (whether it is still what
 //! was read before), [`raw`] (what was read), [`mod@decode`] with [`aside`] and [`arrival`] (what it means to a view),
-//! [`mod@route`] (which entity it belongs to), [`fields`] (single columns, for readers to whom rows are no events), [`rows`] (files of rows, out and in).
+//! [`mod@route`] (which entity it belongs to), [`archive`] (what a topic had), [`fields`] (single columns, for readers to
+//! whom rows are no events), [`rows`] (files of rows, out and in).
 
+pub mod archive;
 pub mod arrival;
 pub mod aside;
 pub mod consumed;
 mod convert;
 pub mod decode;
+mod durable;
 pub mod error;
 pub mod fields;
 mod json_rows;
@@ -32,6 +35,7 @@ mod table;
 mod text;
 mod time;
 
+pub use archive::{Archive, ArchiveError};
 pub use arrival::ArrivalClock;
 pub use aside::{Aside, AsideReason};
 pub use consumed::LogChange;
@@ -43,7 +47,7 @@ pub use log::{FileLog, LogOptions};
 pub use raw::{APPEND_TIME, Carried, JsonLines, Places, RawBatch, RawRows};
 pub use route::{RoutedKey, Routes, route};
 pub use rows::{RowFile, RowFileWriter, RowFiles, RowFormat, read_row_files};
-pub use scan::{ScanUnit, UnitReader};
+pub use scan::{Scan, ScanUnit, UnitReader};
 pub use segment::SegmentKind;
 pub use source::SourceConfig;
 pub use text::{parse_time, row_json, time_text, value_json};

@@ -9,7 +9,7 @@ use trifold_model::LogId;
 use crate::consumed::{Consumed, LogChange, Rows, Sums};
 use crate::scan::ScanUnit;
 use crate::segment::{self, SegmentKind, SegmentReader};
-use crate::{LogError, RawBatch};
+use crate::{Archive, ArchiveError, LogError, RawBatch};
 
 /// The one partition of a file log.
 pub const PARTITION: u32 = 0;
@@ -63,6 +63,10 @@ enum Place {
 impl FileLog {
     /// Opens a directory of segments, or one file as a log of one segment.
     pub fn open(path: &Path, options: LogOptions) -> Result<FileLog, LogError> {
+        if Archive::is_at(path) {
+            let (dir, log) = (path.to_owned(), Archive::open(path)?.manifest().log.clone());
+            return Err(ArchiveError::NotALog { dir, log }.into());
+        }
         let files = segment::list(path)?;
         if files.is_empty() {
             return Err(LogError::NoSegments { path: path.to_owned() });

@@ -143,6 +143,29 @@ impl RawBatch {
         self.places.as_ref()?.carried.as_ref()
     }
 
+    /// The rows before an offset.
+    pub fn before(&self, offset: u64) -> RawBatch {
+        self.head((0..self.rows()).take_while(|row| self.offset(*row) < offset).count())
+    }
+
+    /// The row that has an offset, if one has.
+    pub fn row_of(&self, offset: u64) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.offsets.binary_search(&offset).ok(),
+            None => usize::try_from(offset.checked_sub(self.first_offset)?).ok().filter(|row| *row < self.rows()),
+        }
+    }
+
+    /// The rows before an offset, of a batch that knows of all from another one on.
+    pub(crate) fn within(&self, from: u64, end: u64) -> RawBatch {
+        let mut batch = self.before(end);
+        batch.first_offset = from;
+        if let Some(places) = &mut batch.places {
+            places.next_offset = places.next_offset.min(end);
+        }
+        batch
+    }
+
     /// The first `rows` rows, or all when there are fewer. Copies no values.
     pub fn head(&self, rows: usize) -> RawBatch {
         let rows = rows.min(self.rows());

@@ -4,7 +4,7 @@
 //! give the same bytes. `CONVERSIONS.md` says how JSON lines carry each type.
 
 mod read;
-mod write;
+pub(crate) mod write;
 
 use std::path::{Path, PathBuf};
 

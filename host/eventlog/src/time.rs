@@ -2,7 +2,8 @@
 
 use trifold_model::calendar::{civil_from_days, days_from_civil};
 
-const DAY_MICROS: i64 = 86_400_000_000;
+/// A day in microseconds.
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The times that an event may have: the years 1 to 9999.
 pub const YEARS_1_TO_9999: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;

@@ -27,7 +27,7 @@ pub use difference::{Difference, first_difference};
 pub use identity::{ComponentDigest, ComputationId, EntityKey, RowDigest, StateId};
 pub use name::{FieldName, NameError, ViewName};
 pub use on_demand::{FeatureRef, OnDemandSpec};
-pub use position::{Cut, LogId, Position, Positions};
+pub use position::{Cut, EventNumber, LogId, Position, Positions};
 pub use status::{ErrorCode, RowStatus};
 pub use time::{ArrivalTime, EventTime, Span};
 pub use types::{FieldType, ItemType, TypeError};

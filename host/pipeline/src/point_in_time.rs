@@ -44,7 +44,7 @@ impl Answered {
         &self.questions.columns()[self.questions.num_columns() - self.extra_count..]
     }
 
-    /// The offset, or row of the spine, of each question.
+    /// The number of the event that asked, or the row of the spine, of each question.
     pub fn numbers(&self) -> &UInt64Array {
         self.questions.column(2).as_primitive()
     }

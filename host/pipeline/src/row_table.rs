@@ -24,7 +24,7 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 use trifold_model::canonical::ForeignType;
 use trifold_model::types::UTC;
-use trifold_model::{DecodeError, EventTime, FeatureView, FieldType, RowStatus, decode_rows};
+use trifold_model::{DecodeError, EventNumber, EventTime, FeatureView, FieldType, RowStatus, decode_rows};
 
 pub use read::{ReadEvents, ReadRows, read_rows};
 
@@ -127,10 +127,10 @@ pub enum RowTableError {
 
 /// What the rows of a table answer, one entry for each.
 pub enum Asked<'a> {
-    /// Events of one partition.
+    /// Events.
     Events {
-        /// The partition.
-        partition: u32,
+        /// The partition of each event.
+        partitions: UInt32Array,
         /// The offset of each event.
         offsets: UInt64Array,
         /// The time of each event.
@@ -222,7 +222,7 @@ impl RowTable {
     pub fn ingested(&self, version: &LiveVersion, ingested: &Ingested) -> Result<RecordBatch, RowTableError> {
         let events = &ingested.events;
         let asked = Asked::Events {
-            partition: events.partition,
+            partitions: vec![events.partition; events.offsets.len()].into(),
             offsets: events.offsets.clone().into(),
             times: times(&events.times),
             ids: &events.ids,
@@ -232,22 +232,18 @@ impl RowTable {
         self.batch(version, asked, &keys, &ingested.as_of, &ingested.rows)
     }
 
-    /// The rows that a timeline over one partition answered.
-    pub fn answered(
-        &self,
-        version: &LiveVersion,
-        partition: u32,
-        answered: &Answered,
-    ) -> Result<RecordBatch, RowTableError> {
+    /// The rows that a timeline answered.
+    pub fn answered(&self, version: &LiveVersion, answered: &Answered) -> Result<RecordBatch, RowTableError> {
         let keys = self.keys(answered)?;
         let numbers = answered.numbers().clone();
         let asked = if self.schema.field(0).name() == column::SPINE_ROW {
             Asked::Spine { numbers, carried: answered.extra() }
         } else {
             let times = answered.event_times().reinterpret_cast::<TimestampMicrosecondType>();
+            let places = || numbers.values().iter().map(|number| EventNumber(*number));
             Asked::Events {
-                partition,
-                offsets: numbers,
+                partitions: UInt32Array::from_iter_values(places().map(EventNumber::partition)),
+                offsets: UInt64Array::from_iter_values(places().map(EventNumber::offset)),
                 times: times.with_timezone(UTC),
                 ids: answered.event_ids(),
             }
@@ -280,8 +276,8 @@ impl RowTable {
         let as_of = Arc::new(times(as_of)) as ArrayRef;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         match asked {
-            Asked::Events { partition, offsets, times, ids } => {
-                columns.push(Arc::new(UInt32Array::from(vec![partition; count])));
+            Asked::Events { partitions, offsets, times, ids } => {
+                columns.push(Arc::new(partitions));
                 columns.push(Arc::new(offsets));
                 columns.extend_from_slice(keys);
                 columns.push(Arc::new(times));

@@ -4,7 +4,7 @@
 //! event counts or at which a question is asked. Whoever sorts those rows by [`Timeline::SORT_COLUMNS`] can
 //! stream them through [`crate::PointInTime`], which holds one entity's latest event at a time. The moment carries the
 //! cut: it is the event time for a fixed cut, the later of event time and arrival where arrival must not be
-//! after T, and the offset where each event is asked at its own position.
+//! after T, and the event's number where each is asked at its own position.
 
 use std::sync::Arc;
 
@@ -159,16 +159,16 @@ impl Timeline {
         let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied())?;
         let times: Vec<i64> = events.times.iter().map(|time| time.0).collect();
         let count = times.len();
+        let numbers: Vec<u64> = (0..count).map(|row| events.number(row)).collect();
         let (moments, kind, as_of) = match &self.ask {
-            Ask::OwnPosition => (events.offsets.iter().map(|&offset| offset as i64).collect(), BOTH, None),
+            Ask::OwnPosition => (numbers.iter().map(|&number| number as i64).collect(), BOTH, None),
             Ask::EveryEvent(Cut::All | Cut::Position(_)) => (times.clone(), BOTH, Some(times.clone())),
             Ask::Spine(Cut::All | Cut::Position(_)) => (times.clone(), EVENT, None),
             Ask::EveryEvent(Cut::Arrival) | Ask::Spine(Cut::Arrival) => {
                 (self.arrival_moments(&events)?, EVENT, None)
             }
         };
-        let rows =
-            RowSet { keys: encode_keys(&keys, count), moments, numbers: events.offsets.clone(), kind, as_of };
+        let rows = RowSet { keys: encode_keys(&keys, count), moments, numbers: numbers.clone(), kind, as_of };
         let own = Some((times.clone(), events.ids.clone()));
         let batch = self.batch(rows, own, &carried)?;
         let batch = match &self.ask {
@@ -186,7 +186,7 @@ impl Timeline {
         let questions = RowSet {
             keys: encode_keys(&keys, count),
             moments: times.clone(),
-            numbers: events.offsets.clone(),
+            numbers,
             kind: self.question(),
             as_of: Some(times.clone()),
         };

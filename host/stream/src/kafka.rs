@@ -21,8 +21,10 @@
 //! [`settings`], [`topics`] (what is there and what is made), `deployment` (what the group was begun
 //! with), `group` (who has which partition), `transaction`, `changes`,
 //! `values` (what stands in a record) and, of all these, `connected`. [`materialize`] follows what workers committed, from
-//! outside of the group, into an online store that others read; [`replay`](mod@replay) feeds dead letters back.
+//! outside of the group, into an online store that others read; [`replay`](mod@replay) feeds dead letters back, and
+//! [`mod@archive`] keeps the events beyond the topic's retention.
 
+pub mod archive;
 mod changes;
 pub mod cluster;
 mod connected;
@@ -46,6 +48,7 @@ pub mod topics;
 mod transaction;
 mod values;
 
+pub use archive::{ArchiveNotice, ArchiveReport, ArchiveSettings, Archiver};
 pub use cluster::{Changelog, Cluster, Committed, Decision, Fetch, Polled, Transaction};
 pub use driver::KafkaDriver;
 pub use error::ClusterError;

@@ -89,6 +89,7 @@ fn backfill(version: LiveVersion, log: &Path, out: &Path, resources: Resources) 
             version,
             log: log.to_owned(),
             log_name: None,
+            checks_keys: true,
             source: SourceConfig::default(),
             ask: Ask::EveryEvent(Cut::All),
             before: false,

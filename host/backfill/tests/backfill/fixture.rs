@@ -173,6 +173,7 @@ impl Scene {
             version: version.clone(),
             log: self.log.clone(),
             log_name: None,
+            checks_keys: true,
             source: SourceConfig { arrival, ..SourceConfig::default() },
             ask,
             before,

@@ -42,7 +42,7 @@ pub struct Source {
 /// The log that is read.
 #[derive(Debug, Args)]
 pub struct Log {
-    /// The log: a directory of Parquet or JSON-lines segments in name order, or one such file
+    /// The log: a directory of Parquet or JSON-lines segments in name order, or one such file; or an archive of a topic
     #[arg(long, help_heading = EVENTS, env = "TRIFOLD_EVENTS", value_name = "PATH")]
     pub events: PathBuf,
     /// The log's name, which positions carry [default: the path's last part]
@@ -88,6 +88,20 @@ pub struct Kafka {
     /// partitioned anew [default: those of every view's entity]
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_KEYED_BY", value_name = "COLUMN", value_delimiter = ',')]
     pub keyed_by: Vec<String>,
+    /// What stands in its records
+    #[command(flatten)]
+    pub values: KafkaValues,
+    /// The archive of the topic, from which events are read that the topic has deleted
+    #[arg(long, help_heading = KAFKA, value_name = "DIR", requires = "topic")]
+    pub archive: Option<PathBuf>,
+    /// This worker's name, which no other of the group has [default: 0]
+    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_WORKER", value_name = "NAME")]
+    pub worker: Option<String>,
+}
+
+/// How the values of a topic's records are encoded.
+#[derive(Debug, Args)]
+pub struct KafkaValues {
     /// How values are encoded [default: json]
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_ENCODING", value_parser = ["json", "avro", "protobuf"])]
     pub encoding: Option<String>,
@@ -97,9 +111,6 @@ pub struct Kafka {
     /// The address of the schema registry that values name their schemas in
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_SCHEMA_REGISTRY", value_name = "URL", conflicts_with = "schema")]
     pub schema_registry: Option<String>,
-    /// This worker's name, which no other of the group has [default: 0]
-    #[arg(long, help_heading = KAFKA, env = "TRIFOLD_WORKER", value_name = "NAME")]
-    pub worker: Option<String>,
 }
 
 /// Who may watch the process.

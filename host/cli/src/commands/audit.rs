@@ -4,6 +4,7 @@ mod online;
 mod report;
 mod rows;
 
+use trifold_eventlog::Archive;
 use trifold_model::{FeatureView, LogId, OnDemandSpec, ViewName};
 
 use crate::args::Audit;
@@ -17,6 +18,12 @@ pub fn run(world: &World, args: Audit) -> Outcome {
         return Err(Failure::new(
             Exit::Usage,
             "`--rows` and `--online` are two audits: run them one after the other",
+        ));
+    }
+    if !args.online && Archive::is_at(&args.log.events) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "workers on Kafka write their rows into topics: audit a server that reads their states, with `--online`; or              compare the topic of features with the rows of `trifold backfill --cut position`",
         ));
     }
     let version = world.block_on(world.version(&args.view))?;

@@ -11,7 +11,7 @@ use trifold_backfill::{
     Backfill as Run, BackfillError, Job, OnDemandBackfill, Output, Phase, Progress, Report, Resources, Spine,
     Watch,
 };
-use trifold_eventlog::RowFormat;
+use trifold_eventlog::{Archive, RowFormat};
 use trifold_model::{Cut, Positions};
 use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion, TimelineError};
 
@@ -103,23 +103,24 @@ fn unavailable(rows: u64, reason: &str) -> Failure {
 }
 
 fn ask(args: &Backfill, arrivals_recorded: bool) -> Outcome<Ask> {
-    match (args.cut, args.position) {
-        _ if args.spine.is_some() => cut_of_spine(args.cut, args.position, arrivals_recorded).map(Ask::Spine),
+    let position = args.position.as_ref();
+    match (args.cut, position) {
+        _ if args.spine.is_some() => cut_of_spine(args.cut, position, arrivals_recorded).map(Ask::Spine),
         (Some(CutName::Position), None) if !args.before => Ok(Ask::OwnPosition),
         (cut, position) => cut_of(cut.unwrap_or(CutName::All), position).map(Ask::EveryEvent),
     }
 }
 
 /// The cut of questions that stand at no event.
-pub fn cut_of_spine(cut: Option<CutName>, position: Option<u64>, arrivals_recorded: bool) -> Outcome<Cut> {
+pub fn cut_of_spine(cut: Option<CutName>, position: Option<&Positions>, arrivals_recorded: bool) -> Outcome<Cut> {
     // Where arrivals are known, nothing may leak into training from later unless it is asked for.
     let default = if arrivals_recorded { CutName::Arrival } else { CutName::All };
     cut_of(cut.unwrap_or(default), position)
 }
 
-fn cut_of(cut: CutName, position: Option<u64>) -> Outcome<Cut> {
+fn cut_of(cut: CutName, position: Option<&Positions>) -> Outcome<Cut> {
     match (cut, position) {
-        (CutName::Position, Some(offset)) => Ok(Cut::Position(Positions(BTreeMap::from([(0, offset)])))),
+        (CutName::Position, Some(position)) => Ok(Cut::Position(position.clone())),
         (CutName::Position, None) => {
             let message = "`--cut position` needs the position here: add `--position OFFSET`";
             Err(Failure::new(Exit::Usage, message))
@@ -134,6 +135,9 @@ fn cut_of(cut: CutName, position: Option<u64>) -> Outcome<Cut> {
 
 /// A job over a log.
 pub fn job(world: &World, version: LiveVersion, log: &Log, ask: Ask, before: bool) -> Outcome<Job> {
+    if let Ask::EveryEvent(Cut::Position(position)) | Ask::Spine(Cut::Position(position)) = &ask {
+        check_partitions(log, position)?;
+    }
     let source = world.source(&log.source);
     let assume_on_time = world.assume_on_time(&log.source);
     let arrivals =
@@ -142,12 +146,30 @@ pub fn job(world: &World, version: LiveVersion, log: &Log, ask: Ask, before: boo
         version,
         log: log.events.clone(),
         log_name: log.log_id.clone(),
+        checks_keys: world.config.kafka.check_keys,
         source,
         ask,
         before,
         arrivals,
         until: None,
     })
+}
+
+/// An archive has more partitions than one: a position in some of them would leave out the others without a word.
+fn check_partitions(log: &Log, position: &Positions) -> Outcome {
+    if !Archive::is_at(&log.events) {
+        return Ok(());
+    }
+    let archive = Archive::open(&log.events).map_err(log_failure)?;
+    let wanted = archive.manifest().begins.len() as u32;
+    let problem = match ((0..wanted).find(|at| !position.0.contains_key(at)), position.0.last_key_value()) {
+        (Some(missing), _) => format!("partition {missing} has no position"),
+        (None, Some((last, _))) if *last >= wanted => format!("there is no partition {last}"),
+        _ => return Ok(()),
+    };
+    let all: Vec<_> = (0..wanted).map(|partition| format!("{partition}:OFFSET")).collect();
+    let message = format!("{}: {problem}: write `--position {}`", archive.dir().display(), all.join(","));
+    Err(Failure::new(Exit::Usage, message))
 }
 
 /// What a backfill may use: flags go before the configuration.

@@ -23,7 +23,7 @@ use crate::world::World;
 pub fn run(world: &World, args: Explain) -> Outcome {
     let as_of = as_of(&args.as_of)?;
     let version = world.block_on(world.version(&args.version))?;
-    let cut = cut_of_spine(args.cut, args.position, world.source(&args.log.source).arrival.is_some())?;
+    let cut = cut_of_spine(args.cut, args.position.as_ref(), world.source(&args.log.source).arrival.is_some())?;
     let asked = Asked { as_of, cut, before: args.before };
     match version.view().on_demand() {
         Some(_) => on_demand(world, &args, version, &asked),

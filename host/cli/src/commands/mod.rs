@@ -1,5 +1,6 @@
 //! The commands, one module each. Everything they print goes through `output`.
 
+pub mod archive;
 pub mod audit;
 pub mod author;
 pub mod backfill;

@@ -9,10 +9,11 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
 use super::{RowFile, RowFormat, check_json_types};
 use crate::LogError;
+use crate::durable::{directory, make_directory, sync};
 use crate::json_text::{write_text, write_value};
 
 /// Small enough that writers of many files at once stay small, large enough to compress well.
@@ -57,7 +58,7 @@ impl RowFileWriter {
         let output = match format {
             RowFormat::JsonLines => Output::JsonLines(BufWriter::new(file)),
             RowFormat::Parquet => {
-                let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties()));
+                let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties().build()));
                 Output::Parquet(Box::new(writer.map_err(|source| parquet_error(path, source))?))
             }
         };
@@ -105,39 +106,15 @@ impl RowFileWriter {
     }
 }
 
-fn properties() -> WriterProperties {
+/// How Parquet files of ours are written.
+pub(crate) fn properties() -> WriterPropertiesBuilder {
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(GROUP_ROWS_MAX))
-        .build()
 }
 
-fn parquet_error(path: &Path, source: parquet::errors::ParquetError) -> LogError {
+pub(crate) fn parquet_error(path: &Path, source: parquet::errors::ParquetError) -> LogError {
     LogError::RowFile { file: path.to_owned(), source }
-}
-
-fn directory(path: &Path) -> Option<&Path> {
-    path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
-}
-
-fn sync(directory: &Path) -> Result<(), LogError> {
-    File::open(directory).and_then(|file| file.sync_all()).map_err(LogError::io("sync", directory))
-}
-
-/// Makes a directory and those above it that are missing. The name of each is durable, by a sync of the directory
-/// above it, before anything is made below it: a file that is durable must not be lost with the way to it.
-fn make_directory(path: &Path, sync: &mut impl FnMut(&Path) -> Result<(), LogError>) -> Result<(), LogError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let above = directory(path);
-    above.map_or(Ok(()), |above| make_directory(above, sync))?;
-    match fs::create_dir(path) {
-        // Another writer was faster.
-        Err(_) if path.is_dir() => {}
-        made => made.map_err(LogError::io("create", path))?,
-    }
-    above.map_or(Ok(()), sync)
 }
 
 fn hidden_name(path: &Path) -> PathBuf {
@@ -162,36 +139,4 @@ fn write_lines(batch: &RecordBatch, output: &mut impl Write) -> std::io::Result<
         output.write_all(line.as_bytes())?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_way_to_a_new_directory_is_durable() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("view/state");
-        let mut synced = Vec::new();
-        let mut record = |directory: &Path| {
-            // What a sync makes durable is there, and nothing below it yet.
-            let made = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-            assert!(made.iter().all(|made| fs::read_dir(made).unwrap().count() == 0), "{made:?}");
-            synced.push((directory.to_owned(), made));
-            Ok(())
-        };
-        make_directory(&path, &mut record).unwrap();
-        make_directory(&path, &mut record).unwrap();
-        let view = root.path().join("view");
-        assert_eq!(synced, [(root.path().to_owned(), vec![view.clone()]), (view, vec![path])]);
-    }
-
-    #[test]
-    fn a_file_in_the_way_is_named() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("taken");
-        fs::write(&path, "").unwrap();
-        let error = make_directory(&path.join("below"), &mut sync).unwrap_err().to_string();
-        assert!(error.contains("create") && error.contains("taken"), "{error}");
-    }
 }

@@ -95,6 +95,12 @@ impl ParquetSegment {
         &self.file_schema
     }
 
+    /// What the footer says under a key.
+    pub(crate) fn key_value(&self, key: &str) -> Option<String> {
+        let all = self.metadata.metadata().file_metadata().key_value_metadata()?;
+        all.iter().find(|entry| entry.key == key)?.value.clone()
+    }
+
     /// Ends reading before a row group, so that nothing is fetched from it.
     pub(crate) fn end_before_group(&mut self, group: usize) {
         self.groups_end = self.groups_end.min(group);

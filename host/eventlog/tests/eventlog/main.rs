@@ -1,6 +1,7 @@
 //! The event files of the crate, through its public surface.
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
+mod archive;
 mod columns;
 mod consumed;
 mod damage;

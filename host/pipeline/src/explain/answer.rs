@@ -6,7 +6,7 @@ use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use trifold_eventlog::Events;
-use trifold_model::EventTime;
+use trifold_model::{EventNumber, EventTime};
 use trifold_sandbox::Budget;
 use trifold_windows::{Layout, Seen, TileBehind};
 
@@ -33,7 +33,7 @@ impl Explain {
         let question = self.timeline.questions(std::slice::from_ref(&self.key), &[self.at], 0, &[])?;
         let answered = answers.push(question, budget)?;
         match answers.behind(self.at) {
-            AnsweredFrom::Latest(offset) => self.latest(answered.rows, offset),
+            AnsweredFrom::Latest(number) => self.latest(answered.rows, number),
             AnsweredFrom::Windows(layout, tiles) => Ok(self.windows(answered.rows, &layout, tiles, &repeated)),
         }
     }
@@ -50,8 +50,8 @@ impl Explain {
 
     fn latest(mut self, rows: Rows, decides: Option<u64>) -> Result<Explanation, ExplainError> {
         let held = std::mem::take(&mut self.held);
-        let found = decides.and_then(|offset| {
-            let place = |held: &Held| held.events.offsets.binary_search(&offset).ok();
+        let found = decides.and_then(|number| {
+            let place = |held: &Held| held.events.row_of(number);
             held.iter().find_map(|held| Some((&held.events, place(held)?)))
         });
         let Some((from, latest)) = found else {
@@ -84,7 +84,7 @@ impl Explain {
         for Held { events, .. } in &held {
             for (row, (&offset, &time)) in events.offsets.iter().zip(&events.times).enumerate() {
                 let first = || firsts.get(&(time, events.ids.value(row))).copied().unwrap_or(offset);
-                let verdict = match repeated.get(&offset) {
+                let verdict = match repeated.get(&events.number(row)) {
                     Some(Seen::Duplicate) => Verdict::Duplicate { of: first() },
                     Some(Seen::Conflict) => Verdict::Conflict { with: first() },
                     Some(Seen::New) | None => {
@@ -120,7 +120,7 @@ impl Explain {
 
 /// The event that is the value of a row view.
 struct Decider<'a> {
-    offset: u64,
+    number: u64,
     time: EventTime,
     id: &'a str,
     content: [u8; 16],
@@ -129,12 +129,12 @@ struct Decider<'a> {
 impl<'a> Decider<'a> {
     fn new(events: &'a Events, row: usize) -> Result<Self, TimelineError> {
         let content = content(events, row)?;
-        Ok(Decider { offset: events.offsets[row], time: events.times[row], id: events.ids.value(row), content })
+        Ok(Decider { number: events.number(row), time: events.times[row], id: events.ids.value(row), content })
     }
 
     fn verdict(&self, events: &Events, row: usize) -> Result<Verdict, TimelineError> {
-        let of = self.offset;
-        if events.offsets[row] == of {
+        let of = EventNumber(self.number).offset();
+        if events.number(row) == self.number {
             return Ok(Verdict::Decides);
         }
         if (events.times[row], events.ids.value(row)) != (self.time, self.id) {
@@ -155,6 +155,6 @@ fn firsts<'a>(held: &'a [Held], repeated: &BTreeMap<u64, Seen>) -> BTreeMap<(Eve
         return BTreeMap::new();
     }
     let events = held.iter().flat_map(|held| (0..held.events.times.len()).map(move |row| (&held.events, row)));
-    let first = events.filter(|(events, row)| !repeated.contains_key(&events.offsets[*row]));
+    let first = events.filter(|(events, row)| !repeated.contains_key(&events.number(*row)));
     first.map(|(events, row)| ((events.times[row], events.ids.value(row)), events.offsets[row])).collect()
 }

@@ -100,8 +100,9 @@ impl Explain {
 
     /// Takes an event of the entity in that cannot be decoded.
     pub fn undecoded(&mut self, event: UndecodedEvent) {
-        let UndecodedEvent { offset, time, id, row, reason, detail } = event;
-        let explained = |verdict| ExplainedEvent { offset, time, id, arrival: None, inputs: row, verdict };
+        let UndecodedEvent { partition, offset, time, id, row, reason, detail } = event;
+        let explained =
+            |verdict| ExplainedEvent { partition, offset, time, id, arrival: None, inputs: row, verdict };
         self.nearest.note(offset, time, Verdict::Aside(reason, detail), explained);
     }
 
@@ -121,8 +122,8 @@ impl Explain {
         }
         let known = self.timeline.known(&rows, self.at);
         let (mut kept, mut kept_rows) = (Vec::new(), Vec::new());
-        for (place, (offset, known)) in Columns::new(&rows).numbers.iter().zip(known).enumerate() {
-            let Ok(row) = own.offsets.binary_search(offset) else { continue };
+        for (place, (number, known)) in Columns::new(&rows).numbers.iter().zip(known).enumerate() {
+            let Some(row) = own.row_of(*number) else { continue };
             verdicts[row] = self.excluded(own.times[row], known);
             if verdicts[row].is_none() {
                 kept.push(row as u32);
@@ -217,6 +218,7 @@ impl Explain {
 /// An event with what became of it.
 pub(super) fn explained(events: &Events, row: usize, verdict: Verdict) -> ExplainedEvent {
     ExplainedEvent {
+        partition: events.partition,
         offset: events.offsets[row],
         time: Some(events.times[row]),
         id: Some(events.ids.value(row).to_owned()),

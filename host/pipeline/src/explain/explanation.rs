@@ -76,7 +76,9 @@ impl ExplainedTile {
 /// An event of the entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedEvent {
-    /// Its position.
+    /// The partition that it is in.
+    pub partition: u32,
+    /// Its offset there.
     pub offset: u64,
     /// When it happened, as far as that can be read.
     pub time: Option<EventTime>,
@@ -93,7 +95,9 @@ pub struct ExplainedEvent {
 /// An event that names the entity and cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndecodedEvent {
-    /// Its position.
+    /// The partition that it is in.
+    pub partition: u32,
+    /// Its offset there.
     pub offset: u64,
     /// When it happened, as far as that can be read.
     pub time: Option<EventTime>,

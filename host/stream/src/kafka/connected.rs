@@ -60,7 +60,7 @@ impl Connected {
         if arrival == Some(APPEND_TIME) {
             topics.check_append_times(topic)?;
         }
-        let values = Arc::new(Mutex::new(Values::new(&settings)?));
+        let values = Arc::new(Mutex::new(Values::new(&settings.encoding, topic)?));
         // Before anything that a worker of the same name in another deployment would notice.
         let beginning = Beginning::look(&settings.cluster, &topics, deployment.clone())?;
         Ok(Connected {

@@ -1,8 +1,12 @@
 //! One partition of a topic of events, as a source.
 
-use trifold_eventlog::{LogError, RawBatch};
+use std::path::Path;
+
+use trifold_eventlog::archive::PartitionReader;
+use trifold_eventlog::{Archive, ArchiveError, LogError, RawBatch};
 use trifold_model::LogId;
 
+use crate::error::StreamError;
 use crate::kafka::cluster::Fetch;
 use crate::kafka::error::ClusterError;
 use crate::kafka::fetch::{Fetched, Span, Topic};
@@ -23,17 +27,29 @@ pub(crate) struct Partition {
     reader: Box<dyn Fetch>,
     /// What it read.
     earlier: Option<Span>,
+    /// Has what is deleted, if there is an archive.
+    archive: Option<PartitionReader>,
 }
 
 impl Partition {
     pub(crate) fn new(log: LogId, topic: Topic, partition: u32, reader: Box<dyn Fetch>) -> Self {
         let live = Span::new(topic.clone(), partition, u64::MAX);
-        Partition { log, topic, partition, live, first: 0, known: 0, reader, earlier: None }
+        Partition { log, topic, partition, live, first: 0, known: 0, reader, earlier: None, archive: None }
     }
 
-    /// The group gives records from an offset on.
-    pub(crate) fn begin(&mut self, first: u64) {
+    /// With an archive, which must be of the log.
+    pub(crate) fn with_archive(mut self, dir: &Path) -> Result<Self, StreamError> {
+        let archive = Archive::open(dir).map_err(StreamError::Log)?;
+        archive.check_log(&self.log).map_err(StreamError::Log)?;
+        self.archive = Some(archive.partition(self.partition, self.topic.checks_keys));
+        Ok(self)
+    }
+
+    /// The group gives records from an offset on, or from the first that is left: from where on it does.
+    pub(crate) fn begin(&mut self, next: u64) -> u64 {
+        let first = next.max(self.first);
         self.live = Span::new(self.topic.clone(), self.partition, first);
+        first
     }
 
     /// How many offsets there are.
@@ -74,6 +90,7 @@ impl Partition {
         if feeds.clone().all(|next| self.live.reaches(next)) {
             self.earlier = None;
             self.reader.rest();
+            self.archive.iter_mut().for_each(PartitionReader::rest);
         }
     }
 
@@ -96,6 +113,27 @@ impl Partition {
     }
 }
 
+/// What a partition has no more.
+impl Partition {
+    /// What the archive has of it, or else a batch that passes what nobody has.
+    fn deleted(&mut self, from: u64, rows_max: usize) -> Result<RawBatch, LogError> {
+        let (log, first) = (self.log.0.to_string(), self.first);
+        let begin = self.archive.as_ref().map(PartitionReader::begin).transpose()?.unwrap_or(first).min(first);
+        // A state begins with what is there. One that began before must not miss what it has yet to read.
+        if from == 0 && begin > 0 {
+            return Ok(Span::new(self.topic.clone(), self.partition, 0).skipped(begin));
+        }
+        let Some(archive) = self.archive.as_mut().filter(|_| begin <= from) else {
+            return Err(LogError::Deleted { log, from, first });
+        };
+        if let Some(batch) = archive.read(from, rows_max)? {
+            return Ok(batch);
+        }
+        let (dir, partition, end) = (archive.dir().to_owned(), self.partition, archive.end()?);
+        Err(ArchiveError::Short { dir, log, partition, end, first }.into())
+    }
+}
+
 impl Source for Partition {
     fn log(&self) -> &LogId {
         &self.log
@@ -106,12 +144,8 @@ impl Source for Partition {
     }
 
     fn read(&mut self, from: u64, rows_max: usize) -> Result<Option<RawBatch>, LogError> {
-        // A state begins with what is there. One that began before must not miss what it has yet to read.
-        if from == 0 && self.first > 0 {
-            return Ok(Some(Span::new(self.topic.clone(), self.partition, 0).skipped(self.first)));
-        }
         if from < self.first {
-            return Err(LogError::Deleted { log: self.log.0.to_string(), from, first: self.first });
+            return self.deleted(from, rows_max).map(Some);
         }
         if self.live.reaches(from) {
             return Ok(self.live.read(from, rows_max as u64));

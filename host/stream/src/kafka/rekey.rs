@@ -102,7 +102,10 @@ impl Rekey {
         let mut clock = ArrivalClock::restore(self.marker.arrivals.get(&self.partition).copied());
         let routes = route(raw, &self.source, &self.keying.entity, &mut clock)?;
         let mut problems = raw.places.iter().flat_map(|places| &places.bad).peekable();
-        let RawRows::Lines(lines) = &raw.rows else { return Ok(()) };
+        let RawRows::Lines(lines) = &raw.rows else {
+            let (log, detail) = (self.marker.log.0.to_string(), "its events are no lines of JSON".to_owned());
+            return Err(LogError::Unreachable { log, detail });
+        };
         for (row, ((line, key), arrival)) in lines.iter().zip(routes.entities).zip(routes.arrivals).enumerate() {
             let arrival = arrival.map(|at| at.0);
             let origin = Origin { partition: self.partition, offset: Some(raw.offset(row)), arrival };

@@ -143,6 +143,10 @@ impl<C: Cluster> Session<C> {
             made_of: (!is_given).then(|| self.cluster.partition_count()),
         };
         let source = Partition::new(self.cluster.log(&place.topic), topic, place.partition, reader);
+        let source = match &self.settings.archive {
+            Some(dir) if is_given => source.with_archive(dir)?,
+            _ => source,
+        };
         let outbox = Outbox::new(self.settings.features);
         let resident_bytes = self.config.resident_bytes / partition_count;
         let rows_max = self.config.rows_max.min(self.settings.transaction_rows_max);
@@ -232,8 +236,7 @@ impl<C: Cluster> Session<C> {
             // Where all views stand still, one may go on later, from wherever it stands.
             let next = held.positions().max();
             let next = next.unwrap_or_else(|| held.worker.source().known());
-            held.worker.source().begin(next);
-            positions.insert(place.clone(), next);
+            positions.insert(place.clone(), held.worker.source().begin(next));
         }
         self.cluster.begin(&positions)?;
         self.begun = true;

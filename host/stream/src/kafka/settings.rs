@@ -41,6 +41,8 @@ pub struct KafkaSettings {
     pub topic: String,
     /// How the values of its records are encoded.
     pub encoding: Encoding,
+    /// The archive that has what the topic has deleted, if there is one.
+    pub archive: Option<PathBuf>,
     /// Where the local stores are.
     pub state_dir: PathBuf,
     /// How long the records of one transaction are gathered.
@@ -109,7 +111,7 @@ const OURS: [&str; 17] = [
     "transaction.timeout.ms",
 ];
 
-fn not_empty(name: &str, value: &str) -> Result<(), ClusterError> {
+pub(crate) fn not_empty(name: &str, value: &str) -> Result<(), ClusterError> {
     if value.is_empty() {
         return Err(ClusterError::Setting { name: name.to_owned(), problem: "is empty".to_owned() });
     }

@@ -9,7 +9,7 @@ use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use trifold_model::ViewName;
+use trifold_model::{LogId, ViewName};
 
 use crate::feed::FeedId;
 use crate::kafka::error::ClusterError;
@@ -177,6 +177,11 @@ impl Topics {
     pub(crate) fn cluster_id(&self) -> Result<String, ClusterError> {
         let id = self.admin.inner().fetch_cluster_id(REQUEST_TIMEOUT);
         id.ok_or_else(|| ClusterError::client("tell the cluster's id")(KafkaError::Canceled))
+    }
+
+    /// What positions in a topic belong to.
+    pub(crate) fn log_id(&self, topic: &str) -> Result<LogId, ClusterError> {
+        Ok(LogId(format!("{}/{topic}", self.cluster_id()?).into()))
     }
 
     /// The number of partitions of a topic; `None` if there is no such topic.

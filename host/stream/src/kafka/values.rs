@@ -8,7 +8,6 @@ use trifold_formats::{Decoder, Encoding, ValueError};
 use crate::kafka::error::ClusterError;
 use crate::kafka::fetch::Fetched;
 use crate::kafka::headers;
-use crate::kafka::settings::KafkaSettings;
 
 /// Takes records over from the client, with their values as JSON.
 pub(crate) struct Values {
@@ -19,12 +18,12 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, ClusterError> {
-        let decoder = match &settings.encoding {
+    pub(crate) fn new(encoding: &Encoding, topic: &str) -> Result<Self, ClusterError> {
+        let decoder = match encoding {
             Encoding::Json => None,
             encoding => Some(Decoder::new(encoding.clone())?),
         };
-        Ok(Values { decoder, topic: settings.topic.clone() })
+        Ok(Values { decoder, topic: topic.to_owned() })
     }
 
     /// Takes a record over. What cannot be decoded says why; an error says that nobody knows yet.

@@ -133,6 +133,7 @@ fn backfill(child: &Child, version: LiveVersion) -> anyhow::Result<f64> {
             version,
             log: child.log.clone(),
             log_name: None,
+            checks_keys: true,
             source,
             ask: Ask::Spine(Cut::Arrival),
             before: false,

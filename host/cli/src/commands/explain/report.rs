@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use trifold_backfill::Explained;
 use trifold_eventlog::{time_text, value_json};
-use trifold_model::{Cut, EventTime, FeatureView, RowStatus, Window, decode_keys};
+use trifold_model::{Cut, EventTime, FeatureView, Positions, RowStatus, Window, decode_keys};
 use trifold_pipeline::explain::{Behind, ExplainedEvent, ExplainedTile, ExplainedWindow, Verdict};
 use trifold_pipeline::{LiveVersion, Outcome as Row, ReadView, Rows};
 
@@ -59,9 +59,9 @@ pub(super) struct Head {
     pub(super) as_of: String,
     pub(super) as_of_micros: i64,
     pub(super) cut: &'static str,
-    /// The offset before which events count, where the cut is by position.
+    /// The offset before which events count, where the cut is by position; of an archive those of its partitions.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) position: Option<u64>,
+    pub(super) position: Option<Json>,
     pub(super) before: bool,
 }
 
@@ -125,6 +125,7 @@ pub(super) struct Tile {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Event {
+    pub(super) partition: u32,
     pub(super) offset: u64,
     pub(super) event_time: Option<String>,
     pub(super) event_time_micros: Option<i64>,
@@ -212,7 +213,7 @@ impl Head {
         let (cut, position) = match &asked.cut {
             Cut::All => ("all", None),
             Cut::Arrival => ("arrival", None),
-            Cut::Position(positions) => ("position", positions.0.values().next().copied()),
+            Cut::Position(positions) => ("position", Some(position(positions))),
         };
         Head {
             view: version.view().name.to_string(),
@@ -281,6 +282,13 @@ impl Tile {
     }
 }
 
+fn position(positions: &Positions) -> Json {
+    match positions.0.iter().next() {
+        Some((0, next)) if positions.0.len() == 1 => Json::from(*next),
+        _ => positions.0.iter().map(|(partition, next)| (partition.to_string(), Json::from(*next))).collect(),
+    }
+}
+
 impl Event {
     fn new(event: &ExplainedEvent, windows: &[Window]) -> Outcome<Self> {
         let (detail, first_offset) = match &event.verdict {
@@ -294,6 +302,7 @@ impl Event {
         };
         let arrival = event.arrival.map(|arrival| EventTime(arrival.0));
         Ok(Event {
+            partition: event.partition,
             offset: event.offset,
             event_time: event.time.map(time_text),
             event_time_micros: event.time.map(|time| time.0),

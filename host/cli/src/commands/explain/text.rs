@@ -33,7 +33,11 @@ pub(super) fn on_demand(request: &Request) -> String {
 
 fn heading(head: &Head, entity: &Map<String, Json>) -> String {
     let entity: Vec<_> = entity.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
-    let cut = match (head.cut, head.position) {
+    let cut = match (head.cut, &head.position) {
+        ("position", Some(Json::Object(offsets))) => {
+            let offsets: Vec<_> = offsets.iter().map(|(partition, next)| format!("{partition}:{next}")).collect();
+            format!("events before the offsets {}", offsets.join(", "))
+        }
         ("position", Some(position)) => format!("events before offset {position}"),
         ("arrival", _) => "events that had arrived by then".to_owned(),
         _ => "all events of the log".to_owned(),
@@ -139,7 +143,10 @@ fn event_row(event: &Event) -> Vec<String> {
     let mut row = vec![
         format!("  {}", event.event_time.as_deref().map_or_else(unknown, when)),
         event.event_id.clone().unwrap_or_else(unknown),
-        format!("offset {}", event.offset),
+        match event.partition {
+            0 => format!("offset {}", event.offset),
+            partition => format!("partition {partition}, offset {}", event.offset),
+        },
     ];
     row.extend(event.arrival.as_ref().map(|arrival| format!("arrived {}", when(arrival))));
     row.push(verdict(event));

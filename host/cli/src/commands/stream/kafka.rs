@@ -8,7 +8,7 @@ use trifold_store::{Holder, StoreError};
 use trifold_stream::kafka::{ClusterError, ClusterSettings, KafkaDriver, KafkaSettings};
 
 use super::{chosen, config, notify, stream_failure, summary, text, until, verdict, view_names};
-use crate::args::{Kafka, KafkaCluster, Stream};
+use crate::args::{KafkaCluster, KafkaValues, Stream};
 use crate::clock;
 use crate::config::KafkaSection;
 use crate::exit::{Exit, Failure, Outcome};
@@ -21,10 +21,11 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let section = &world.config.kafka;
     let cluster = cluster(section, &args.cluster, args.kafka.worker.as_ref().unwrap_or(&section.worker));
     let settings = KafkaSettings {
-        encoding: encoding(section, &args.kafka)?,
+        encoding: encoding(section, &args.kafka.values)?,
         registry: registry_id(world)?,
         views: view_names(&args.views)?,
         topic,
+        archive: args.kafka.archive.clone(),
         state_dir: world.data("kafka").join(&cluster.group).join(&cluster.worker),
         cluster,
         transaction_interval: Duration::from_millis(section.transaction_interval_ms),
@@ -70,7 +71,7 @@ pub fn cluster(section: &KafkaSection, args: &KafkaCluster, worker: &str) -> Clu
 }
 
 /// How values are encoded: flags and environment go before the file.
-fn encoding(section: &KafkaSection, args: &Kafka) -> Outcome<Encoding> {
+pub fn encoding(section: &KafkaSection, args: &KafkaValues) -> Outcome<Encoding> {
     let word = args.encoding.as_ref().unwrap_or(&section.encoding).as_str();
     let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
     let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());

@@ -6,7 +6,7 @@ use std::ops::Range;
 use arrow_array::{RecordBatch, UInt64Array};
 use arrow_select::take::take_record_batch;
 use trifold_backfill::Spine;
-use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, decode};
+use trifold_eventlog::{ArrivalClock, LogOptions, Scan, decode};
 use trifold_model::{CanonicalRows, EntityKey, EventTime, FeatureView, LogId, decode_keys};
 
 use crate::args::Audit;
@@ -44,9 +44,8 @@ impl Asking {
                         format!("{} asks nothing: it has no rows", path.display()),
                     ));
                 }
-                let options = LogOptions { name: args.log.log_id.clone(), columns: None };
-                let log = FileLog::open(&args.log.events, options).map_err(log_failure)?;
-                (log.id().clone(), asked.columns, asked.as_of)
+                let scan = scan(world, args, None)?;
+                (scan.log, asked.columns, asked.as_of)
             }
             None => {
                 let (log, keys) = entities(world, args, view)?;
@@ -83,24 +82,31 @@ impl Asking {
     }
 }
 
+/// The log as it stands.
+fn scan(world: &World, args: &Audit, columns: Option<BTreeSet<String>>) -> Outcome<Scan> {
+    let options = LogOptions { name: args.log.log_id.clone(), columns };
+    Scan::of(&args.log.events, options, world.config.kafka.check_keys).map_err(log_failure)
+}
+
 /// The log's id and its entities, each once.
 fn entities(world: &World, args: &Audit, view: &FeatureView) -> Outcome<(LogId, BTreeSet<EntityKey>)> {
     let source = world.source(&args.log.source);
-    let options = LogOptions { name: args.log.log_id.clone(), columns: Some(source.columns([view])) };
-    let mut log = FileLog::open(&args.log.events, options).map_err(log_failure)?;
-    let bar = progress::rows("entities", log.rows_known().map_err(log_failure)?);
-    let mut clock = ArrivalClock::default();
+    let columns = source.columns([view]);
+    let Scan { log, units, .. } = scan(world, args, Some(columns.clone()))?;
+    let bar = progress::rows("entities", units.iter().map(|unit| unit.rows).sum());
     let mut entities = BTreeSet::new();
-    let mut next = 0;
-    while let Some(raw) = log.read(next, SCAN_ROWS).map_err(log_failure)? {
-        next = raw.next_offset();
-        bar.set_position(next);
-        let events = decode(&raw, &source, view, &mut clock).map_err(log_failure)?;
-        let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied())
-            .or_exit(Exit::Internal)?;
-        let mut scratch = Vec::new();
-        entities.extend((0..events.offsets.len()).map(|row| keys.key(row, &mut scratch)));
+    for unit in units {
+        for raw in unit.read(Some(&columns), SCAN_ROWS).map_err(log_failure)? {
+            let raw = raw.map_err(log_failure)?;
+            // Who an event is about does not depend on when it arrived.
+            let events = decode(&raw, &source, view, &mut ArrivalClock::default()).map_err(log_failure)?;
+            let keys = CanonicalRows::of_columns(&events.inputs, view.key_columns().iter().copied())
+                .or_exit(Exit::Internal)?;
+            let mut scratch = Vec::new();
+            entities.extend((0..events.offsets.len()).map(|row| keys.key(row, &mut scratch)));
+            bar.inc(raw.rows() as u64);
+        }
     }
     bar.finish_and_clear();
-    Ok((log.id().clone(), entities))
+    Ok((log, entities))
 }
