@@ -211,7 +211,7 @@ fn archivers_keep_each_record_once_whatever_becomes_of_them() {
 fn what_is_computed_from_an_archive_is_what_workers_committed() {
     let (kafka, redis) = (Kafka::start().unwrap(), Redis::start_with(&RedisOptions::default()).unwrap());
     let site = Site::new(&kafka, kafka.bootstrap(), 29, 900);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     let kept = Kept::new(&site, "kept", 0);
     site.produce(0..500);
     poison(&site);
@@ -281,7 +281,7 @@ fn what_is_computed_from_an_archive_is_what_workers_committed() {
 fn events_in_avro_are_kept_as_views_read_them_and_what_is_no_avro_as_it_is() {
     let kafka = Kafka::start().unwrap();
     let mut site = Site::new(&kafka, kafka.bootstrap(), 41, 400);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     let file = site.trifold.path("payment.avsc");
     fs::write(&file, encodings::schema(encodings::FIELDS.iter())).unwrap();
     site.set("encoding", "\"avro\"");
@@ -305,7 +305,7 @@ fn a_state_is_built_from_an_archive_where_the_topic_has_deleted_its_events() {
     let mut site = Site::new(&kafka, kafka.bootstrap(), 31, 1_200);
     site.set("transaction-rows", "40");
     site.set("properties", "{ \"session.timeout.ms\" = \"3000\", \"heartbeat.interval.ms\" = \"500\" }");
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     let kept = Kept::new(&site, "kept", 0);
     site.produce(0..900);
     kept.run();
@@ -346,7 +346,7 @@ fn a_state_is_built_from_an_archive_where_the_topic_has_deleted_its_events() {
 fn the_ends_of_transactions_are_no_gaps_and_what_was_taken_back_is_not_kept() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 43, 400);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     let kept = Kept::new(&site, "kept", 0);
     let write = |which: std::ops::Range<usize>, commit| {
         let pairs = site.events[which].iter().map(|payment| (payment.key.as_str(), payment.json.as_bytes()));
@@ -376,7 +376,7 @@ fn the_ends_of_transactions_are_no_gaps_and_what_was_taken_back_is_not_kept() {
 fn what_is_no_archive_of_the_topic_is_refused_by_name() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 37, 400);
-    site.release(&PACKAGES);
+    site.release(PACKAGES);
     let kept = Kept::new(&site, "kept", 0);
     let of_archive = |more: &[&str]| Ran::of(&mut kept.command(more));
     let unknown = ["archive", "--topic", "paiments", "--brokers", &site.brokers];

@@ -50,6 +50,7 @@ fn batch(records: &[Record], first: u64) -> (RawBatch, Vec<Option<i64>>) {
         offsets: records.iter().map(|record| record.offset).collect(),
         append_times: records.iter().map(|record| record.append_time).collect(),
         keys: Some(records.iter().map(|record| record.key.clone()).collect()),
+        carried: None,
         bad: bad.collect(),
         next_offset: records.last().map_or(first, |last| last.offset + 1),
     };
