@@ -52,31 +52,37 @@ impl Keying {
 /// The views in force, by the topic that their events are read from.
 #[derive(Default)]
 pub(crate) struct Plan {
-    /// Those of the topic that the worker was given.
-    pub(crate) given: LiveViews,
-    /// Those of each topic that is partitioned anew.
-    pub(crate) rekeyed: BTreeMap<Arc<str>, (Keying, LiveViews)>,
+    views: BTreeMap<Arc<str>, LiveViews>,
+    /// The topics that are partitioned anew.
+    pub(crate) rekeyed: BTreeMap<Arc<str>, Keying>,
 }
 
 impl Plan {
     pub(crate) fn new(live: &LiveViews, settings: &KafkaSettings, source: &SourceConfig) -> Self {
         let names = TopicNames::new(settings.cluster.group.clone());
-        let mut plan = Plan::default();
+        let given: Arc<str> = settings.topic.as_str().into();
+        let (mut rekeyed, mut views) = (BTreeMap::new(), BTreeMap::from([(given.clone(), LiveViews::default())]));
         for (name, version) in &live.views {
-            let views = match Keying::of(version.view(), source, &settings.keyed_by) {
-                None => &mut plan.given,
+            let topic = match Keying::of(version.view(), source, &settings.keyed_by) {
+                None => given.clone(),
                 Some(keying) => {
-                    let topic = names.of(&keying.feed, Purpose::Repartition);
-                    &mut plan.rekeyed.entry(topic.into()).or_insert_with(|| (keying, LiveViews::default())).1
+                    let topic: Arc<str> = names.of(&keying.feed, Purpose::Repartition).into();
+                    rekeyed.insert(topic.clone(), keying);
+                    topic
                 }
             };
-            views.views.insert(name.clone(), version.clone());
+            views.entry(topic).or_default().views.insert(name.clone(), version.clone());
         }
-        plan
+        Plan { views, rekeyed }
     }
 
-    /// The views that read a topic.
-    pub(crate) fn of(&self, topic: &str) -> &LiveViews {
-        self.rekeyed.get(topic).map_or(&self.given, |(_, live)| live)
+    /// The topics of events: the one that the worker was given, and those that are partitioned anew.
+    pub(crate) fn topics(&self) -> BTreeSet<Arc<str>> {
+        self.views.keys().cloned().collect()
+    }
+
+    /// The views that read a topic. Nobody may read one any more that was read before.
+    pub(crate) fn of(&self, topic: &str) -> Option<&LiveViews> {
+        self.views.get(topic)
     }
 }

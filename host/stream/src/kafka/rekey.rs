@@ -27,6 +27,8 @@ const TOLD_AFTER: i64 = 60_000_000;
 const EVENT_BYTES_MAX: usize = 3 << 20;
 /// So much of a larger one does, to be set aside.
 const EVENT_BYTES_CUT: usize = 1 << 20;
+/// The longest key that a record gets. No state takes one that is as long, so that the event is set aside wherever it goes.
+const KEY_BYTES_MAX: usize = 1 << 18;
 
 /// Events of one partition on their way to another topic.
 pub(crate) struct Rekey {
@@ -108,6 +110,7 @@ impl Rekey {
         };
         for (row, ((line, key), arrival)) in lines.iter().zip(routes.entities).zip(routes.arrivals).enumerate() {
             let arrival = arrival.map(|at| at.0);
+            let key = key.filter(|key| key.text.len() <= KEY_BYTES_MAX);
             let origin = Origin { partition: self.partition, offset: Some(raw.offset(row)), arrival };
             let problem = problems.next_if(|(bad, _)| *bad == row).map(|(_, problem)| problem.clone());
             let (value, problem) = match line.len() > EVENT_BYTES_MAX {

@@ -167,8 +167,9 @@ impl<C: Cluster> Session<C> {
         for place in self.held.keys().cloned().collect::<Vec<_>>() {
             self.follow_rekeys(&place)?;
         }
+        let nothing = LiveViews::default();
         for (place, held) in &mut self.held {
-            let (partition, live) = (place.partition, self.plan.of(&place.topic));
+            let (partition, live) = (place.partition, self.plan.of(&place.topic).unwrap_or(&nothing));
             let wanted = wanted(live);
             let new: Vec<_> = wanted.keys().filter(|feed| !held.worker.follows(feed)).collect();
             for &feed in &new {
@@ -194,12 +195,9 @@ impl<C: Cluster> Session<C> {
     fn prepare(&mut self, live: &LiveViews) -> Result<(), ClusterError> {
         self.plan = Plan::new(live, &self.settings, &self.config.source);
         wanted(live).keys().try_for_each(|feed| self.cluster.prepare(feed, &Purpose::OF_VIEW))?;
-        let keyings = self.plan.rekeyed.values();
-        keyings
-            .map(|(keying, _)| &keying.feed)
-            .try_for_each(|feed| self.cluster.prepare(feed, &Purpose::OF_KEYING))?;
-        let given: Arc<str> = self.settings.topic.as_str().into();
-        self.cluster.subscribe(self.plan.rekeyed.keys().cloned().chain([given]).collect())
+        let mut keyings = self.plan.rekeyed.values().map(|keying| &keying.feed);
+        keyings.try_for_each(|feed| self.cluster.prepare(feed, &Purpose::OF_KEYING))?;
+        self.cluster.subscribe(self.plan.topics())
     }
 
     /// Has the events of a partition taken to the topics that views in force read, and to no others.
@@ -207,8 +205,7 @@ impl<C: Cluster> Session<C> {
         let Some(held) = self.held.get_mut(place).filter(|_| *place.topic == *self.settings.topic) else {
             return Ok(());
         };
-        let wanted: BTreeMap<_, _> =
-            self.plan.rekeyed.values().map(|(keying, _)| (&keying.feed, keying)).collect();
+        let wanted: BTreeMap<_, _> = self.plan.rekeyed.values().map(|keying| (&keying.feed, keying)).collect();
         held.rekeys.retain(|feed, _| wanted.contains_key(feed));
         for (feed, keying) in wanted {
             if held.rekeys.contains_key(feed) {
@@ -400,9 +397,10 @@ impl<C: Cluster> Session<C> {
                 }
             }
         }
-        for (keying, live) in self.plan.rekeyed.values() {
+        for (topic, keying) in &self.plan.rekeyed {
             let waiting = waiting.get(&keying.feed).copied().unwrap_or(0);
-            for feed in live.views.values().map(FeedId::of) {
+            let views = self.plan.of(topic).into_iter().flat_map(|live| live.views.values());
+            for feed in views.map(FeedId::of) {
                 feeds.entry(feed).and_modify(|feed| feed.known += waiting);
             }
         }
