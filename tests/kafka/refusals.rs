@@ -99,6 +99,7 @@ fn a_group_takes_no_worker_of_another_deployment() {
     worker.catch_up();
     site.produce(200..300);
     worker.wait_for("transaction committed");
+    assert!(!worker.has_said("stands still"), "the refused worker was noticed: {:#?}", worker.last());
     worker.terminate();
 
     let views = here_and_there("views", "card_spend", "all in force");

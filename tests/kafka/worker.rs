@@ -72,6 +72,11 @@ impl Worker {
         self.heard.extend(self.lines.try_iter());
     }
 
+    /// Whether a line that came has this in it.
+    pub(crate) fn has_said(&self, part: &str) -> bool {
+        self.heard.iter().any(|line| line.contains(part))
+    }
+
     /// The last lines that came.
     pub(crate) fn last(&self) -> &[String] {
         &self.heard[self.heard.len().saturating_sub(30)..]

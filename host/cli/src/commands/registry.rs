@@ -31,11 +31,11 @@ pub async fn push(world: &World, args: Push) -> Outcome {
         return Err(check::refusal(&checked));
     }
     let registry = world.registry(true)?;
-    world.registry_id(&registry).await?;
     let pushed = registry
         .push(&wasm, transform.view(), transform.description(), clock::now())
         .await
         .map_err(registry_failure)?;
+    world.registry_id(&registry).await?;
     let view = pushed.version.view;
     let release = match args.release {
         true => {
