@@ -73,6 +73,41 @@ fn an_event_in_the_topic_is_seen_by_a_lookup_and_a_redis_that_was_emptied_is_fil
 }
 
 #[test]
+fn workers_feed_a_redis_with_their_own_partitions_whoever_has_them() {
+    let (kafka, redis) = (Kafka::start().unwrap(), Redis::start_with(&RedisOptions::default()).unwrap());
+    let mut site = Site::new(&kafka, kafka.bootstrap(), 23, 900);
+    site.set("properties", "{ \"session.timeout.ms\" = \"6000\", \"heartbeat.interval.ms\" = \"500\" }");
+    site.release(PACKAGES);
+    let url = redis.url().to_owned();
+    let options = ["--follow", "--materialize", "--redis", &url];
+    let start = |name| Worker::start(site.command(name, &options));
+    let (mut first, mut second) = (start("a"), start("b"));
+    for worker in [&mut first, &mut second] {
+        worker.wait_until("a share of the partitions", |line| {
+            line.contains("partitions taken up partitions=[") && !line.contains("[0, 1, 2, 3, 4, 5]")
+        });
+    }
+    let (runtime, settings) = (runtime(), RedisSettings::new(&url));
+    let store = runtime.block_on(RedisStore::open(&settings)).unwrap();
+    site.produce(0..300);
+    wait(|| next_offsets(&site, &runtime, &store) == [300; 3]);
+    // The other one takes over what the first had, with what it had not brought yet.
+    site.produce(300..600);
+    first.kill();
+    second.wait_for("partitions taken up partitions=[0, 1, 2, 3, 4, 5]");
+    site.produce(600..700);
+    wait(|| next_offsets(&site, &runtime, &store) == [700; 3]);
+    tell(redis.address(), "FLUSHALL");
+    let third = start("c");
+    site.produce(700..900);
+    wait(|| next_offsets(&site, &runtime, &store) == [900; 3]);
+    site.check_store(&store, &runtime);
+    [second, third].map(Worker::terminate);
+    let ran = Ran::of(&mut site.command("d", &["--materialize", "--redis", &url]));
+    ran.refused(Exit::Usage, &["--follow", "trifold materialize"]);
+}
+
+#[test]
 fn a_cluster_and_a_redis_behind_tls_and_a_password_hold_the_same() {
     let kafka = Kafka::start().unwrap();
     let site = Site::new(&kafka, kafka.bootstrap(), 19, 1_200);

@@ -297,6 +297,9 @@ pub struct Stream {
     /// [default: true]
     #[arg(long, env = "TRIFOLD_KEEP_OUTPUTS", value_name = "BOOL")]
     pub keep_outputs: Option<bool>,
+    /// The Redis, with `--materialize`
+    #[command(flatten)]
+    pub redis: Redis,
     /// Who may watch it
     #[command(flatten)]
     pub watch: Watch,

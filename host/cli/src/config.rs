@@ -115,6 +115,8 @@ pub struct KafkaSection {
     pub replicas: u16,
     /// Whether rows go into a topic of each view.
     pub features: bool,
+    /// Whether workers feed a Redis with the states of their partitions.
+    pub materialize: bool,
     /// The columns that the topic of events is partitioned by; none if that is the entity of every view.
     pub keyed_by: Vec<String>,
     /// Whether an event whose record has another key than its entity's is set aside.
@@ -416,7 +418,7 @@ impl Reader<'_> {
             let names = (r.get("brokers"), r.get("group"), r.get("worker"), r.get("properties"));
             let transactions = (r.get("transaction-interval-ms"), r.positive("transaction-rows"));
             let others = (r.get("local-interval-ms"), r.get("replicas"), r.get("features"), r.get("check-keys"));
-            let keyed_by = r.get("keyed-by");
+            let (keyed_by, materialize) = (r.get("keyed-by"), r.get("materialize"));
             let schemas = (
                 r.one_of("encoding", &["json", "avro", "protobuf"]),
                 r.get("schema"),
@@ -449,6 +451,7 @@ impl Reader<'_> {
                 features: others.2?,
                 check_keys: others.3?,
                 keyed_by: keyed_by?,
+                materialize: materialize?,
             })
         });
         let archive = self.section("archive", |r| {

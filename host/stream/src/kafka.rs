@@ -55,7 +55,7 @@ pub use error::ClusterError;
 pub use fetch::{Fetched, Origin};
 pub use keying::TopicPartition;
 pub use local::LocalStores;
-pub use materialize::{FedView, FeedNotice, Materializer};
+pub use materialize::{FedView, FeedNotice, Materializer, Shares};
 pub use outbox::{Outgoing, Parcel, Routed};
 pub use replay::{Gone, ReplayCounts, ReplayReport, ReplaySettings, replay};
 pub use session::Session;

@@ -94,6 +94,10 @@ pub struct Kafka {
     /// The archive of the topic, from which events are read that the topic has deleted
     #[arg(long, help_heading = KAFKA, value_name = "DIR", requires = "topic")]
     pub archive: Option<PathBuf>,
+    /// Feed a Redis with the states of this worker's partitions, which is `trifold materialize` for them; every worker of
+    /// the group must, or none
+    #[arg(long, help_heading = KAFKA, requires = "topic")]
+    pub materialize: bool,
     /// This worker's name, which no other of the group has [default: 0]
     #[arg(long, help_heading = KAFKA, env = "TRIFOLD_WORKER", value_name = "NAME")]
     pub worker: Option<String>,

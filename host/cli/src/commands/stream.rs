@@ -1,5 +1,6 @@
 //! `trifold stream`.
 
+mod feeding;
 pub mod kafka;
 
 use std::collections::BTreeMap;

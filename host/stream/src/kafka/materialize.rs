@@ -13,7 +13,7 @@
 mod follower;
 pub mod lane;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,11 +91,16 @@ pub struct FedView {
     pub complete: bool,
 }
 
+/// The partitions that somebody feeds of each state.
+pub type Shares = BTreeMap<FeedId, BTreeSet<u32>>;
+
 /// Feeds a Redis with the states of the releases in force.
 pub struct Materializer<R> {
     cluster: ClusterSettings,
     store: RedisStore,
     releases: R,
+    /// All partitions without it.
+    shares: Option<watch::Receiver<Shares>>,
     interval: Duration,
     clock: fn() -> u64,
     running: BTreeMap<FeedId, Running>,
@@ -109,6 +114,12 @@ struct Running {
     view: FedView,
     /// What it waits for.
     problem: Option<String>,
+}
+
+/// Waits until it is told to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Whoever could tell it being gone is as good as being told.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 type Channel = (UnboundedSender<(FeedId, Told)>, UnboundedReceiver<(FeedId, Told)>);
@@ -127,11 +138,18 @@ impl<R: ReleaseFeed> Materializer<R> {
             cluster,
             store,
             releases,
+            shares: None,
             interval,
             clock,
             running: BTreeMap::new(),
             done: BTreeMap::new(),
         })
+    }
+
+    /// Feeds these partitions alone, whichever they are at any time. Others must feed the rest: until all are fed, nothing
+    /// is answered.
+    pub fn with_shares(self, shares: watch::Receiver<Shares>) -> Self {
+        Materializer { shares: Some(shares), ..self }
     }
 
     /// Feeds until all that there is is in, or until `stop` turns true: what came of each state. [`Until::Offset`] counts
@@ -162,7 +180,7 @@ impl<R: ReleaseFeed> Materializer<R> {
                         break Ok(());
                     }
                 }
-                _ = stop.wait_for(|stop| *stop) => break Ok(()),
+                () = stopped(&mut stop) => break Ok(()),
             }
         };
         self.stop_all();
@@ -213,6 +231,7 @@ impl<R: ReleaseFeed> Materializer<R> {
             cluster: self.cluster.clone(),
             store: self.store.clone(),
             feed: feed.clone(),
+            shares: self.shares.clone(),
             runtime: Handle::current(),
             clock: self.clock,
             ends: until != Until::Follow,

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use trifold_formats::{Credentials, Encoding, RegistrySettings, SchemaSource};
 use trifold_store::{Holder, StoreError};
+use trifold_stream::Notice;
 use trifold_stream::kafka::{ClusterError, ClusterSettings, KafkaDriver, KafkaSettings};
 
+use super::feeding::Feeding;
 use super::{chosen, config, notify, stream_failure, summary, text, until, verdict, view_names};
 use crate::args::{KafkaCluster, KafkaValues, Stream};
 use crate::clock;
@@ -36,17 +38,27 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
         keyed_by: if args.kafka.keyed_by.is_empty() { &section.keyed_by } else { &args.kafka.keyed_by }.clone(),
         check_keys: section.check_keys,
     };
+    let (monitor, reached) = (Monitor::start(world, args.watch.metrics.as_ref())?, settings.cluster.clone());
+    let feeds = args.kafka.materialize || section.materialize;
+    let feeding = feeds.then(|| Feeding::start(world, args, reached, &monitor)).transpose()?;
     let holder =
         Holder { pid: std::process::id(), command: "trifold stream --topic".to_owned(), since: clock::now() };
     let interval = Duration::from_millis(world.config.stream.poll_interval_ms);
     let driver = KafkaDriver::new(settings, config(world, args), holder, chosen(world, &args.views)?, interval);
     let mut driver = driver.map_err(failure)?;
     let (until, stop) = (until(args), world.stop_signal());
-    let monitor = Monitor::start(world, args.watch.metrics.as_ref())?;
     let report = world.block_on(async {
         let bar = progress::rows("stream", 0);
-        let report = driver.run(until, &mut notify(&bar, until, &monitor), stop).await;
+        let mut tell = notify(&bar, until, &monitor);
+        let mut notify = |notice: Notice<'_>| {
+            feeding.iter().for_each(|feeding| feeding.note(&notice));
+            tell(notice);
+        };
+        let report = driver.run(until, &mut notify, stop).await;
         bar.finish_and_clear();
+        if let Some(feeding) = feeding {
+            feeding.stop().await;
+        }
         report
     });
     let report = report.map_err(failure)?;

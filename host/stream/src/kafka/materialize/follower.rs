@@ -1,6 +1,6 @@
 //! One state's changes, of all partitions, on their way into a Redis.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,10 +11,12 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use trifold_store::{Entry, Followed, RedisStore};
 
 use crate::feed::FeedId;
 use crate::kafka::error::ClusterError;
+use crate::kafka::materialize::Shares;
 use crate::kafka::materialize::lane::{Delays, Lane, Turn};
 use crate::kafka::settings::{ClusterSettings, Quiet, REQUEST_TIMEOUT, Reader};
 use crate::kafka::topics::Topics;
@@ -51,6 +53,8 @@ pub(super) struct Follower {
     pub(super) cluster: ClusterSettings,
     pub(super) store: RedisStore,
     pub(super) feed: FeedId,
+    /// The partitions that are followed; all without it.
+    pub(super) shares: Option<watch::Receiver<Shares>>,
     /// What drives the connections to the Redis.
     pub(super) runtime: Handle,
     /// Microseconds since 1970.
@@ -90,9 +94,10 @@ impl Follower {
 
     /// Reads and brings some changes: whether all that there was at the beginning is in.
     fn turn(&self, following: &mut Option<Following>, tell: &impl Fn(Told)) -> Result<bool, ClusterError> {
-        let mut now = match following.take() {
+        let share = self.share();
+        let mut now = match following.take().filter(|now| now.share == share) {
             Some(now) => now,
-            None => self.open(tell)?,
+            None => self.open(share, tell)?,
         };
         now.gather(&self.feed)?;
         let turns = now.lanes.values_mut().map(|lane| lane.turn(self.clock));
@@ -120,8 +125,14 @@ impl Follower {
         Ok(is_done)
     }
 
+    /// The partitions that are followed at present.
+    fn share(&self) -> Option<BTreeSet<u32>> {
+        let shares = self.shares.as_ref()?;
+        Some(shares.borrow().get(&self.feed).cloned().unwrap_or_default())
+    }
+
     /// Finds the log and what is there of it.
-    fn open(&self, tell: &impl Fn(Told)) -> Result<Following, ClusterError> {
+    fn open(&self, share: Option<BTreeSet<u32>>, tell: &impl Fn(Told)) -> Result<Following, ClusterError> {
         let topics = Topics::new(&self.cluster)?;
         let (topic, partitions) = topics.changes_of(&self.feed)?;
         let source = format!("{}/{topic}", topics.cluster_id()?);
@@ -138,7 +149,8 @@ impl Follower {
         };
         self.runtime.block_on(self.store.check())?;
         let (mut lanes, mut list, mut found) = (BTreeMap::new(), TopicPartitionList::new(), 0);
-        for partition in 0..partitions {
+        let is_followed = |partition: &u32| share.as_ref().is_none_or(|share| share.contains(partition));
+        for partition in (0..partitions).filter(is_followed) {
             let of = (self.feed.state, partition);
             let lane = Lane::open(&self.store, of, followed, || range(partition), self.clock);
             let lane = self.runtime.block_on(lane)?;
@@ -149,7 +161,7 @@ impl Follower {
         }
         consumer.assign(&list).map_err(reading())?;
         tell(Told::Found(found));
-        Ok(Following { topic, consumer, lanes, is_complete: false })
+        Ok(Following { topic, consumer, share, lanes, is_complete: false })
     }
 }
 
@@ -157,6 +169,7 @@ impl Follower {
 struct Following {
     topic: String,
     consumer: Reader,
+    share: Option<BTreeSet<u32>>,
     lanes: BTreeMap<u32, Lane>,
     /// Whether lookups are answered.
     is_complete: bool,
