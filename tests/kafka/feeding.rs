@@ -102,7 +102,7 @@ fn workers_feed_a_redis_with_their_own_partitions_whoever_has_them() {
     site.produce(700..900);
     wait(|| next_offsets(&site, &runtime, &store) == [900; 3]);
     site.check_store(&store, &runtime);
-    [second, third].map(Worker::terminate);
+    [second, third].into_iter().for_each(Worker::terminate);
     let ran = Ran::of(&mut site.command("d", &["--materialize", "--redis", &url]));
     ran.refused(Exit::Usage, &["--follow", "trifold materialize"]);
 }

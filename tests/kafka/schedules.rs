@@ -1,6 +1,7 @@
 //! Workers of a group under schedules from a seed: crashes at any point, rebalances, fencing, commits that are decided
 //! and not yet visible, connections that break. One thread, no clock; the same seed gives the same trace.
 
+mod disk;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,16 +17,13 @@ use trifold_eventlog::row_json;
 use trifold_formats::Encoding;
 use trifold_model::EventTime;
 use trifold_pipeline::{LiveVersion, LiveViews, Parts, lookup};
-use trifold_store::StateStore;
-use trifold_stream::kafka::{
-    ClusterError, ClusterSettings, Fetched, KafkaSettings, LocalStores, Purpose, Session, TopicPartition,
-};
+use trifold_stream::kafka::{ClusterError, ClusterSettings, Fetched, KafkaSettings, Purpose, Session};
 use trifold_stream::{FeedId, WorkerConfig};
 use trifold_tests::live::{transform, version, views};
-use trifold_tests::memory::Memory;
 use trifold_tests::random::SplitMix64;
 use trifold_tests::rows::{Row, answered};
 
+use disk::Disk;
 use world::{Bug, GROUP, Meanwhile, Seen, TOPIC, World};
 
 const SCHEDULES: u64 = 2_000;
@@ -40,8 +38,17 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 const TURNS: usize = 70;
 
 /// What a trace tells of trouble.
-const TROUBLE: [&str; 6] =
-    ["dies", "freezes", "loses its connection", "taken for dead", "another generation", "Aborted"];
+const TROUBLE: [&str; 9] = [
+    "release",
+    "dies",
+    "freezes",
+    "loses its connection",
+    "taken for dead",
+    "another generation",
+    "Aborted",
+    "a local store fails to read",
+    "a local store fails to commit",
+];
 
 /// The views that are followed: one is folded in any order, one in that of event time.
 const PACKAGES: [&str; 2] = ["card-spend", "card-recent"];
@@ -110,44 +117,48 @@ fn settings(keyed: Keyed) -> Arc<KafkaSettings> {
     })
 }
 
-/// What a worker's machine keeps, whatever happens to the worker.
-#[derive(Default)]
-struct Disk(Mutex<BTreeMap<TopicPartition, Arc<Memory>>>);
-
-impl LocalStores for Disk {
-    fn open(&self, place: &TopicPartition, _: usize) -> Result<Arc<dyn StateStore>, ClusterError> {
-        Ok(self.0.lock().unwrap().entry(place.clone()).or_default().clone())
-    }
+/// A worker's process.
+struct Running {
+    session: Session<Seen>,
+    /// The views that it found in force when it last looked.
+    live: Arc<LiveViews>,
 }
 
-/// A worker, if its process is there.
+/// Where a worker runs, if its process is there.
 struct Place {
     disk: Arc<Disk>,
-    session: Option<Session<Seen>>,
+    running: Option<Running>,
     /// It is in the midst of something.
     is_busy: bool,
 }
 
 struct Group {
     world: Arc<Mutex<World>>,
-    live: Arc<LiveViews>,
+    /// The views that are in force one after the other: all of them, one, none, and all again.
+    lives: [Arc<LiveViews>; 3],
     keyed: Keyed,
     places: BTreeMap<&'static str, Mutex<Place>>,
 }
 
 impl Group {
     fn new(seed: u64, versions: &[LiveVersion], bug: Option<Bug>, keyed: Keyed) -> Arc<Self> {
-        let place = || Mutex::new(Place { disk: Arc::default(), session: None, is_busy: false });
+        let world = Arc::new(Mutex::new(World::new(seed, events(seed % LOGS, keyed), bug)));
+        let place = || Mutex::new(Place { disk: Arc::new(Disk::new(&world)), running: None, is_busy: false });
         let names = NAMES.into_iter().chain(["last"]);
         Arc::new(Group {
-            world: Arc::new(Mutex::new(World::new(seed, events(seed % LOGS, keyed), bug))),
-            live: views(versions.to_vec()),
+            lives: [views(versions.to_vec()), views([versions[0].clone()]), views([])],
             keyed,
             places: names.map(|name| (name, place())).collect(),
+            world,
         })
     }
 
-    fn session(self: &Arc<Self>, name: &'static str, disk: Arc<Disk>) -> Session<Seen> {
+    /// The views in force.
+    fn live(&self) -> Arc<LiveViews> {
+        self.lives[self.world.lock().unwrap().release % self.lives.len()].clone()
+    }
+
+    fn start(self: &Arc<Self>, name: &'static str, disk: Arc<Disk>) -> Running {
         let others = Arc::downgrade(self);
         let meanwhile: Meanwhile = Arc::new(move || {
             let Some(group) = others.upgrade() else { return };
@@ -157,7 +168,8 @@ impl Group {
         let resident_bytes = self.world.lock().unwrap().random.between(0, 60_000) as usize;
         let mut config = WorkerConfig { parts: Parts::Told, resident_bytes, rows_max: 7, ..WorkerConfig::new(1) };
         config.source.arrival = Some("arrived_at".to_owned());
-        Session::new(settings(self.keyed), config, Seen::new(&self.world, name, meanwhile), disk)
+        let seen = Seen::new(&self.world, name, meanwhile);
+        Running { session: Session::new(settings(self.keyed), config, seen, disk), live: self.live() }
     }
 
     /// Anything happens.
@@ -175,39 +187,48 @@ impl Group {
 
     /// A worker goes on, or begins: whether it came to the end of what there is.
     fn go_on(self: &Arc<Self>, name: &'static str) -> bool {
-        let (session, disk) = {
+        let (running, disk) = {
             let mut place = self.places[name].lock().unwrap();
             if place.is_busy {
                 return false;
             }
             place.is_busy = true;
-            (place.session.take(), place.disk.clone())
+            (place.running.take(), place.disk.clone())
         };
-        let mut session = session.unwrap_or_else(|| self.session(name, disk));
-        let outcome = self.round(&mut session);
+        let mut running = running.unwrap_or_else(|| self.start(name, disk));
+        let outcome = self.round(&mut running);
         let mut world = self.world.lock().unwrap();
         let is_dead = world.doomed.take_if(|doomed| doomed == name).is_some();
         let is_done = matches!(outcome, Ok(true));
         if let Err(error) = &outcome {
-            assert!(error.may_pass(), "{error}");
+            // A worker ends over a store that fails, and is started again.
+            let is_of_store = error.to_string().contains("the store local failed");
+            assert!(error.may_pass() || is_of_store, "{error}");
             world.tell(format!("{name} begins anew: {error}"));
         }
         drop(world);
         let mut place = self.places[name].lock().unwrap();
         place.is_busy = false;
-        place.session = (outcome.is_ok() && !is_dead).then_some(session);
+        place.running = (outcome.is_ok() && !is_dead).then_some(running);
         is_done
     }
 
-    fn round(&self, session: &mut Session<Seen>) -> Result<bool, ClusterError> {
+    fn round(&self, running: &mut Running) -> Result<bool, ClusterError> {
         let mut ignore = |_: trifold_stream::Notice<'_>| {};
+        let Running { session, live } = running;
+        let looks = !self.world.lock().unwrap().one_in(2);
+        if looks && !Arc::ptr_eq(live, &self.live()) {
+            *live = self.live();
+            let followed = session.follow(live, &mut ignore).now_or_never().expect("nothing waits")?;
+            assert!(followed.problems.is_empty(), "{:?}", followed.problems);
+        }
         let (restored, report) =
-            session.round(&self.live, Duration::ZERO, &mut ignore).now_or_never().expect("nothing waits")?;
+            session.round(live, Duration::ZERO, &mut ignore).now_or_never().expect("nothing waits")?;
         assert!(restored.problems.is_empty(), "{:?}", restored.problems);
         if self.world.lock().unwrap().one_in(5) {
             session.settle().now_or_never().expect("nothing waits")?;
         }
-        Ok(report.is_none() && session.is_done()?)
+        Ok(report.is_none() && Arc::ptr_eq(live, &self.lives[0]) && session.is_done()?)
     }
 }
 
@@ -234,7 +255,7 @@ fn run(seed: u64, versions: &[LiveVersion], bug: Option<Bug>, is_rough: bool) ->
     let is_done = (0..1_000).any(|_| group.go_on("last"));
     assert!(is_done, "seed {seed}: it never came to an end");
     let mut place = group.places["last"].lock().unwrap();
-    place.session.take().unwrap().settle().now_or_never().unwrap().unwrap();
+    place.running.take().unwrap().session.settle().now_or_never().unwrap().unwrap();
     let world = group.world.lock().unwrap();
     let committed = |feed: &FeedId| match keyed {
         Keyed::ByCard => world.committed(feed),
@@ -265,7 +286,7 @@ fn whatever_order(committed: BTreeMap<(u32, Purpose), Vec<String>>) -> BTreeMap<
 fn values(version: &LiveVersion, disk: &Disk, world: &World) -> Vec<Row> {
     let live = views([version.clone()]);
     let mut rows = Vec::new();
-    let disk = disk.0.lock().unwrap();
+    let disk = disk.stores();
     let of_views = disk.keys().next_back().unwrap().topic.clone();
     for (place, store) in disk.iter().filter(|(place, _)| place.topic == of_views) {
         let keys = world.events(place).into_iter().filter_map(|event| event.key.clone());

@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) trace: Vec<String>,
     /// Faults come until this is turned off.
     pub(crate) is_rough: bool,
+    /// How many releases there were.
+    pub(crate) release: usize,
     bug: Option<Bug>,
     /// By partition; only so many are there yet.
     events: Vec<Vec<Fetched>>,
@@ -111,6 +113,7 @@ impl World {
             random: SplitMix64(seed),
             trace: Vec::new(),
             is_rough: true,
+            release: 0,
             bug,
             produced: vec![0; events.len()],
             events,
@@ -143,6 +146,10 @@ impl World {
         if self.one_in(12) {
             self.expire();
         }
+        if self.one_in(20) {
+            self.release += 1;
+            self.tell(format!("release {}", self.release));
+        }
         for at in 0..self.transactions.len() {
             if self.transactions[at].fate == Fate::Decided && self.random.between(0, 2) == 0 {
                 self.end(at, Fate::Committed);
@@ -153,6 +160,7 @@ impl World {
     /// Everything is there, and nothing fails any more.
     pub(crate) fn calm(&mut self) {
         self.is_rough = false;
+        self.release = 0;
         self.produced = self.events.iter().map(Vec::len).collect();
         self.members.clear();
         self.generation += 1;
