@@ -39,6 +39,11 @@ impl LocalStores for Disk {
     }
 }
 
+/// What a store does, and that it fails once in so many times.
+const READ: (&str, u64) = ("read", 300);
+const COMMIT: (&str, u64) = ("commit", 10);
+const CLEAR: (&str, u64) = ("clear", 30);
+
 /// A store that fails now and then, and has then done nothing.
 struct Failing {
     world: Arc<Mutex<World>>,
@@ -48,11 +53,11 @@ struct Failing {
 impl Failing {
     fn or_fail<'a, T: Send + 'a>(
         &'a self,
-        action: &'static str,
+        (action, odds): (&'static str, u64),
         done: impl FnOnce() -> BoxFuture<'a, Result<T, StoreError>>,
     ) -> BoxFuture<'a, Result<T, StoreError>> {
         let mut world = self.world.lock().unwrap();
-        if world.one_in(150) {
+        if world.one_in(odds) {
             world.tell(format!("a local store fails to {action}"));
             let reason = "the seed says so".to_owned();
             return ready(Err(StoreError::Database { path: "local".into(), action, reason })).boxed();
@@ -64,7 +69,7 @@ impl Failing {
 
 impl OnlineStore for Failing {
     fn read<'a>(&'a self, id: StateId, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
-        self.or_fail("read", || self.memory.read(id, keys))
+        self.or_fail(READ, || self.memory.read(id, keys))
     }
 
     fn read_slots<'a>(
@@ -72,11 +77,11 @@ impl OnlineStore for Failing {
         id: StateId,
         queries: &'a [EntityQuery],
     ) -> BoxFuture<'a, Result<SlotSnapshot, StoreError>> {
-        self.or_fail("read", || self.memory.read_slots(id, queries))
+        self.or_fail(READ, || self.memory.read_slots(id, queries))
     }
 
     fn marker(&self, id: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {
-        self.or_fail("read", || self.memory.marker(id))
+        self.or_fail(READ, || self.memory.marker(id))
     }
 }
 
@@ -87,7 +92,7 @@ impl StateStore for Failing {
         after: Option<EntityKey>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Page, StoreError>> {
-        self.or_fail("read", || self.memory.scan(id, after, limit))
+        self.or_fail(READ, || self.memory.scan(id, after, limit))
     }
 
     fn scan_slots(
@@ -96,14 +101,14 @@ impl StateStore for Failing {
         after: Option<EntityKey>,
         limit: usize,
     ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
-        self.or_fail("read", || self.memory.scan_slots(id, after, limit))
+        self.or_fail(READ, || self.memory.scan_slots(id, after, limit))
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.or_fail("commit", || self.memory.commit(commits))
+        self.or_fail(COMMIT, || self.memory.commit(commits))
     }
 
     fn clear(&self, id: StateId) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.or_fail("clear", || self.memory.clear(id))
+        self.or_fail(CLEAR, || self.memory.clear(id))
     }
 }

@@ -146,7 +146,7 @@ impl World {
         if self.one_in(12) {
             self.expire();
         }
-        if self.one_in(20) {
+        if self.one_in(40) {
             self.release += 1;
             self.tell(format!("release {}", self.release));
         }
