@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use bytes::Bytes;
-use trifold_eventlog::{AsideReason, LogError, entity_key, row_json};
+use trifold_eventlog::{AsideReason, JsonObjects, LogError, entity_key};
 use trifold_pipeline::row_table::column::KEY_PREFIX;
 use trifold_store::{Commit, Entry, SlotChange};
 
@@ -83,14 +83,16 @@ impl Sink for Outbox {
             file: "set-aside events".into(),
             detail: source.to_string(),
         })?;
+        let texts = JsonObjects::new(&lines);
         for (row, line) in emission.aside.iter().enumerate() {
-            let value = Some(row_json(&lines, row).into());
+            let value = Some(texts.row(row).into());
             parcel.messages.push((purpose(line.kind), Outgoing { key: None, value }));
         }
         if wants_rows {
+            let (texts, entity) = (JsonObjects::new(&emission.rows), entity_columns(&emission.rows));
             for row in 0..emission.rows.num_rows() {
-                let key = Some(key(&emission.rows, row));
-                let value = Some(row_json(&emission.rows, row).into());
+                let key = Some(entity_key(&entity, row));
+                let value = Some(texts.row(row).into());
                 parcel.messages.push((Purpose::Features, Outgoing { key, value }));
             }
         }
@@ -133,10 +135,8 @@ pub(crate) fn purpose(kind: AsideKind) -> Purpose {
     }
 }
 
-/// The entity of a row as the key of a record.
-fn key(rows: &RecordBatch, row: usize) -> Vec<u8> {
-    let schema = rows.schema();
-    let columns = schema.fields().iter().zip(rows.columns());
-    let keys = columns.filter(|(field, _)| field.name().starts_with(KEY_PREFIX));
-    entity_key(&keys.map(|(_, column)| column).collect::<Vec<_>>(), row)
+/// The columns that name the entities of rows.
+fn entity_columns(rows: &RecordBatch) -> Vec<&ArrayRef> {
+    let columns = rows.schema_ref().fields().iter().zip(rows.columns());
+    columns.filter(|(field, _)| field.name().starts_with(KEY_PREFIX)).map(|(_, column)| column).collect()
 }
