@@ -26,6 +26,13 @@ pub struct Outgoing {
     pub value: Option<Bytes>,
 }
 
+impl Outgoing {
+    /// Its key and its value.
+    pub(crate) fn parts(&self) -> (Option<&[u8]>, Option<&[u8]>) {
+        (self.key.as_deref(), self.value.as_deref())
+    }
+}
+
 /// A record on its way to another partition than the one that it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routed {
@@ -55,17 +62,24 @@ pub struct Parcel {
 /// A sink that keeps what steps came to until a transaction takes it.
 pub(crate) struct Outbox {
     parcels: BTreeMap<FeedId, Parcel>,
+    /// Changes in the order in which they came, which is nearly that of their keys: sorting them at the end takes less
+    /// than to find each one's place.
+    changes: BTreeMap<FeedId, Vec<(Vec<u8>, Option<Bytes>)>>,
     features: bool,
 }
 
 impl Outbox {
     /// An empty one, which takes rows in if there is a topic for them.
     pub(crate) fn new(features: bool) -> Self {
-        Outbox { parcels: BTreeMap::new(), features }
+        Outbox { parcels: BTreeMap::new(), changes: BTreeMap::new(), features }
     }
 
     /// What has come since this was asked for last.
     pub(crate) fn take(&mut self) -> BTreeMap<FeedId, Parcel> {
+        for (feed, changes) in std::mem::take(&mut self.changes) {
+            // Of changes under the same key the last one stays.
+            self.parcel(&feed).changes = changes.into_iter().collect();
+        }
         std::mem::take(&mut self.parcels)
     }
 
@@ -100,16 +114,15 @@ impl Sink for Outbox {
     }
 
     fn change(&mut self, feed: &FeedId, commit: &Commit, parts: &[SlotChange]) {
-        let parcel = self.parcel(feed);
         let records = commit.puts.iter().map(|(key, record)| {
             let (key, record) = (key.clone(), Box::new(record.clone()));
             Entry::Record { key, record }
         });
-        for entry in records.chain(parts.iter().cloned().map(Entry::Slot)) {
-            parcel.changes.insert(entry.key(), entry.value());
-        }
+        let entries = records.chain(parts.iter().cloned().map(Entry::Slot));
+        let changes = self.changes.entry(feed.clone()).or_default();
+        changes.extend(entries.map(|entry| (entry.key(), entry.value())));
         let marker = Entry::Marker(commit.marker.clone());
-        parcel.marker = Some(Outgoing { key: Some(marker.key()), value: marker.value() });
+        self.parcel(feed).marker = Some(Outgoing { key: Some(marker.key()), value: marker.value() });
     }
 
     // What was not committed is gone with the transaction.

@@ -13,7 +13,6 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::kafka::error::ClusterError;
 use crate::kafka::keying::TopicPartition;
-use crate::kafka::outbox::Outgoing;
 use crate::kafka::settings::{KafkaSettings, tell_of};
 
 /// How long the cluster may take for a step of a transaction before the worker begins anew.
@@ -82,23 +81,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Adds a record.
+    /// Adds a record of a key and a value.
     pub(crate) fn send(
         &self,
         topic: &str,
         partition: u32,
-        record: &Outgoing,
+        (key, value): (Option<&[u8]>, Option<&[u8]>),
         headers: Option<OwnedHeaders>,
         track: Track,
     ) -> Result<(), ClusterError> {
         let mut next = BaseRecord::with_opaque_to(topic, track).partition(partition as i32);
-        next.headers = headers;
-        if let Some(key) = &record.key {
-            next = next.key(key.as_slice());
-        }
-        if let Some(value) = &record.value {
-            next = next.payload(&value[..]);
-        }
+        (next.key, next.payload, next.headers) = (key, value, headers);
         let deadline = Instant::now() + TIMEOUT;
         loop {
             let (error, again) = match self.producer.send(next) {
