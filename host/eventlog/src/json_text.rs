@@ -11,33 +11,70 @@ use arrow_array::types::{
     ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use arrow_schema::{DataType, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Schema, TimeUnit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::time;
 
-/// One row as a JSON object. Columns that `file_schema` calls strings are text, whatever carries them.
-pub(crate) fn row_object(batch: &RecordBatch, file_schema: &SchemaRef, row: usize) -> String {
-    let mut out = String::from("{");
-    for (index, (field, column)) in batch.schema().fields().iter().zip(batch.columns()).enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        write_text(field.name(), &mut out);
-        out.push(':');
-        let is_text = file_schema.field_with_name(field.name()).is_ok_and(|field| is_text(field.data_type()));
-        match column.as_binary_opt::<i32>() {
-            Some(bytes) if is_text && column.is_valid(row) => {
-                write_text(&String::from_utf8_lossy(bytes.value(row)), &mut out);
-            }
-            _ => write_value(column, row, &mut out),
-        }
+/// The rows of a table as JSON objects, in the order of its columns.
+pub struct JsonObjects<'a> {
+    columns: Vec<Column<'a>>,
+    /// What an object takes, roughly.
+    bytes: usize,
+}
+
+/// A column of a table.
+struct Column<'a> {
+    /// What stands before its values: the name, behind what divides it from the column before.
+    name: String,
+    values: &'a ArrayRef,
+    /// The values, if they are texts that stand as bytes.
+    texts: Option<&'a BinaryArray>,
+}
+
+/// What a value takes in an object, roughly.
+const VALUE_BYTES: usize = 24;
+
+impl<'a> JsonObjects<'a> {
+    /// The rows of a table.
+    pub fn new(batch: &'a RecordBatch) -> Self {
+        JsonObjects::of(batch, batch.schema_ref())
     }
-    out.push('}');
-    out
+
+    /// The rows of a table, in which columns that `file_schema` calls strings are text, whatever carries them.
+    pub(crate) fn of(batch: &'a RecordBatch, file_schema: &Schema) -> Self {
+        let column = |(index, values): (usize, &'a ArrayRef)| {
+            let field = batch.schema_ref().field(index);
+            let mut name = String::from(if index == 0 { "{" } else { "," });
+            write_text(field.name(), &mut name);
+            name.push(':');
+            let is_text =
+                || file_schema.field_with_name(field.name()).is_ok_and(|field| is_text(field.data_type()));
+            Column { name, values, texts: values.as_binary_opt().filter(|_| is_text()) }
+        };
+        let columns: Vec<_> = batch.columns().iter().enumerate().map(column).collect();
+        let bytes = columns.iter().map(|column| column.name.len() + VALUE_BYTES).sum();
+        JsonObjects { columns, bytes }
+    }
+
+    /// One row.
+    pub fn row(&self, row: usize) -> String {
+        let mut out = String::with_capacity(self.bytes);
+        for Column { name, values, texts } in &self.columns {
+            out.push_str(name);
+            match texts {
+                Some(texts) if texts.is_valid(row) => {
+                    write_text(&String::from_utf8_lossy(texts.value(row)), &mut out)
+                }
+                _ => write_value(values, row, &mut out),
+            }
+        }
+        out.push_str(if out.is_empty() { "{}" } else { "}" });
+        out
+    }
 }
 
 fn is_text(ty: &DataType) -> bool {
@@ -91,17 +128,20 @@ pub(crate) fn write_value(array: &dyn Array, row: usize, out: &mut String) {
 /// Appends a JSON string.
 pub(crate) fn write_text(text: &str, out: &mut String) {
     out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if control < ' ' => append(out, |out| write!(out, "\\u{:04x}", u32::from(control))),
-            other => out.push(other),
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            control => append(out, |out| write!(out, "\\u{control:04x}")),
         }
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
     out.push('"');
 }
 
@@ -135,9 +175,13 @@ fn write_bytes(bytes: &[u8], out: &mut String) {
 }
 
 fn write_time(micros: i64, out: &mut String) {
-    match time::format(micros) {
-        Some(text) => append(out, |out| write!(out, "\"{text}\"")),
-        None => append(out, |out| write!(out, "{micros}")),
+    let begun = out.len();
+    out.push('"');
+    if time::write(micros, out) {
+        out.push('"');
+    } else {
+        out.truncate(begun);
+        append(out, |out| write!(out, "{micros}"));
     }
 }
 

@@ -42,6 +42,7 @@ pub use consumed::LogChange;
 pub use decode::{Events, decode};
 pub use error::LogError;
 pub use fields::{DecodedColumn, decode_columns};
+pub use json_text::JsonObjects;
 pub use keys::entity_key;
 pub use log::{FileLog, LogOptions};
 pub use raw::{APPEND_TIME, Carried, JsonLines, Places, RawBatch, RawRows};

@@ -12,7 +12,7 @@ use trifold_model::types::UTC;
 use crate::LogError;
 use crate::convert::{Converted, Unconvertible, columns, json};
 use crate::json_rows::{JsonRows, line_text};
-use crate::json_text::{row_object, write_text};
+use crate::json_text::{JsonObjects, write_text};
 use crate::raw::{APPEND_TIME, RawBatch, RawRows};
 
 /// A raw batch whose columns can be asked for.
@@ -109,7 +109,7 @@ pub(crate) fn event_json(raw: &RawBatch, row: usize, is_object: bool) -> String 
     /// What is shown of a line that is no object.
     const LINE_BYTES_SHOWN: usize = 4096;
     match &raw.rows {
-        RawRows::Columns { batch, file_schema } => row_object(batch, file_schema, row),
+        RawRows::Columns { batch, file_schema } => JsonObjects::of(batch, file_schema).row(row),
         RawRows::Lines(lines) => match line_text(lines.line(row)) {
             Ok(text) if is_object => text.trim_ascii().to_owned(),
             _ => {

@@ -12,9 +12,9 @@ pub fn value_json(array: &dyn Array, row: usize) -> Result<serde_json::Value, se
     serde_json::from_str(&text)
 }
 
-/// One row as a JSON object, in the order of the columns.
+/// One row as a JSON object, in the order of the columns. [`JsonObjects`](crate::JsonObjects) is for many.
 pub fn row_json(batch: &RecordBatch, row: usize) -> String {
-    json_text::row_object(batch, &batch.schema(), row)
+    json_text::JsonObjects::new(batch).row(row)
 }
 
 /// A time written as RFC 3339 text, or as microseconds since 1970-01-01T00:00:00Z; `None` for anything else.

@@ -232,6 +232,7 @@ pub(crate) fn parts(head: &[u8], from: usize) -> impl Iterator<Item = Result<Par
 pub(crate) fn write_tile(tile: &Tile, packed: &[u8], out: &mut Vec<u8>) {
     match &tile.state {
         State::Known(state) => {
+            out.reserve_exact(1 + state.len());
             out.push(KNOWN);
             out.extend_from_slice(state.get(packed));
         }

@@ -1,14 +1,15 @@
-//! The benchmarks behind `cargo xtask bench`: what the sandbox, the backfill and the online server cost beside
+//! The benchmarks behind `cargo xtask bench`: what the sandbox, the backfill, the online server and workers cost beside
 //! the same work without them.
 //!
 //! Reading order: `catalog` (what is measured against what), `measure` (medians in turns), then `sandbox`,
-//! `flags`, `backfill`, `online`, `windows` and `redis_store`; `guests` builds the components and `random` makes the data from a seed.
+//! `flags`, `backfill`, `online`, `windows`, `redis_store` and `kafka`; `guests` builds the components and `random` makes the data from a seed.
 
 mod backfill;
 mod catalog;
 mod flags;
 mod guests;
 mod instructions;
+mod kafka;
 mod measure;
 mod online;
 mod random;
@@ -51,6 +52,9 @@ struct Arguments {
     /// One backfill in a process of its own, whose memory is measured.
     #[arg(long, hide = true, value_name = "JSON")]
     backfill_child: Option<String>,
+    /// A worker, or what it is measured against, in a process of its own.
+    #[arg(long, hide = true, value_name = "JSON")]
+    kafka_child: Option<String>,
     /// One backfill or sort in a process of its own, whose time and memory are measured.
     #[arg(long, hide = true, value_name = "JSON")]
     point_in_time_child: Option<String>,
@@ -63,6 +67,9 @@ fn main() -> anyhow::Result<()> {
     }
     if let Some(json) = &arguments.point_in_time_child {
         return backfill::point_in_time::child(json);
+    }
+    if let Some(json) = &arguments.kafka_child {
+        return kafka::child(json);
     }
     if let Some(json) = &arguments.instructions_child {
         return instructions::child(json);
@@ -87,6 +94,7 @@ fn main() -> anyhow::Result<()> {
         (backfill::NAMES, backfill::run),
         (windows::NAMES, windows::run),
         (redis_store::NAMES, redis_store::run),
+        (kafka::NAMES, kafka::run),
     ] {
         if names.iter().any(|name| wanted(name)) {
             entries.extend(run(effort, &wanted).with_context(|| format!("measuring {}", names.join(", ")))?);

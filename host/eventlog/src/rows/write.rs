@@ -14,7 +14,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use super::{RowFile, RowFormat, check_json_types};
 use crate::LogError;
 use crate::durable::{directory, make_directory, sync};
-use crate::json_text::{write_text, write_value};
+use crate::json_text::JsonObjects;
 
 /// Small enough that writers of many files at once stay small, large enough to compress well.
 const GROUP_ROWS_MAX: usize = 131_072;
@@ -125,17 +125,10 @@ fn hidden_name(path: &Path) -> PathBuf {
 }
 
 fn write_lines(batch: &RecordBatch, output: &mut impl Write) -> std::io::Result<()> {
-    let schema = batch.schema();
-    let mut line = String::new();
+    let objects = JsonObjects::new(batch);
     for row in 0..batch.num_rows() {
-        line.clear();
-        for (field, column) in schema.fields().iter().zip(batch.columns()) {
-            line.push(if line.is_empty() { '{' } else { ',' });
-            write_text(field.name(), &mut line);
-            line.push(':');
-            write_value(column, row, &mut line);
-        }
-        line.push_str(if line.is_empty() { "{}\n" } else { "}\n" });
+        let mut line = objects.row(row);
+        line.push('\n');
         output.write_all(line.as_bytes())?;
     }
     Ok(())

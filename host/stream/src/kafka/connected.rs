@@ -20,7 +20,7 @@ use crate::kafka::fetch::Fetched;
 use crate::kafka::group::Member;
 use crate::kafka::headers;
 use crate::kafka::keying::TopicPartition;
-use crate::kafka::outbox::{Outgoing, Parcel, Routed};
+use crate::kafka::outbox::{Parcel, Routed};
 use crate::kafka::settings::{KafkaSettings, Quiet, Reader};
 use crate::kafka::topics::{Purpose, Topics};
 use crate::kafka::transaction::Writer;
@@ -86,16 +86,16 @@ impl Connected {
     /// Writes what is to be written for one feed; the marker comes last and is tracked.
     fn send(&self, partition: u32, feed: &FeedId, parcel: &Parcel, track: usize) -> Result<(), ClusterError> {
         for (purpose, message) in &parcel.messages {
-            self.writer.send(self.topic(feed, *purpose)?, partition, message, None, 0)?;
+            self.writer.send(self.topic(feed, *purpose)?, partition, message.parts(), None, 0)?;
         }
         self.writer.serve();
         let topic = self.topic(feed, Purpose::Changes)?;
         for (key, value) in &parcel.changes {
-            let change = Outgoing { key: Some(key.clone()), value: value.clone() };
-            self.writer.send(topic, partition, &change, None, 0)?;
+            self.writer.send(topic, partition, (Some(key), value.as_deref()), None, 0)?;
         }
         self.writer.serve();
-        parcel.marker.iter().try_for_each(|marker| self.writer.send(topic, partition, marker, None, track))
+        let mut marker = parcel.marker.iter();
+        marker.try_for_each(|marker| self.writer.send(topic, partition, marker.parts(), None, track))
     }
 
     /// Writes events that are partitioned anew; the last one in each partition is tracked.
@@ -114,7 +114,7 @@ impl Connected {
             let next = usize::MAX - tracks.len();
             let track = *tracks.entry((topic, *partition)).or_insert(next);
             let headers = headers::written(origin, problem.as_deref());
-            self.writer.send(topic, *partition, record, Some(headers), track)?;
+            self.writer.send(topic, *partition, record.parts(), Some(headers), track)?;
         }
         self.writer.serve();
         Ok(())

@@ -23,6 +23,8 @@ pub(crate) struct Member {
     /// The topics that the group shares.
     topics: BTreeSet<Arc<str>>,
     values: SharedValues,
+    /// When the last poll was over.
+    polled: Instant,
 }
 
 /// What the group decided since it was last asked for.
@@ -83,7 +85,7 @@ impl Member {
     pub(crate) fn new(settings: &KafkaSettings, values: SharedValues) -> Result<Self, ClusterError> {
         let consumer = settings.member().create_with_context(Decisions::default());
         let consumer: BaseConsumer<Decisions> = consumer.map_err(ClusterError::client("make a consumer"))?;
-        Ok(Member { consumer, topics: BTreeSet::new(), values })
+        Ok(Member { consumer, topics: BTreeSet::new(), values, polled: Instant::now() })
     }
 
     /// Asks the group for a share of these topics.
@@ -119,11 +121,22 @@ impl Member {
         self.consumer.context().take()
     }
 
-    /// Waits for a record or a decision, and gathers records for a while after the first.
-    pub(crate) fn poll(&self, rows_max: usize, wait: Duration, gather: Duration) -> Result<Polled, ClusterError> {
-        let (mut records, mut deadline) = (Vec::new(), Instant::now() + wait);
+    /// Waits for a record or a decision, and gathers records for a while: from the first on, or from the end of the last
+    /// poll if there was one already, which has waited while what came before was taken through.
+    pub(crate) fn poll(
+        &mut self,
+        rows_max: usize,
+        wait: Duration,
+        gather: Duration,
+    ) -> Result<Polled, ClusterError> {
+        let polled = self.gather(rows_max, wait, gather);
+        self.polled = Instant::now();
+        polled
+    }
+
+    fn gather(&self, rows_max: usize, wait: Duration, gather: Duration) -> Result<Polled, ClusterError> {
+        let (mut records, mut deadline, mut left) = (Vec::new(), Instant::now() + wait, Duration::ZERO);
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
             let message = self.consumer.poll(left);
             if !self.consumer.context().is_empty() {
                 // Records of a partition that is no longer ours are somebody else's; one that stays ours is read anew.
@@ -132,7 +145,7 @@ impl Member {
             match message {
                 Some(Ok(message)) => {
                     if records.is_empty() {
-                        deadline = Instant::now() + gather;
+                        deadline = if left.is_zero() { self.polled } else { Instant::now() } + gather;
                     }
                     let topic = self.topics.get(message.topic()).cloned();
                     let topic = topic.unwrap_or_else(|| message.topic().into());
@@ -143,12 +156,13 @@ impl Member {
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) if is_passing(&error) => tracing::debug!(%error, "a poll of Kafka failed"),
                 Some(Err(error)) => return Err(ClusterError::client("read the topics of events")(error)),
-                None if left.is_zero() => return Ok(Polled::Records(records)),
+                None if Instant::now() >= deadline => return Ok(Polled::Records(records)),
                 None => {}
             }
             if records.len() >= rows_max {
                 return Ok(Polled::Records(records));
             }
+            left = deadline.saturating_duration_since(Instant::now());
         }
     }
 

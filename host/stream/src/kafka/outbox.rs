@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use bytes::Bytes;
-use trifold_eventlog::{AsideReason, LogError, entity_key, row_json};
+use trifold_eventlog::{AsideReason, JsonObjects, LogError, entity_key};
 use trifold_pipeline::row_table::column::KEY_PREFIX;
 use trifold_store::{Commit, Entry, SlotChange};
 
@@ -24,6 +24,13 @@ pub struct Outgoing {
     pub key: Option<Vec<u8>>,
     /// Its value; `None` removes what was under the key.
     pub value: Option<Bytes>,
+}
+
+impl Outgoing {
+    /// Its key and its value.
+    pub(crate) fn parts(&self) -> (Option<&[u8]>, Option<&[u8]>) {
+        (self.key.as_deref(), self.value.as_deref())
+    }
 }
 
 /// A record on its way to another partition than the one that it came from.
@@ -55,17 +62,24 @@ pub struct Parcel {
 /// A sink that keeps what steps came to until a transaction takes it.
 pub(crate) struct Outbox {
     parcels: BTreeMap<FeedId, Parcel>,
+    /// Changes in the order in which they came, which is nearly that of their keys: sorting them at the end takes less
+    /// than to find each one's place.
+    changes: BTreeMap<FeedId, Vec<(Vec<u8>, Option<Bytes>)>>,
     features: bool,
 }
 
 impl Outbox {
     /// An empty one, which takes rows in if there is a topic for them.
     pub(crate) fn new(features: bool) -> Self {
-        Outbox { parcels: BTreeMap::new(), features }
+        Outbox { parcels: BTreeMap::new(), changes: BTreeMap::new(), features }
     }
 
     /// What has come since this was asked for last.
     pub(crate) fn take(&mut self) -> BTreeMap<FeedId, Parcel> {
+        for (feed, changes) in std::mem::take(&mut self.changes) {
+            // Of changes under the same key the last one stays.
+            self.parcel(&feed).changes = changes.into_iter().collect();
+        }
         std::mem::take(&mut self.parcels)
     }
 
@@ -83,14 +97,16 @@ impl Sink for Outbox {
             file: "set-aside events".into(),
             detail: source.to_string(),
         })?;
+        let texts = JsonObjects::new(&lines);
         for (row, line) in emission.aside.iter().enumerate() {
-            let value = Some(row_json(&lines, row).into());
+            let value = Some(texts.row(row).into());
             parcel.messages.push((purpose(line.kind), Outgoing { key: None, value }));
         }
         if wants_rows {
+            let (texts, entity) = (JsonObjects::new(&emission.rows), entity_columns(&emission.rows));
             for row in 0..emission.rows.num_rows() {
-                let key = Some(key(&emission.rows, row));
-                let value = Some(row_json(&emission.rows, row).into());
+                let key = Some(entity_key(&entity, row));
+                let value = Some(texts.row(row).into());
                 parcel.messages.push((Purpose::Features, Outgoing { key, value }));
             }
         }
@@ -98,16 +114,15 @@ impl Sink for Outbox {
     }
 
     fn change(&mut self, feed: &FeedId, commit: &Commit, parts: &[SlotChange]) {
-        let parcel = self.parcel(feed);
         let records = commit.puts.iter().map(|(key, record)| {
             let (key, record) = (key.clone(), Box::new(record.clone()));
             Entry::Record { key, record }
         });
-        for entry in records.chain(parts.iter().cloned().map(Entry::Slot)) {
-            parcel.changes.insert(entry.key(), entry.value());
-        }
+        let entries = records.chain(parts.iter().cloned().map(Entry::Slot));
+        let changes = self.changes.entry(feed.clone()).or_default();
+        changes.extend(entries.map(|entry| (entry.key(), entry.value())));
         let marker = Entry::Marker(commit.marker.clone());
-        parcel.marker = Some(Outgoing { key: Some(marker.key()), value: marker.value() });
+        self.parcel(feed).marker = Some(Outgoing { key: Some(marker.key()), value: marker.value() });
     }
 
     // What was not committed is gone with the transaction.
@@ -133,10 +148,8 @@ pub(crate) fn purpose(kind: AsideKind) -> Purpose {
     }
 }
 
-/// The entity of a row as the key of a record.
-fn key(rows: &RecordBatch, row: usize) -> Vec<u8> {
-    let schema = rows.schema();
-    let columns = schema.fields().iter().zip(rows.columns());
-    let keys = columns.filter(|(field, _)| field.name().starts_with(KEY_PREFIX));
-    entity_key(&keys.map(|(_, column)| column).collect::<Vec<_>>(), row)
+/// The columns that name the entities of rows.
+fn entity_columns(rows: &RecordBatch) -> Vec<&ArrayRef> {
+    let columns = rows.schema_ref().fields().iter().zip(rows.columns());
+    columns.filter(|(field, _)| field.name().starts_with(KEY_PREFIX)).map(|(_, column)| column).collect()
 }

@@ -13,11 +13,13 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::kafka::error::ClusterError;
 use crate::kafka::keying::TopicPartition;
-use crate::kafka::outbox::Outgoing;
 use crate::kafka::settings::{KafkaSettings, tell_of};
 
 /// How long the cluster may take for a step of a transaction before the worker begins anew.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long the client is served before it is looked whether what it is served for has come.
+const SERVE: Duration = Duration::from_millis(1);
 
 /// The one producer of a worker. After an error it must be dropped: how far the transaction came is unknown, and only a
 /// new one under the same name ends it.
@@ -79,23 +81,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Adds a record.
+    /// Adds a record of a key and a value.
     pub(crate) fn send(
         &self,
         topic: &str,
         partition: u32,
-        record: &Outgoing,
+        (key, value): (Option<&[u8]>, Option<&[u8]>),
         headers: Option<OwnedHeaders>,
         track: Track,
     ) -> Result<(), ClusterError> {
         let mut next = BaseRecord::with_opaque_to(topic, track).partition(partition as i32);
-        next.headers = headers;
-        if let Some(key) = &record.key {
-            next = next.key(key.as_slice());
-        }
-        if let Some(value) = &record.value {
-            next = next.payload(&value[..]);
-        }
+        (next.key, next.payload, next.headers) = (key, value, headers);
         let deadline = Instant::now() + TIMEOUT;
         loop {
             let (error, again) = match self.producer.send(next) {
@@ -105,7 +101,7 @@ impl Writer {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) || Instant::now() >= deadline {
                 return Err(self.failed(&format!("write to the topic {topic}"))(error));
             }
-            self.producer.poll(Duration::from_millis(100));
+            self.producer.poll(SERVE);
             next = again;
         }
         Ok(())
@@ -114,6 +110,19 @@ impl Writer {
     /// Serves the client, which keeps a note for each record until then.
     pub(crate) fn serve(&self) {
         self.producer.poll(Duration::ZERO);
+    }
+
+    /// Waits until all records are there. The client's own way would serve it for a tenth of a second and then look.
+    fn flush(&self) -> Result<(), KafkaError> {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            match self.producer.flush(Duration::ZERO) {
+                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) if Instant::now() < deadline => {
+                    self.producer.poll(SERVE);
+                }
+                flushed => return flushed,
+            }
+        }
     }
 
     /// Commits the transaction with the positions that it leads to, and tells the offsets of tracked records.
@@ -129,7 +138,7 @@ impl Writer {
         }
         // All records are there before the cluster looks whether the partitions are still this worker's. Whoever has them
         // next waits for a transaction that is open there, and so for this one.
-        self.producer.flush(TIMEOUT).map_err(self.failed("write the records of a transaction"))?;
+        self.flush().map_err(self.failed("write the records of a transaction"))?;
         let sent = self.producer.send_offsets_to_transaction(&offsets, member, TIMEOUT);
         sent.map_err(self.failed("add positions to a transaction"))?;
         tracing::trace!("transaction has its positions");
