@@ -18,7 +18,8 @@ use trifold_store::{
     EmbeddedStore, Feeding, Followed, OnlineStore, RedisSettings, RedisStore, StateStore, StoreError,
 };
 use trifold_stream::{
-    Driver, FeedId, Fixed, Load, LoadError, NoSink, Notice, Source, Until, Worker, WorkerConfig, feed_dir,
+    Driver, FeedId, Fixed, Load, LoadError, NoSink, Notice, Source, StreamError, Until, Worker, WorkerConfig,
+    feed_dir,
 };
 
 use self::history::History;
@@ -162,7 +163,7 @@ impl Loading<'_> {
         };
         let report = self.world.block_on(driver.run(Until::End, &mut notify, self.stop.clone()));
         bar.finish_and_clear();
-        let report = report.map_err(stream_failure)?;
+        let report = report.map_err(unfilled)?;
         loaded.add(partition, &report.progress);
         verdict(&report, Until::End)
     }
@@ -237,6 +238,22 @@ impl Loading<'_> {
             }
             error => redis_failure(error),
         })
+    }
+}
+
+/// What was to be filled may have a state from which this log does not go on.
+fn unfilled(error: StreamError) -> Failure {
+    let is_from_elsewhere = matches!(
+        error,
+        StreamError::OtherLog { .. }
+            | StreamError::OtherSource { .. }
+            | StreamError::ChangedLog { .. }
+            | StreamError::AheadOfLog { .. }
+    );
+    let failure = stream_failure(error);
+    match is_from_elsewhere {
+        true => Failure::new(failure.exit, format!("{}; or replace the state with `--overwrite`", failure.text())),
+        false => failure,
     }
 }
 
