@@ -1,7 +1,7 @@
 //! `trifold backfill --materialize`: whatever a server answers from a state that was loaded, it answers from one that a
 //! stream filled with the same payments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -30,19 +30,22 @@ use crate::log::Log;
 use crate::site::{ARRIVAL, RISK, STORED, in_hand, key, stored};
 
 const FILES: usize = 3;
-const VIEWS: [&str; 3] = ["card_spend", "card_recent", "card_profile"];
+pub(crate) const VIEWS: [&str; 3] = ["card_spend", "card_recent", "card_profile"];
 const HOUR: i64 = 3_600_000_000;
 
+/// Up to where the answers are, and the rows.
+pub(crate) type Answered = (Option<StatePosition>, Vec<Row>);
+
 /// A data directory with the views in force, and a log beside it that grows.
-struct Site {
-    trifold: Trifold,
-    log: Log,
-    files: Vec<PathBuf>,
-    dir: PathBuf,
+pub(crate) struct Site {
+    pub(crate) trifold: Trifold,
+    pub(crate) log: Log,
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) dir: PathBuf,
 }
 
 impl Site {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let trifold = Trifold::new(env!("CARGO_BIN_EXE_trifold-under-test"));
         for package in STORED.iter().chain([&RISK]) {
             trifold.run(["push", text(&component(package, &[]).path), "--release"]).succeeded();
@@ -74,7 +77,7 @@ impl Site {
         self.trifold.run(self.arguments(&["stream"], more))
     }
 
-    fn load(&self, views: &[&str], more: &[&str]) -> Ran {
+    pub(crate) fn load(&self, views: &[&str], more: &[&str]) -> Ran {
         self.trifold.run(self.arguments(&[&["backfill", "--materialize"], views].concat(), more))
     }
 
@@ -92,38 +95,61 @@ impl Site {
         assert_eq!((heard, child.wait().unwrap().code()), (times, None), "it ended by itself");
     }
 
-    fn embedded(&self) -> Arc<dyn OnlineStore> {
+    pub(crate) fn embedded(&self) -> Arc<dyn OnlineStore> {
         Arc::new(stores::open(&self.trifold.data("")))
     }
 
-    /// What a server answers: every card and one that nobody knows, at some times, alone and with a payment in hand.
-    fn answers(&self, store: Arc<dyn OnlineStore>) -> Vec<(Option<StatePosition>, Vec<Row>)> {
+    /// What a server answers: every card and one that nobody knows, at some times, and with a payment in hand.
+    fn answers(&self, store: Arc<dyn OnlineStore>) -> Vec<Answered> {
         let online = Online::fixed(store, views(stored().to_vec()));
-        let cards = self
-            .log
-            .payments
-            .iter()
-            .map(key)
-            .chain([EntityKey(coded(&[Coded::Text("nobody".to_owned())]).into())]);
-        let mut cards: Vec<_> = cards.collect();
-        cards.sort();
-        cards.dedup();
-        let last = self.log.payments.iter().map(|payment| payment.event_time).max().unwrap();
-        let mut answers = Vec::new();
+        let mut answers = self.looked_up(&online);
         for version in stored() {
-            let view = version.view();
-            for later in [0, HOUR / 7, HOUR, 11 * HOUR, 25 * HOUR, 24 * 40 * HOUR] {
-                let rows = online.look_up(view, &cards, EventTime(last + later), &[]);
-                answers.push((rows.position, answered(&rows.rows)));
-            }
             for payment in self.log.payments.iter().rev().step_by(7).take(30) {
                 let held = in_hand(version, payment);
-                let rows = online.look_up(view, &[key(payment)], EventTime(payment.arrived_at), &[held]);
+                let at = EventTime(payment.arrived_at);
+                let rows = online.look_up(version.view(), &[key(payment)], at, &[held]);
+                answers.push((rows.position, answered(&rows.rows)));
+            }
+        }
+        answers
+    }
+
+    /// The same without payments in hand.
+    pub(crate) fn values(&self, store: Arc<dyn OnlineStore>) -> Vec<Answered> {
+        self.looked_up(&Online::fixed(store, views(stored().to_vec())))
+    }
+
+    fn looked_up(&self, online: &Online) -> Vec<Answered> {
+        let nobody = EntityKey(coded(&[Coded::Text("nobody".to_owned())]).into());
+        let cards: BTreeSet<_> = self.log.payments.iter().map(key).chain([nobody]).collect();
+        let cards: Vec<_> = cards.into_iter().collect();
+        let mut answers = Vec::new();
+        for version in stored() {
+            for later in [0, HOUR / 7, HOUR, 11 * HOUR, 25 * HOUR, 24 * 40 * HOUR] {
+                let rows = online.look_up(version.view(), &cards, EventTime(self.end() + later), &[]);
                 answers.push((rows.position, answered(&rows.rows)));
             }
         }
         assert!(answers.iter().flat_map(|(_, rows)| rows).filter(|row| row.is_ok()).count() > 300);
         answers
+    }
+
+    /// A time at which all has happened and arrived. Before, some states have forgotten what others have not.
+    pub(crate) fn end(&self) -> i64 {
+        self.log.payments.iter().map(|payment| payment.event_time.max(payment.arrived_at)).max().unwrap()
+    }
+
+    /// Holds what a server answers about every card against a backfill.
+    #[track_caller]
+    pub(crate) fn audit(&self, serve: &[&str]) {
+        let (server, end) = (self.trifold.start(serve), self.end().to_string());
+        for view in VIEWS {
+            let online = ["--online", "--server", &server.url, "--as-of", &end];
+            let report = self.trifold.run(self.arguments(&["audit", view], &online)).succeeded().json();
+            let counts = ["differing", "missing", "unavailable"].map(|name| report[name].clone());
+            assert_eq!(counts, [json!(0), json!(0), json!(0)], "{report}");
+            assert!(report["compared"].as_u64().unwrap() > 30, "{report}");
+        }
     }
 
     /// The markers of the embedded store, whatever lives they are of.
@@ -134,29 +160,41 @@ impl Site {
     }
 }
 
+/// Fails unless answers are the same, and names the first that is not.
+#[track_caller]
+pub(crate) fn check_equal(found: &[Answered], expected: &[Answered]) {
+    assert_eq!(found.len(), expected.len());
+    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found.0, expected.0, "answer {place}");
+        for (row, pair) in found.1.iter().zip(&expected.1).enumerate() {
+            assert_eq!(pair.0, pair.1, "row {row} of answer {place}");
+        }
+    }
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// A Redis and a connection to it.
-struct Remote {
-    redis: Redis,
+pub(crate) struct Remote {
+    pub(crate) redis: Redis,
     runtime: Runtime,
     store: RedisStore,
 }
 
 impl Remote {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (redis, runtime) = (Redis::start_with(&RedisOptions::default()).unwrap(), runtime());
         let store = runtime.block_on(RedisStore::open(&RedisSettings::new(redis.url()))).unwrap();
         Remote { redis, runtime, store }
     }
 
-    fn named(&self) -> [&str; 2] {
+    pub(crate) fn named(&self) -> [&str; 2] {
         ["--redis", self.redis.url()]
     }
 
-    fn store(&self) -> Arc<dyn OnlineStore> {
+    pub(crate) fn store(&self) -> Arc<dyn OnlineStore> {
         Arc::new(self.store.clone())
     }
 
@@ -215,25 +253,17 @@ fn a_server_answers_from_a_load_as_from_a_stream_and_a_stream_goes_on_behind_it(
     }
     assert!(embedded["seconds"].as_f64().unwrap() > 0.0);
     assert!(!loaded.trifold.data("rows").exists() && !loaded.trifold.data("aside").exists());
-    assert_eq!(loaded.answers(loaded.embedded()), expected);
-    assert_eq!(loaded.answers(remote.store()), expected);
+    check_equal(&loaded.answers(loaded.embedded()), &expected);
+    check_equal(&loaded.answers(remote.store()), &expected);
     assert_eq!(loaded.markers(), streamed.markers());
 
     // There is nothing more to load, and a Redis takes the same anew.
     let again = loaded.load(&VIEWS, &[]).succeeded().json();
     assert!(again["views"].as_array().unwrap().iter().all(|view| view["events"] == 0), "{again}");
     loaded.load(&VIEWS, &remote.named()).succeeded();
-    assert_eq!(loaded.answers(remote.store()), expected);
-    for url in [loaded.trifold.start(["serve"]), loaded.trifold.start(["serve", "--redis", remote.redis.url()])] {
-        let end = loaded.log.payments.iter().map(|payment| payment.event_time).max().unwrap().to_string();
-        for view in VIEWS {
-            let online = ["--online", "--server", &url.url, "--as-of", &end];
-            let report = loaded.trifold.run(loaded.arguments(&["audit", view], &online)).succeeded().json();
-            let counts = ["differing", "missing", "unavailable"].map(|name| report[name].clone());
-            assert_eq!(counts, [json!(0), json!(0), json!(0)], "{report}");
-            assert!(report["compared"].as_u64().unwrap() > 30, "{report}");
-        }
-    }
+    check_equal(&loaded.answers(remote.store()), &expected);
+    loaded.audit(&["serve"]);
+    loaded.audit(&["serve", "--redis", remote.redis.url()]);
 
     // The log grows: a load goes on, and then a stream does.
     let events_of = |ran: Ran| ran.json()["views"][0]["events"].as_u64().unwrap();
@@ -251,9 +281,9 @@ fn a_server_answers_from_a_load_as_from_a_stream_and_a_stream_goes_on_behind_it(
     fs::rename(&rows, loaded.trifold.path("rows")).unwrap();
     assert_eq!(events_of(loaded.load(&VIEWS, &[]).succeeded()), all - before - 100);
     assert_eq!(loaded.markers(), streamed.markers());
-    assert_eq!(loaded.answers(loaded.embedded()), streamed.answers(streamed.embedded()));
+    check_equal(&loaded.answers(loaded.embedded()), &streamed.answers(streamed.embedded()));
     assert_eq!(events_of(loaded.load(&VIEWS, &remote.named()).succeeded()), all);
-    assert_eq!(loaded.answers(remote.store()), streamed.answers(streamed.embedded()));
+    check_equal(&loaded.answers(remote.store()), &streamed.answers(streamed.embedded()));
 }
 
 #[test]
@@ -276,7 +306,7 @@ fn a_load_that_was_killed_is_done_again() {
     let read: u64 = ran["views"].as_array().unwrap().iter().map(|view| view["events"].as_u64().unwrap()).sum();
     assert!(read < 3 * all, "{ran}");
     let expected = site.answers(site.embedded());
-    assert_eq!(site.answers(remote.store()), expected);
+    check_equal(&site.answers(remote.store()), &expected);
 
     // While a part of it is in, nothing is answered.
     let state = stored()[0].state_id();
@@ -289,7 +319,7 @@ fn a_load_that_was_killed_is_done_again() {
     });
     assert_eq!(remote.marker(state), None);
     site.load(&VIEWS[..1], &remote.named()).succeeded();
-    assert_eq!(site.answers(remote.store()), expected);
+    check_equal(&site.answers(remote.store()), &expected);
 }
 
 #[test]
@@ -324,7 +354,7 @@ fn what_a_group_feeds_is_left_alone_and_a_log_of_changes_takes_the_place_of_a_lo
     site.load(&VIEWS[1..], &remote.named()).succeeded();
     site.load(&VIEWS[..1], &[&remote.named()[..], &["--overwrite"]].concat()).succeeded();
     assert_eq!(positions(), loaded);
-    assert_eq!(site.answers(remote.store()), expected);
+    check_equal(&site.answers(remote.store()), &expected);
 }
 
 #[test]

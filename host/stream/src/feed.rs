@@ -66,7 +66,7 @@ impl Feed {
         &self,
         raw: &RawBatch,
         clock: ArrivalClock,
-        mut together: Range<u32>,
+        together: Range<u32>,
     ) -> (Marker, Option<ArrivalTime>) {
         let mut marker = self.marker.clone();
         marker.positions.0.insert(raw.partition, raw.next_offset());
@@ -78,8 +78,7 @@ impl Feed {
             }
             None => {
                 marker.arrivals.extend(clock.state().map(|latest| (raw.partition, latest)));
-                let latest = |partition| marker.arrivals.get(&partition).copied();
-                together.try_fold(i64::MAX, |earliest, partition| Some(earliest.min(latest(partition)?)))
+                together.map(|partition| marker.arrivals.get(&partition).copied()).min().flatten()
             }
         };
         (marker, earliest.map(ArrivalTime))
