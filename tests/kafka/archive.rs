@@ -9,8 +9,11 @@ use std::process::Command;
 use serde_json::Value;
 use trifold_cli::exit::Exit;
 use trifold_eventlog::{Archive, RawRows};
+use trifold_store::{OnlineStore, RedisSettings, RedisStore};
 use trifold_test_servers::{Kafka, Redis, RedisOptions};
 use trifold_tests::command::Ran;
+use trifold_tests::online::runtime;
+use trifold_tests::stores;
 
 use crate::encodings;
 use crate::feeding::wait;
@@ -275,6 +278,111 @@ fn what_is_computed_from_an_archive_is_what_workers_committed() {
     site.trifold
         .run(position.iter().chain(&read))
         .refused(Exit::Usage, &["partition 1 has no position", "5:OFFSET"]);
+}
+
+#[test]
+fn a_load_of_an_archive_answers_as_workers_and_a_feeder_do_and_a_feeder_takes_its_place() {
+    let kafka = Kafka::start().unwrap();
+    let [fed, loaded] = [0, 1].map(|_| Redis::start_with(&RedisOptions::default()).unwrap());
+    let site = Site::new(&kafka, kafka.bootstrap(), 53, 900);
+    site.release(PACKAGES);
+    let views: Vec<_> = PACKAGES.iter().map(|package| package.replace('-', "_")).collect();
+    let views: Vec<_> = views.iter().map(String::as_str).collect();
+    let load = |archive: &str, more: &[&str]| {
+        let from = ["--events", archive, "--arrival", ARRIVAL, "--format", "json"];
+        let ran = ["backfill", "--materialize"].iter().chain(&views).chain(&from).chain(more);
+        site.trifold.run(ran)
+    };
+    let kept = Kept::new(&site, "kept", 0);
+    site.produce(0..500);
+    poison(&site);
+    kept.run();
+    // The embedded store goes on when the archive has grown.
+    let first = load(kept.dir(), &[]).succeeded().json();
+    assert_eq!(first["views"][0]["events"], 504, "{first}");
+    site.produce(500..900);
+    kept.run();
+    site.run_to_end("a");
+    let into_fed = ["--redis", fed.url()];
+    Ran::of(&mut site.materialize(&into_fed)).succeeded();
+    let more = load(kept.dir(), &[]).succeeded().json();
+    assert_eq!((&more["views"][0]["events"], &more["store"]), (&400.into(), &"embedded".into()), "{more}");
+    let into_loaded = ["--redis", loaded.url()];
+    let whole = load(kept.dir(), &into_loaded).succeeded().json();
+    assert_eq!(whole["views"][0]["events"], 904, "{whole}");
+
+    let runtime = runtime();
+    let open = |redis: &Redis| runtime.block_on(RedisStore::open(&RedisSettings::new(redis.url()))).unwrap();
+    let (of_fed, of_loaded) = (open(&fed), open(&loaded));
+    let marker = |store: &dyn OnlineStore, state| {
+        let marker = runtime.block_on(store.marker(state)).unwrap().unwrap();
+        (marker.log, marker.positions, marker.source)
+    };
+    let check_markers = |store: &dyn OnlineStore| {
+        for version in site.versions() {
+            let state = version.state_id();
+            assert_eq!(marker(store, state), marker(&of_fed, state));
+        }
+    };
+    site.check_store(&of_loaded, &runtime);
+    check_markers(&of_loaded);
+    let embedded = stores::open(&site.trifold.data(""));
+    site.check_store(&embedded, &runtime);
+    check_markers(&embedded);
+    drop(embedded);
+    let last = site.end().0.to_string();
+    for from in [&["serve"][..], &["serve", "--redis", loaded.url()]] {
+        let server = site.trifold.start(from);
+        for view in &views {
+            let audit = ["audit", view, "--online", "--server", &server.url, "--as-of", &last, "--format", "json"];
+            let read = ["--events", kept.dir(), "--arrival", ARRIVAL];
+            let report = site.trifold.run(audit.iter().chain(&read)).succeeded().json();
+            assert_eq!((&report["differing"], &report["unavailable"]), (&0.into(), &0.into()), "{report}");
+            assert!(report["compared"].as_u64().unwrap() >= 50, "{report}");
+        }
+    }
+
+    // What a group feeds is left alone, unless it is told otherwise; and a feeder takes the place of either.
+    let words = ["a load of", ".changes", "--overwrite"];
+    load(kept.dir(), &into_fed).refused(Exit::Usage, &words);
+    Ran::of(&mut site.materialize(&into_loaded)).succeeded();
+    site.check_store(&of_loaded, &runtime);
+    check_markers(&of_loaded);
+    load(kept.dir(), &into_loaded).refused(Exit::Usage, &words);
+    load(kept.dir(), &["--overwrite", "--redis", loaded.url()]).succeeded();
+    site.check_store(&of_loaded, &runtime);
+
+    // A topic that is not partitioned by the entity, and one that had lost its beginning.
+    for topic in ["by-id", "later"] {
+        site.cluster.create(topic, PARTITIONS, &[]);
+        let key = |payment: &crate::data::Event| match topic {
+            "later" => payment.key.clone(),
+            _ => serde_json::from_str::<Value>(&payment.json).unwrap()["event_id"].to_string(),
+        };
+        let keys: Vec<_> = site.events.iter().map(key).collect();
+        let pairs = keys.iter().map(String::as_str).zip(&site.events);
+        site.cluster.write(topic, pairs.map(|(key, payment)| (key, payment.json.as_bytes())));
+    }
+    site.cluster.delete_before("later", 20);
+    let archived = ["by-id", "later"].map(|topic| {
+        let dir = site.trifold.path(topic);
+        let to = ["--archive", dir.to_str().unwrap(), "--arrival", ARRIVAL, "--format", "json"];
+        let archive = ["archive", "--topic", topic, "--brokers", &site.brokers];
+        let report = site.trifold.run(archive.iter().chain(&to)).succeeded().json();
+        (dir, report)
+    });
+    let [(by_id, _), (later, report)] = &archived;
+    let prefix = site.trifold.path("prefix.toml");
+    fs::write(&prefix, "[redis]\nprefix = \"by-id\"\n").unwrap();
+    let elsewhere = ["--config", prefix.to_str().unwrap(), "--redis", loaded.url()];
+    let parts = ["not one of the 900 events counts", "900 other-key"];
+    load(by_id.to_str().unwrap(), &elsewhere).refused(Exit::Data, &parts);
+    load(later.to_str().unwrap(), &[]).refused(Exit::Data, &["/payments", "/later", "trifold clear"]);
+    let ran = load(later.to_str().unwrap(), &["--overwrite"]).succeeded().json();
+    assert_eq!(ran["views"][0]["events"], report["events"], "{ran}");
+    assert!(report["events"].as_u64().unwrap() < 900, "{report}");
+    let ends: Vec<_> = ran["views"][0]["next-offsets"].as_object().unwrap().values().cloned().collect();
+    assert_eq!(report["next-offsets"], Value::Array(ends));
 }
 
 #[test]

@@ -3,13 +3,16 @@
 //! [`log`] are the payments, and which of them count, by the rule and not by the pipeline; [`site`] the views over them.
 //! [`cuts`] holds the stream against backfills at each row's position and with all that came later, [`in_hand`] lookups
 //! with a payment in hand against the row that the stream emits for it, [`risk`] the view that is computed on demand,
-//! [`command`] what the command counts and audits.
+//! [`command`] what the command counts and audits, and [`materialize`] what it loads into the online stores,
+//! in [`archived`] from an archive.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
+mod archived;
 mod command;
 mod cuts;
 mod in_hand;
 mod log;
+mod materialize;
 mod risk;
 mod site;

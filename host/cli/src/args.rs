@@ -125,7 +125,7 @@ pub enum Command {
     Stream(Stream),
     /// Compute a view over recorded events, at every event or at the rows of a spine
     #[command(
-        after_help = "Examples:\n  trifold backfill card_activity --events events/ --out rows/\n  trifold backfill card_activity@2 --events events/ --spine labels.parquet --cut arrival --arrival arrived_at --out training/\n\nRun again with the same parameters, an interrupted backfill goes on with the files that it had not finished.\n\nAn on-demand view needs a spine of requests, whose columns are its request fields. The views that it reads are computed from the same events, in the versions in force or, where nothing was released, the newest, or in those that `--reads` names; events that do not count are listed by backfills of those views. Its files hold consecutive rows of the spine."
+        after_help = "Examples:\n  trifold backfill card_activity --events events/ --out rows/\n  trifold backfill card_activity@2 --events events/ --spine labels.parquet --cut arrival --arrival arrived_at --out training/\n  trifold backfill card_spend card_profile --events history/ --materialize\n  trifold backfill card_spend --events archive/payments/ --materialize --redis redis://127.0.0.1:6379\n\nRun again with the same parameters, an interrupted backfill goes on with the files that it had not finished.\n\nAn on-demand view needs a spine of requests, whose columns are its request fields. The views that it reads are computed from the same events, in the versions in force or, where nothing was released, the newest, or in those that `--reads` names; events that do not count are listed by backfills of those views. Its files hold consecutive rows of the spine.\n\nWith --materialize, `trifold serve` answers as if a stream had applied the log. The embedded store goes on where an earlier load ended, and `trifold stream --events` of the same log goes on behind it, with rows from there on. Into a Redis a load is brought as a whole: while it comes in, lookups are unavailable; `trifold materialize` of a group on Kafka later takes its place, and fills the state anew. A Redis that a group feeds is refused without --overwrite, and the feeder must be stopped before."
     )]
     Backfill(Backfill),
     /// Serve features over gRPC from the store
@@ -308,14 +308,24 @@ pub struct Stream {
 /// `trifold backfill`.
 #[derive(Debug, Args)]
 pub struct Backfill {
-    /// The view and the version, as in `flight_profile@2`; without `@` the version in force
-    pub version: String,
+    /// The view and the version, as in `flight_profile@2`; without `@` the version in force. Several with --materialize
+    #[arg(value_name = "VIEW", required = true)]
+    pub versions: Vec<String>,
     /// The recorded events
     #[command(flatten)]
     pub log: Log,
     /// The directory to write
-    #[arg(long, short, value_name = "DIR")]
-    pub out: PathBuf,
+    #[arg(long, short, value_name = "DIR", required_unless_present = "materialize")]
+    pub out: Option<PathBuf>,
+    /// Put the state as of the end of the log into the online store, for `trifold serve`, and write no rows: into the
+    /// embedded store, or the Redis that is named or configured
+    #[arg(long, conflicts_with_all = [
+        "out", "spine", "reads", "cut", "position", "before", "digest", "rows_format", "shards", "threads"
+    ])]
+    pub materialize: bool,
+    /// The Redis to put it into
+    #[command(flatten)]
+    pub redis: Redis,
     /// The rows to ask at, Parquet or JSON lines with the entity's fields (for an on-demand view: the request fields)
     /// and `as_of`; every event if not given
     #[arg(long, value_name = "FILE")]
@@ -353,7 +363,7 @@ pub struct Backfill {
     /// How many threads work; 0 takes one per processor
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Replace an output directory made with other parameters
+    /// Replace an output directory made with other parameters, or with --materialize a state that comes from elsewhere
     #[arg(long)]
     pub overwrite: bool,
 }

@@ -12,7 +12,7 @@ use trifold_model::{ComponentDigest, FeatureView, OnDemandSpec, ViewName};
 use trifold_pipeline::{LiveVersion, reads};
 use trifold_registry::{Registry, RegistryError, RegistryId};
 use trifold_sandbox::{AdmissionError, CompileLimits, Compiler, Sandbox, SandboxConfig, SandboxError, Transform};
-use trifold_store::{EmbeddedStore, Holder, RedisSettings, RedisStore, StoreError};
+use trifold_store::{CACHE_BYTES, EmbeddedStore, Holder, RedisSettings, RedisStore, StoreError};
 
 use crate::args::{COMPILE_ONE, Format, Global, Redis, Source};
 use crate::clock;
@@ -130,15 +130,7 @@ impl World {
     /// The embedded store, for this process alone.
     pub fn store(&self, command: &str) -> Outcome<Arc<EmbeddedStore>> {
         self.make_data_dir()?;
-        let holder =
-            Holder { pid: std::process::id(), command: format!("trifold {command}"), since: clock::now() };
-        EmbeddedStore::open(&self.data("store.redb"), &holder).map(Arc::new).map_err(|error| {
-            let exit = match error {
-                StoreError::Held { .. } => Exit::Unavailable,
-                _ => Exit::Io,
-            };
-            Failure { exit, error: error.into() }
-        })
+        open_store(&self.data("store.redb"), command, CACHE_BYTES)
     }
 
     /// The Redis that is named by a flag, the environment or the file, if one is.
@@ -241,6 +233,18 @@ impl World {
         let wasm = registry.component(digest).await.map_err(registry_failure)?;
         self.sandbox()?.admit(&wasm).map_err(admission_failure)
     }
+}
+
+/// An embedded store, for this process alone, with so many bytes of pages in memory.
+pub fn open_store(path: &Path, command: &str, cache_bytes: usize) -> Outcome<Arc<EmbeddedStore>> {
+    let holder = Holder { pid: std::process::id(), command: format!("trifold {command}"), since: clock::now() };
+    EmbeddedStore::open_with(path, &holder, cache_bytes).map(Arc::new).map_err(|error| {
+        let exit = match error {
+            StoreError::Held { .. } => Exit::Unavailable,
+            _ => Exit::Io,
+        };
+        Failure { exit, error: error.into() }
+    })
 }
 
 /// This program once more, as it calls itself to compile.

@@ -72,6 +72,16 @@ impl Archive {
         &self.manifest
     }
 
+    /// The log that it is of.
+    pub fn log(&self) -> LogId {
+        LogId(self.manifest.log.as_str().into())
+    }
+
+    /// How many partitions the log has.
+    pub fn partitions(&self) -> u32 {
+        self.manifest.begins.len() as u32
+    }
+
     /// All files, as parts that can be read side by side, by partition and in offset order; and where each partition
     /// ends. `checks_keys`: the key of each event must be that of its entity.
     pub(crate) fn units(&self, checks_keys: bool) -> Result<(Vec<ScanUnit>, Positions), LogError> {

@@ -37,7 +37,7 @@ impl Scan {
             return Ok(Scan { log: log.id().clone(), units, ends: Positions([(PARTITION, rows)].into()) });
         }
         let archive = Archive::open(path)?;
-        let log = LogId(archive.manifest().log.as_str().into());
+        let log = archive.log();
         if let Some(name) = options.name.filter(|name| **name != *log.0) {
             let found = log.0.to_string();
             return Err(ArchiveError::OtherLog { at: path.to_owned(), found, wanted: name }.into());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use trifold_eventlog::{ArrivalClock, RawBatch};
 use trifold_model::{ArrivalTime, EntityKey, StateId, ViewName};
@@ -59,8 +60,14 @@ impl Feed {
         ArrivalClock::restore(self.marker.arrivals.get(&partition).copied())
     }
 
-    /// The marker after a batch, and the earliest arrival that an event to come can have.
-    pub(crate) fn advanced(&self, raw: &RawBatch, clock: ArrivalClock) -> (Marker, Option<ArrivalTime>) {
+    /// The marker after a batch, and the earliest arrival that an event to come can have, of any of the partitions that
+    /// come together in the state.
+    pub(crate) fn advanced(
+        &self,
+        raw: &RawBatch,
+        clock: ArrivalClock,
+        together: Range<u32>,
+    ) -> (Marker, Option<ArrivalTime>) {
         let mut marker = self.marker.clone();
         marker.positions.0.insert(raw.partition, raw.next_offset());
         marker.release = self.version.release;
@@ -71,7 +78,7 @@ impl Feed {
             }
             None => {
                 marker.arrivals.extend(clock.state().map(|latest| (raw.partition, latest)));
-                clock.state()
+                together.map(|partition| marker.arrivals.get(&partition).copied()).min().flatten()
             }
         };
         (marker, earliest.map(ArrivalTime))

@@ -10,8 +10,10 @@
 //!
 //! Reading order: [`source`], [`sink`] and [`releases`] are the worker's ports; [`feed`], `resident`, [`step`] and
 //! [`worker`] are the state machine over them; [`files`] is the sink of row files; [`driver`] runs a worker and says
-//! when; [`notice`] is what it reports, [`error`] what stops it.
+//! when; [`notice`] is what it reports, [`error`] what stops it. [`archived`] are the partitions of an archive as sources, and
+//! [`load`] brings what a worker left in its store into a Redis.
 
+pub mod archived;
 mod aside;
 pub mod driver;
 mod emission;
@@ -20,6 +22,7 @@ pub mod feed;
 pub mod files;
 mod fingerprint;
 pub mod kafka;
+pub mod load;
 pub mod notice;
 pub mod releases;
 mod resident;
@@ -28,10 +31,12 @@ pub mod source;
 pub mod step;
 pub mod worker;
 
+pub use archived::ArchivePartition;
 pub use driver::{DEFAULT_CHECKPOINT_INTERVAL, Driver, RunReport, Until};
 pub use error::{Problem, RecordProblem, StreamError};
 pub use feed::FeedId;
 pub use files::{FileSink, feed_dir};
+pub use load::{Load, LoadError};
 pub use notice::{Counts, FeedProgress, Notice, Progress};
 pub use releases::{Fixed, ReleaseFeed};
 pub use sink::{AsideKind, AsideLine, Discard, Emission, NoSink, Sink};

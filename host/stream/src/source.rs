@@ -1,5 +1,7 @@
 //! Where events come from.
 
+use std::ops::Range;
+
 use trifold_eventlog::{FileLog, LogError, RawBatch};
 use trifold_model::LogId;
 
@@ -10,6 +12,12 @@ pub trait Source: Send {
 
     /// The number of the partition.
     fn partition(&self) -> u32;
+
+    /// The partitions whose events come into the same states: this one, unless others are read into them in turn. A state
+    /// forgets nothing that an event of any of them may still need.
+    fn together(&self) -> Range<u32> {
+        self.partition()..self.partition() + 1
+    }
 
     /// Up to `rows_max` rows from an offset on, in order and without gaps. `None`: there is nothing more at
     /// present.
@@ -62,5 +70,39 @@ impl Source for FileLog {
 
     fn check_consumed(&mut self, next: u64, consumed: &[u8]) -> Result<(), LogError> {
         FileLog::check_consumed(self, next, consumed)
+    }
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn log(&self) -> &LogId {
+        (**self).log()
+    }
+
+    fn partition(&self) -> u32 {
+        (**self).partition()
+    }
+
+    fn together(&self) -> Range<u32> {
+        (**self).together()
+    }
+
+    fn read(&mut self, from: u64, rows_max: usize) -> Result<Option<RawBatch>, LogError> {
+        (**self).read(from, rows_max)
+    }
+
+    fn rows_known(&mut self) -> Result<u64, LogError> {
+        (**self).rows_known()
+    }
+
+    fn reopen(&mut self) -> Result<(), LogError> {
+        (**self).reopen()
+    }
+
+    fn consumed(&mut self, next: u64) -> Result<Vec<u8>, LogError> {
+        (**self).consumed(next)
+    }
+
+    fn check_consumed(&mut self, next: u64, consumed: &[u8]) -> Result<(), LogError> {
+        (**self).check_consumed(next, consumed)
     }
 }

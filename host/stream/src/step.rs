@@ -1,6 +1,7 @@
 //! A step on its way: a batch that was read, what it came to, and what was applied.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use trifold_eventlog::{Events, RawBatch, decode};
 use trifold_model::{ArrivalTime, EntityKey, ViewKind};
@@ -80,6 +81,7 @@ pub(crate) async fn process_feed(
     id: &FeedId,
     feed: &Feed,
     raw: &RawBatch,
+    together: Range<u32>,
 ) -> Result<Result<Part, Problem>, StreamError> {
     let (version, view) = (&feed.version, feed.version.view());
     let arrivals = match arrival_policy(config, version) {
@@ -94,7 +96,7 @@ pub(crate) async fn process_feed(
             return Ok(Err(Problem::Decode { view, offset, source }));
         }
     };
-    let (marker, clock) = feed.advanced(raw, clock);
+    let (marker, clock) = feed.advanced(raw, clock, together);
     let mut budget = Budget::unlimited();
     let folded = match view.kind {
         ViewKind::Window(_) => fold_windows(config, states, id, feed, events, clock, &mut budget).await,

@@ -306,7 +306,8 @@ impl<S: Source, K: Sink> Worker<S, K> {
         };
         for id in feeds {
             let Some(feed) = self.feeds.get(&id) else { continue };
-            let processed = process_feed(&self.config, &self.states, &id, feed, &raw).await;
+            let together = self.source.together();
+            let processed = process_feed(&self.config, &self.states, &id, feed, &raw, together).await;
             // What is held is no longer what the store has.
             self.torn |= matches!(processed, Err(StreamError::Overtaken { .. }));
             match processed? {

@@ -1,5 +1,7 @@
 //! `trifold backfill`.
 
+mod materialize;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,12 +24,19 @@ use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::world::World;
 use crate::{output, progress};
 
-/// Computes a view over recorded events.
+/// Computes a view over recorded events, or loads the states of some into the online store.
 pub fn run(world: &World, args: Backfill) -> Outcome {
-    let version = world.block_on(world.version(&args.version))?;
+    let Some(out) = args.out.clone() else { return materialize::run(world, &args) };
+    let [name] = args.versions.as_slice() else {
+        return Err(Failure::new(
+            Exit::Usage,
+            "one view at a time has rows: name one, or load them with `--materialize`",
+        ));
+    };
+    let version = world.block_on(world.version(name))?;
     let ask = ask(&args, world.source(&args.log.source).arrival.is_some())?;
     if version.view().on_demand().is_some() {
-        return requests(world, version, args, &ask);
+        return requests(world, version, args, out, &ask);
     }
     // Any other view reads no view, so that whatever is named is refused.
     world.block_on(world.reads(version.view(), &args.reads))?;
@@ -36,7 +45,7 @@ pub fn run(world: &World, args: Backfill) -> Outcome {
     let backfill = Run {
         job,
         spine: args.spine.map(|path| Spine { path, as_of: args.as_of_column }),
-        output: Output { dir: args.out, format, digest: args.digest, overwrite: args.overwrite },
+        output: Output { dir: out, format, digest: args.digest, overwrite: args.overwrite },
         resources: Resources { shards: args.shards, ..resources(world, args.memory_mib, args.threads) },
         watch: watch(world),
     };
@@ -57,7 +66,7 @@ pub fn run(world: &World, args: Backfill) -> Outcome {
 }
 
 /// Computes an on-demand view at the requests of a spine.
-fn requests(world: &World, version: LiveVersion, args: Backfill, ask: &Ask) -> Outcome {
+fn requests(world: &World, version: LiveVersion, args: Backfill, out: PathBuf, ask: &Ask) -> Outcome {
     let view = version.view().clone();
     let Some(path) = args.spine else {
         let fields: Vec<_> = view.request_fields().map(|field| field.name.as_str()).collect();
@@ -77,7 +86,7 @@ fn requests(world: &World, version: LiveVersion, args: Backfill, ask: &Ask) -> O
         version,
         reads: reads.collect::<Outcome<_>>()?,
         spine: Spine { path, as_of: args.as_of_column },
-        output: Output { dir: args.out, format, digest: args.digest, overwrite: args.overwrite },
+        output: Output { dir: out, format, digest: args.digest, overwrite: args.overwrite },
         resources: Resources { shards: args.shards, ..resources(world, args.memory_mib, args.threads) },
         watch: watch(world),
     };
@@ -161,7 +170,7 @@ fn check_partitions(log: &Log, position: &Positions) -> Outcome {
         return Ok(());
     }
     let archive = Archive::open(&log.events).map_err(log_failure)?;
-    let wanted = archive.manifest().begins.len() as u32;
+    let wanted = archive.partitions();
     let problem = match ((0..wanted).find(|at| !position.0.contains_key(at)), position.0.last_key_value()) {
         (Some(missing), _) => format!("partition {missing} has no position"),
         (None, Some((last, _))) if *last >= wanted => format!("there is no partition {last}"),

@@ -24,7 +24,7 @@ use trifold_stream::{
 };
 
 use super::events::{nothing_read, unreadable, warn_of_unfinished_line};
-use crate::args::Stream;
+use crate::args::{Source, Stream};
 use crate::clock;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::monitor::Monitor;
@@ -58,7 +58,7 @@ fn run_files(world: &World, args: &Stream) -> Outcome {
 }
 
 /// What the problems of a run come to.
-fn verdict(report: &RunReport, until: Until) -> Outcome {
+pub fn verdict(report: &RunReport, until: Until) -> Outcome {
     let kept_back = |problem: &&Problem| problem.blocks() || matches!(problem, Problem::Release(_));
     match report.problems.iter().find(kept_back) {
         Some(_) if until == Until::Follow => Ok(()),
@@ -117,17 +117,27 @@ pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>) -> Outcom
     Ok(driver.with_checkpoints(Duration::from_millis(checkpoints)))
 }
 
-/// What a worker is told, wherever its events come from.
+/// What a worker of `trifold stream` is told, wherever its events come from.
 fn config(world: &World, args: &Stream) -> WorkerConfig {
+    let section = &world.config.stream;
+    WorkerConfig {
+        rows_max: args.step_rows.unwrap_or(section.step_rows),
+        keep_outputs: args.keep_outputs.unwrap_or(section.keep_outputs),
+        ..worker_config(world, &args.log.source)
+    }
+}
+
+/// What the configuration tells a worker.
+pub fn worker_config(world: &World, source: &Source) -> WorkerConfig {
     let section = &world.config.stream;
     // Unlike that of any earlier life of the state, and never read by anybody but for equality.
     let incarnation = clock::now().0.unsigned_abs();
     WorkerConfig {
-        source: world.source(&args.log.source),
-        rows_max: args.step_rows.unwrap_or(section.step_rows),
+        source: world.source(source),
+        rows_max: section.step_rows,
         resident_bytes: section.resident_mib.saturating_mul(1 << 20),
-        assume_on_time: world.assume_on_time(&args.log.source),
-        keep_outputs: args.keep_outputs.unwrap_or(section.keep_outputs),
+        assume_on_time: world.assume_on_time(source),
+        keep_outputs: section.keep_outputs,
         ..WorkerConfig::new(incarnation)
     }
 }
@@ -240,7 +250,8 @@ impl ReleaseFeed for Chosen {
     }
 }
 
-fn stream_failure(error: StreamError) -> Failure {
+/// The exit code of a worker that failed.
+pub fn stream_failure(error: StreamError) -> Failure {
     let exit = match &error {
         StreamError::Log(error) => return log_failure_ref(error, error.to_string()),
         StreamError::Registry(error) => return registry_failure(error.clone()),

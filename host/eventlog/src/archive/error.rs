@@ -14,7 +14,8 @@ pub enum ArchiveError {
     },
     /// An archive is given where files of events are wanted.
     #[error(
-        "{} is an archive of the topic {log}: `trifold stream` reads it with `--topic` and `--archive`", dir.display()
+        "{} is an archive of the topic {log}: `trifold stream` reads it with `--topic` and `--archive`, and `trifold backfill \
+         --materialize` loads it", dir.display()
     )]
     NotALog {
         /// The directory.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
 use redis::{Cmd, ErrorKind, Script, ServerErrorKind, Value};
-use trifold_model::StateId;
+use trifold_model::{LogId, StateId};
 
 use crate::changelog::Entry;
 use crate::codec::{encode_record, encode_slot};
@@ -34,6 +34,22 @@ pub struct Followed {
     pub source: String,
     /// How many partitions it has.
     pub partitions: u32,
+}
+
+/// What the name of a source begins with that is no log of changes: a state as a whole, brought once. No name of a cluster
+/// begins so.
+const LOADED: &str = "a load of ";
+
+fn is_load(source: &str) -> bool {
+    source.starts_with(LOADED)
+}
+
+impl Followed {
+    /// A state that was made of a log of events elsewhere, and is brought as a whole. It gives way to a log of changes, for
+    /// nobody brings it further.
+    pub fn load(log: &LogId, partitions: u32) -> Self {
+        Followed { source: format!("{LOADED}{}", log.0), partitions }
+    }
 }
 
 /// What is in a Redis of one partition of a state, and the way more comes in.
@@ -74,22 +90,31 @@ pub enum Fed {
 }
 
 impl RedisStore {
-    /// What is there of a partition, and the way more comes in.
+    /// What is there of a partition, and the way more comes in. Another log of changes does not give way.
     pub async fn feeding(
         &self,
         state: StateId,
         partition: u32,
         followed: Followed,
     ) -> Result<Feeding, StoreError> {
-        let held = self.held(state, partition).await?;
-        if let Some(other) = held.iter().flatten().find(|held| held.source != followed.source) {
-            return Err(StoreError::OtherSource {
-                state,
-                address: self.connection.address().to_owned(),
-                stored: other.source.clone(),
-                given: followed.source,
-            });
+        let feeding = self.replacing(state, partition, followed).await?;
+        let given = &feeding.followed.source;
+        let stays = feeding.others().find(|source| is_load(given) || !is_load(source));
+        if let Some(stored) = stays.map(str::to_owned) {
+            let (address, given) = (self.connection.address().to_owned(), given.clone());
+            return Err(StoreError::OtherSource { state, address, stored, given });
         }
+        Ok(feeding)
+    }
+
+    /// The same, whatever it is that is there.
+    pub async fn replacing(
+        &self,
+        state: StateId,
+        partition: u32,
+        followed: Followed,
+    ) -> Result<Feeding, StoreError> {
+        let held = self.held(state, partition).await?;
         Ok(Feeding { store: self.clone(), state, partition, followed, held })
     }
 
@@ -144,6 +169,17 @@ fn evicting_text(text: &str) -> Option<String> {
 }
 
 impl Feeding {
+    /// The other sources that buckets are of.
+    fn others(&self) -> impl Iterator<Item = &str> {
+        let sources = self.held.iter().flatten().map(|held| held.source.as_str());
+        sources.filter(|source| *source != self.followed.source)
+    }
+
+    /// Whether some of what is there is of another source, so that nothing goes on from it.
+    pub fn is_of_another(&self) -> bool {
+        self.others().next().is_some()
+    }
+
     /// The offset from which changes are wanted; `None` if some of what was there is lost, or there never was any.
     pub fn next(&self) -> Option<u64> {
         let next = |held: &Option<Held>| held.as_ref().map(|held| held.next);
@@ -190,7 +226,7 @@ impl Feeding {
     }
 
     /// Says that changes come from the beginning of the log: for all of the partition, or for what is lost of it. `life`
-    /// must be a number that was never given before.
+    /// must be a number that was never given before. What another source said of whichever partition is gone then.
     pub async fn begin(&mut self, all: bool, life: u64, now: u64) -> Result<Fed, StoreError> {
         let names = self.store.names(self.state);
         let begun = Held {

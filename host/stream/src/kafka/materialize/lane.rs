@@ -89,7 +89,7 @@ impl Lane {
             // Asked afterwards: other feeders bring what comes meanwhile.
             let (first, end) = range()?;
             let (furthest, lives) = feeding.reach();
-            let is_another = furthest > end || lives.len() > 1;
+            let is_another = feeding.is_of_another() || furthest > end || lives.len() > 1;
             let all = match feeding.next() {
                 Some(next) if is_another || (next < first && next > 0) => true,
                 Some(_) => return Ok(Lane::new(feeding, (first, end), now)),
