@@ -377,7 +377,7 @@ fn a_load_of_an_archive_answers_as_workers_and_a_feeder_do_and_a_feeder_takes_it
     let elsewhere = ["--config", prefix.to_str().unwrap(), "--redis", loaded.url()];
     let parts = ["not one of the 900 events counts", "900 other-key"];
     load(by_id.to_str().unwrap(), &elsewhere).refused(Exit::Data, &parts);
-    load(later.to_str().unwrap(), &[]).refused(Exit::Data, &["/payments", "/later", "trifold clear"]);
+    load(later.to_str().unwrap(), &[]).refused(Exit::Data, &["/payments", "/later", "`--overwrite`"]);
     let ran = load(later.to_str().unwrap(), &["--overwrite"]).succeeded().json();
     assert_eq!(ran["views"][0]["events"], report["events"], "{ran}");
     assert!(report["events"].as_u64().unwrap() < 900, "{report}");
