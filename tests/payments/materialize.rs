@@ -364,7 +364,7 @@ fn what_cannot_be_loaded_is_refused_by_name() {
     let refused =
         |views: &[&str], more: &[&str], exit, parts: &[&str]| site.load(views, more).refused(exit, parts);
     refused(
-        &[&"payment_risk"],
+        &["payment_risk"],
         &[],
         Exit::Usage,
         &["payment_risk", "on-demand", "card_spend", "load what it reads"],
