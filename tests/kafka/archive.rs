@@ -9,14 +9,14 @@ use std::process::Command;
 use serde_json::Value;
 use trifold_cli::exit::Exit;
 use trifold_eventlog::{Archive, RawRows};
-use trifold_store::{OnlineStore, RedisSettings, RedisStore};
+use trifold_store::{Followed, OnlineStore, RedisSettings, RedisStore, StoreError};
 use trifold_test_servers::{Kafka, Redis, RedisOptions};
 use trifold_tests::command::Ran;
 use trifold_tests::online::runtime;
 use trifold_tests::stores;
 
 use crate::encodings;
-use crate::feeding::wait;
+use crate::feeding::{next_offsets, wait};
 use crate::site::{GROUP, PACKAGES, PARTITIONS, Site, TOPIC};
 use crate::worker::Worker;
 
@@ -352,6 +352,20 @@ fn a_load_of_an_archive_answers_as_workers_and_a_feeder_do_and_a_feeder_takes_it
     load(kept.dir(), &["--overwrite", "--redis", loaded.url()]).succeeded();
     site.check_store(&of_loaded, &runtime);
 
+    // One that follows fills it anew, whether or not the load came to its end before.
+    let mut feeder = Worker::start(site.materialize(&[&into_loaded[..], &["--follow"]].concat()));
+    PACKAGES.iter().for_each(|_| feeder.wait_for("complete"));
+    load(kept.dir(), &["--overwrite", "--redis", loaded.url()]);
+    let others = Followed { source: "cluster/others.changes".to_owned(), partitions: 1 };
+    let is_fed = |state| {
+        let feeding = runtime.block_on(of_loaded.feeding(state, 0, others.clone()));
+        matches!(feeding, Err(StoreError::OtherSource { .. }))
+    };
+    wait(|| site.versions().iter().all(|version| is_fed(version.state_id())));
+    wait(|| next_offsets(&site, &runtime, &of_loaded) == [904; 3]);
+    feeder.terminate();
+    site.check_store(&of_loaded, &runtime);
+
     // A topic that is not partitioned by the entity, and one that had lost its beginning.
     for topic in ["by-id", "later"] {
         site.cluster.create(topic, PARTITIONS, &[]);
@@ -377,7 +391,7 @@ fn a_load_of_an_archive_answers_as_workers_and_a_feeder_do_and_a_feeder_takes_it
     let elsewhere = ["--config", prefix.to_str().unwrap(), "--redis", loaded.url()];
     let parts = ["not one of the 900 events counts", "900 other-key"];
     load(by_id.to_str().unwrap(), &elsewhere).refused(Exit::Data, &parts);
-    load(later.to_str().unwrap(), &[]).refused(Exit::Data, &["/payments", "/later", "trifold clear"]);
+    load(later.to_str().unwrap(), &[]).refused(Exit::Data, &["/payments", "/later", "`--overwrite`"]);
     let ran = load(later.to_str().unwrap(), &["--overwrite"]).succeeded().json();
     assert_eq!(ran["views"][0]["events"], report["events"], "{ran}");
     assert!(report["events"].as_u64().unwrap() < 900, "{report}");

@@ -8,7 +8,8 @@ use serde_json::json;
 use trifold_eventlog::archive::{ArchiveLimits, ArchiveWriter, Finished, Manifest};
 use trifold_eventlog::{JsonLines, Places, RawBatch, RawRows};
 
-use crate::materialize::{Remote, Site, VIEWS, check_equal};
+use crate::log::{counts, identity};
+use crate::materialize::{HOUR, Remote, Site, VIEWS, check_equal};
 use crate::site::ARRIVAL;
 
 /// Where each partition begins.
@@ -21,6 +22,12 @@ fn partition(site: &Site, partition: usize) -> Vec<(Payment, String)> {
     assert_eq!(lines.len(), site.log.payments.len());
     let payments = site.log.payments.iter().copied().zip(lines);
     payments.filter(|(payment, _)| payment.card as usize % BEGINS.len() == partition).collect()
+}
+
+/// Where a payment stands in the log.
+fn offset(site: &Site, payment: &Payment) -> u64 {
+    let place = |other: &Payment| (other.arrived_at, identity(other)) == (payment.arrived_at, identity(payment));
+    site.log.payments.iter().position(place).unwrap() as u64
 }
 
 fn lines_of(text: &str) -> Vec<String> {
@@ -62,7 +69,12 @@ fn a_partition_that_is_far_behind_loses_nothing_to_those_that_are_ahead() {
     let (site, remote) = (Site::new(15), Remote::start());
     fs::remove_dir_all(&site.dir).unwrap();
     let partitions = [0, 1, 2].map(|number| partition(&site, number));
-    let few = partitions[0].len() / 10;
+    // Behind a payment of which a copy comes next, when the others are hours ahead.
+    let is_old = |payment: &Payment| payment.event_time < site.end() - 4 * HOUR;
+    let is_copy =
+        |payment: &Payment| counts(payment) && is_old(payment) && site.log.copy(offset(&site, payment)).is_some();
+    let few = partitions[0].iter().rposition(|(payment, _)| is_copy(payment)).unwrap();
+    assert!(few > partitions[0].len() / 3, "{few}");
     archive(&site.dir, 0, &partitions[0][..few]);
     archive(&site.dir, 1, &partitions[1]);
     archive(&site.dir, 2, &partitions[2]);

@@ -31,7 +31,7 @@ use crate::site::{ARRIVAL, RISK, STORED, in_hand, key, stored};
 
 const FILES: usize = 3;
 pub(crate) const VIEWS: [&str; 3] = ["card_spend", "card_recent", "card_profile"];
-const HOUR: i64 = 3_600_000_000;
+pub(crate) const HOUR: i64 = 3_600_000_000;
 
 /// Up to where the answers are, and the rows.
 pub(crate) type Answered = (Option<StatePosition>, Vec<Row>);
@@ -364,7 +364,7 @@ fn what_cannot_be_loaded_is_refused_by_name() {
     let refused =
         |views: &[&str], more: &[&str], exit, parts: &[&str]| site.load(views, more).refused(exit, parts);
     refused(
-        &[&"payment_risk"],
+        &["payment_risk"],
         &[],
         Exit::Usage,
         &["payment_risk", "on-demand", "card_spend", "load what it reads"],

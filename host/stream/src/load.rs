@@ -76,7 +76,7 @@ impl Load<'_> {
 
     /// Takes the place of whatever is there of the partition, and tells `brought` of entities as they come in. `clock`
     /// gives microseconds since 1970.
-    pub async fn into_redis(
+    pub async fn bring(
         &self,
         mut feeding: Feeding,
         clock: fn() -> u64,

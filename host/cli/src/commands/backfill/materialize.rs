@@ -43,8 +43,8 @@ pub(super) fn run(world: &World, args: &Backfill) -> Outcome {
     let loading = Loading { world, history, live, config, overwrite: args.overwrite, stop: world.stop_signal() };
     let redis = world.redis(&args.redis);
     let views = match &redis {
-        Some(redis) => loading.into_redis(redis)?,
-        None => loading.into_embedded()?,
+        Some(redis) => loading.fill_redis(redis)?,
+        None => loading.fill_embedded()?,
     };
     let store = if redis.is_some() { "redis" } else { "embedded" };
     let log = loading.history.log().0.to_string();
@@ -93,7 +93,7 @@ impl Loading<'_> {
     }
 
     /// Goes on where the states are.
-    fn into_embedded(&self) -> Outcome<Loaded> {
+    fn fill_embedded(&self) -> Outcome<Loaded> {
         let store = self.world.store(COMMAND)?;
         if self.overwrite {
             self.clear(&store)?;
@@ -109,7 +109,7 @@ impl Loading<'_> {
     }
 
     /// Makes the states beside the data, and then brings them.
-    fn into_redis(&self, settings: &RedisSettings) -> Outcome<Loaded> {
+    fn fill_redis(&self, settings: &RedisSettings) -> Outcome<Loaded> {
         let redis = self.world.block_on(open_redis(settings))?;
         self.world.block_on(self.check_redis(&redis))?;
         let workshop = Workshop::open(self.world, COMMAND, self.history.partitions())?;
@@ -128,7 +128,7 @@ impl Loading<'_> {
                 self.world.block_on(async {
                     let feeding = self.way_in(&redis, &feed, partition).await?;
                     let mut tell = |entities| bar.inc(entities);
-                    load.into_redis(feeding, now, &self.stop, &mut tell).await.map_err(load_failure)
+                    load.bring(feeding, now, &self.stop, &mut tell).await.map_err(load_failure)
                 })
             })
         });
