@@ -59,12 +59,15 @@ pub struct Parcel {
     pub marker: Option<Outgoing>,
 }
 
+/// The key and the value of a change.
+type Change = (Vec<u8>, Option<Bytes>);
+
 /// A sink that keeps what steps came to until a transaction takes it.
 pub(crate) struct Outbox {
     parcels: BTreeMap<FeedId, Parcel>,
     /// Changes in the order in which they came, which is nearly that of their keys: sorting them at the end takes less
     /// than to find each one's place.
-    changes: BTreeMap<FeedId, Vec<(Vec<u8>, Option<Bytes>)>>,
+    changes: BTreeMap<FeedId, Vec<Change>>,
     features: bool,
 }
 
