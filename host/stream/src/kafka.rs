@@ -39,6 +39,7 @@ pub mod local;
 pub mod materialize;
 pub mod outbox;
 mod partition;
+mod reader;
 mod rekey;
 pub mod replay;
 mod restore;

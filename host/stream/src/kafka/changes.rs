@@ -3,15 +3,14 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use trifold_model::StateId;
 use trifold_store::Entry;
 
 use crate::kafka::error::ClusterError;
-use crate::kafka::settings::{KafkaSettings, Quiet, REQUEST_TIMEOUT, Reader};
+use crate::kafka::reader::{Reader, ends, read_from, reader};
+use crate::kafka::settings::{KafkaSettings, REQUEST_TIMEOUT};
 
 /// So many changes are read at once.
 const ENTRIES_MAX: usize = 16_384;
@@ -34,14 +33,11 @@ pub(crate) type Serve<'a> = &'a dyn Fn() -> Result<(), ClusterError>;
 
 impl ChangesReader {
     pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, ClusterError> {
-        let make = |config: &rdkafka::ClientConfig| {
-            config.create_with_context(Quiet).map_err(ClusterError::client("make a reader"))
-        };
         let mut uncommitted = settings.cluster.reader();
         uncommitted.set("isolation.level", "read_uncommitted");
         Ok(ChangesReader {
-            committed: make(&settings.cluster.reader())?,
-            uncommitted: make(&uncommitted)?,
+            committed: reader(&settings.cluster.reader())?,
+            uncommitted: reader(&uncommitted)?,
             at: None,
         })
     }
@@ -75,9 +71,7 @@ impl ChangesReader {
         let goes_on =
             self.at.as_ref().is_some_and(|(of, at, next)| (of.as_str(), *at, *next) == (topic, partition, from));
         if !goes_on {
-            let mut list = TopicPartitionList::new();
-            let added = list.add_partition_offset(topic, partition as i32, Offset::Offset(from as i64));
-            added.and_then(|()| self.committed.assign(&list)).map_err(reading())?;
+            read_from(&self.committed, [(topic, partition, from)])?;
         }
         self.at = None;
         let (mut entries, mut next) = (Vec::new(), from);
@@ -101,10 +95,4 @@ impl ChangesReader {
         self.at = Some((topic.to_owned(), partition, next));
         Ok((entries, next))
     }
-}
-
-fn ends(consumer: &Reader, topic: &str, partition: u32) -> Result<(u64, u64), ClusterError> {
-    let ends = consumer.fetch_watermarks(topic, partition as i32, REQUEST_TIMEOUT);
-    let (low, end) = ends.map_err(ClusterError::client(format!("read the topic {topic}")))?;
-    Ok((low.unsigned_abs(), end.unsigned_abs()))
 }

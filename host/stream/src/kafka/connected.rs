@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use trifold_eventlog::APPEND_TIME;
 use trifold_model::LogId;
 use trifold_store::Entry;
@@ -21,7 +19,8 @@ use crate::kafka::group::Member;
 use crate::kafka::headers;
 use crate::kafka::keying::TopicPartition;
 use crate::kafka::outbox::{Parcel, Routed};
-use crate::kafka::settings::{KafkaSettings, Quiet, Reader};
+use crate::kafka::reader::{Reader, read_from, reader};
+use crate::kafka::settings::KafkaSettings;
 use crate::kafka::topics::{Purpose, Topics};
 use crate::kafka::transaction::Writer;
 use crate::kafka::values::{SharedValues, Values, fetched};
@@ -223,15 +222,9 @@ impl EventsReader {
         let reader = match self.reading.take() {
             Some((reader, next)) if next == from => return Ok(reader),
             Some((reader, _)) => reader,
-            None => {
-                let made = self.settings.cluster.reader().create_with_context(Quiet);
-                made.map_err(ClusterError::client("make a reader"))?
-            }
+            None => reader(&self.settings.cluster.reader())?,
         };
-        let (topic, mut list) = (&self.place.topic, TopicPartitionList::new());
-        let added = list.add_partition_offset(topic, self.place.partition as i32, Offset::Offset(from as i64));
-        let assigned = added.and_then(|()| reader.assign(&list));
-        assigned.map_err(ClusterError::client(format!("read the topic {topic}")))?;
+        read_from(&reader, [(&*self.place.topic, self.place.partition, from)])?;
         Ok(reader)
     }
 

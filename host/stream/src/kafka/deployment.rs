@@ -9,20 +9,19 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use trifold_formats::Encoding;
 
 use crate::kafka::error::ClusterError;
-use crate::kafka::settings::{ClusterSettings, KafkaSettings, Quiet, REQUEST_TIMEOUT, Reader, tell_of};
+use crate::kafka::reader::{ends, read_from, reader};
+use crate::kafka::settings::{ClusterSettings, KafkaSettings, REQUEST_TIMEOUT, tell_of};
 use crate::kafka::topics::{Purpose, Topics};
 use crate::worker::WorkerConfig;
 
 /// The one partition that is used.
-const PARTITION: i32 = 0;
+const PARTITION: u32 = 0;
 
 /// What decides which values a group writes, in words: the name of each setting, and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,10 +139,9 @@ pub(crate) fn topic_of_events(cluster: &ClusterSettings, topics: &Topics) -> Res
 /// What a group was begun with, if it was.
 fn first(cluster: &ClusterSettings, topic: &str) -> Result<Option<Deployment>, ClusterError> {
     let failed = || ClusterError::client(format!("read the topic {topic}"));
-    let reader: Reader = cluster.reader().create_with_context(Quiet).map_err(failed())?;
-    let mut list = TopicPartitionList::new();
-    let added = list.add_partition_offset(topic, PARTITION, Offset::Beginning);
-    added.and_then(|()| reader.assign(&list)).map_err(failed())?;
+    let reader = reader(&cluster.reader())?;
+    let (first, _) = ends(&reader, topic, PARTITION)?;
+    read_from(&reader, [(topic, PARTITION, first)])?;
     let message = match reader.poll(REQUEST_TIMEOUT) {
         Some(Ok(message)) => message,
         Some(Err(KafkaError::PartitionEOF(_))) => return Ok(None),
@@ -186,7 +184,7 @@ fn write(cluster: &ClusterSettings, topic: &str, own: &Deployment) -> Result<(),
     let words: serde_json::Map<_, _> =
         own.0.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
     let words = serde_json::Value::Object(words).to_string();
-    let record = BaseRecord::<(), str>::to(topic).partition(PARTITION).payload(&words);
+    let record = BaseRecord::<(), str>::to(topic).partition(PARTITION as i32).payload(&words);
     producer.send(record).map_err(|(error, _)| failed()(error))?;
     producer.flush(REQUEST_TIMEOUT * 2).map_err(failed())?;
     let refused = producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -8,13 +8,14 @@ use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::kafka::cluster::{Decision, Polled};
 use crate::kafka::error::ClusterError;
 use crate::kafka::keying::TopicPartition;
-use crate::kafka::settings::{KafkaSettings, REQUEST_TIMEOUT, tell_of};
+use crate::kafka::reader::{ends, read_from};
+use crate::kafka::settings::{KafkaSettings, tell_of};
 use crate::kafka::values::{SharedValues, fetched};
 
 /// This worker, as a member of the group.
@@ -100,13 +101,8 @@ impl Member {
 
     /// Reads from these offsets on, of the partitions that were assigned.
     pub(crate) fn begin(&self, positions: &BTreeMap<TopicPartition, u64>) -> Result<(), ClusterError> {
-        let mut list = TopicPartitionList::new();
-        let failed = || ClusterError::client("read the topics of events");
-        for (place, &next) in positions {
-            let offset = Offset::Offset(next as i64);
-            list.add_partition_offset(&place.topic, place.partition as i32, offset).map_err(failed())?;
-        }
-        self.consumer.assign(&list).map_err(failed())
+        let positions = positions.iter().map(|(place, next)| (&*place.topic, place.partition, *next));
+        read_from(&self.consumer, positions)
     }
 
     /// Tells the group that this worker is there, while it takes its partitions up and gets no records. It fails with
@@ -168,9 +164,7 @@ impl Member {
 
     /// The first offset of a partition that is not deleted, and before which all records are committed at present.
     pub(crate) fn ends(&self, place: &TopicPartition) -> Result<(u64, u64), ClusterError> {
-        let ends = self.consumer.fetch_watermarks(&place.topic, place.partition as i32, REQUEST_TIMEOUT);
-        let (first, end) = ends.map_err(ClusterError::client(format!("look at the topic {}", place.topic)))?;
-        Ok((first.unsigned_abs(), end.unsigned_abs()))
+        ends(&self.consumer, &place.topic, place.partition)
     }
 
     /// As whom a transaction is committed. It is as of the last poll.

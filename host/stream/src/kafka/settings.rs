@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use trifold_formats::Encoding;
@@ -63,26 +61,12 @@ pub struct KafkaSettings {
     pub check_keys: bool,
 }
 
-/// Tells of failed connections to whoever looks for the cause of something.
-pub(crate) struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tell_of(&error, reason);
-    }
-}
-
 /// The client tells of the end of a partition as of an error; it is told where it is waited for.
 pub(crate) fn tell_of(error: &KafkaError, reason: &str) {
     if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
         tracing::debug!(%error, reason, "a client of Kafka");
     }
 }
-
-impl ConsumerContext for Quiet {}
-
-/// A reader that belongs to no group.
-pub(crate) type Reader = BaseConsumer<Quiet>;
 
 /// How long the cluster may take to answer a question.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

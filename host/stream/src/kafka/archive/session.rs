@@ -5,10 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use trifold_eventlog::archive::{ArchiveLimits, ArchiveWriter, ArchivedFile, Finished, Manifest, PartitionWriter};
 use trifold_eventlog::{APPEND_TIME, LogError, RawBatch};
 
@@ -16,7 +14,8 @@ use super::{ArchiveNotice, ArchiveReport, ArchiveSettings, Notify};
 use crate::error::StreamError;
 use crate::kafka::error::ClusterError;
 use crate::kafka::fetch::{Fetched, Span, Topic};
-use crate::kafka::settings::{Quiet, REQUEST_TIMEOUT, Reader};
+use crate::kafka::reader::{Reader, ends, read_from, reader};
+use crate::kafka::settings::REQUEST_TIMEOUT;
 use crate::kafka::topics::Topics;
 use crate::kafka::values::Values;
 
@@ -61,7 +60,7 @@ impl Session {
             topics.check_append_times(topic)?;
         }
         let log = topics.log_id(topic)?;
-        let reader = reader(&settings)?;
+        let reader = reader(&settings.cluster.reader())?;
         let ends = (0..count).map(|partition| ends(&reader, topic, partition)).collect::<Result<Vec<_>, _>>()?;
         let begins = ends.iter().map(|(first, _)| *first).collect();
         let manifest = Manifest::new(&*log.0, settings.arrival.clone(), begins);
@@ -85,13 +84,8 @@ impl Session {
 
     /// Reads on from where each partition is.
     fn assign(&self) -> Result<(), ClusterError> {
-        let (topic, mut list) = (&self.settings.topic, TopicPartitionList::new());
-        let failed = || ClusterError::client(format!("read the topic {topic}"));
-        for (&partition, at) in &self.partitions {
-            let offset = Offset::Offset(at.next as i64);
-            list.add_partition_offset(topic, partition as i32, offset).map_err(failed())?;
-        }
-        self.reader.assign(&list).map_err(failed())
+        let topic = self.settings.topic.as_str();
+        read_from(&self.reader, self.partitions.iter().map(|(&partition, at)| (topic, partition, at.next)))
     }
 
     /// Reads what there is, as far as a turn goes: whether that was all.
@@ -281,14 +275,12 @@ impl ArchiveSettings {
         if end <= next {
             return Ok(None);
         }
-        let failed = || ClusterError::client(format!("read the topic {}", self.topic));
-        let (reader, mut list) = (reader(self)?, TopicPartitionList::new());
-        let added = list.add_partition_offset(&self.topic, partition as i32, Offset::Offset(next as i64));
-        added.and_then(|()| reader.assign(&list)).map_err(failed())?;
+        let reader = reader(&self.cluster.reader())?;
+        read_from(&reader, [(self.topic.as_str(), partition, next)])?;
         // Only the end that a reader finds who began after the look at it says that nothing lies before.
         match reader.poll(REQUEST_TIMEOUT) {
             Some(Err(KafkaError::PartitionEOF(_))) => Ok(Some(end)),
-            Some(Err(error)) => Err(failed()(error)),
+            Some(Err(error)) => Err(ClusterError::client(format!("read the topic {}", self.topic))(error)),
             Some(Ok(_)) | None => Ok(None),
         }
     }
@@ -302,17 +294,6 @@ impl ArchiveReport {
         self.without_arrival += file.without_arrival;
         self.bytes += file.bytes;
     }
-}
-
-fn reader(settings: &ArchiveSettings) -> Result<Reader, ClusterError> {
-    settings.cluster.reader().create_with_context(Quiet).map_err(ClusterError::client("make a reader"))
-}
-
-/// The first offset of a partition that is not deleted, and before which all records are committed at present.
-fn ends(reader: &Reader, topic: &str, partition: u32) -> Result<(u64, u64), ClusterError> {
-    let ends = reader.fetch_watermarks(topic, partition as i32, REQUEST_TIMEOUT);
-    let (first, end) = ends.map_err(ClusterError::client(format!("look at the topic {topic}")))?;
-    Ok((first.unsigned_abs(), end.unsigned_abs()))
 }
 
 /// Consecutive records with the time of each; `None` without any.

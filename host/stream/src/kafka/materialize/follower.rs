@@ -6,10 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use trifold_store::{Entry, Followed, RedisStore};
@@ -18,7 +16,8 @@ use crate::feed::FeedId;
 use crate::kafka::error::ClusterError;
 use crate::kafka::materialize::Shares;
 use crate::kafka::materialize::lane::{Delays, Lane, Turn};
-use crate::kafka::settings::{ClusterSettings, Quiet, REQUEST_TIMEOUT, Reader};
+use crate::kafka::reader::{Reader, ends, read_from, reader};
+use crate::kafka::settings::ClusterSettings;
 use crate::kafka::topics::Topics;
 
 /// How long it waits for a change before it looks whether it is told to stop.
@@ -135,31 +134,21 @@ impl Follower {
     fn open(&self, share: Option<BTreeSet<u32>>, tell: &impl Fn(Told)) -> Result<Following, ClusterError> {
         let topics = Topics::new(&self.cluster)?;
         let (topic, partitions) = topics.changes_of(&self.feed)?;
-        let source = format!("{}/{topic}", topics.cluster_id()?);
-        let followed = &Followed { source, partitions };
+        let followed = &Followed { source: topics.log_id(&topic)?.0.to_string(), partitions };
         let mut config = self.cluster.reader();
         self.cluster.default(&mut config, "queued.max.messages.kbytes", PREFETCH_KIB);
-        let consumer = config.create_with_context(Quiet);
-        let consumer: Reader = consumer.map_err(ClusterError::client("make a reader"))?;
-        let reading = || ClusterError::client(format!("read the topic {topic}"));
-        let range = |partition: u32| {
-            let ends = consumer.fetch_watermarks(&topic, partition as i32, REQUEST_TIMEOUT);
-            let (first, end) = ends.map_err(reading())?;
-            Ok((first.unsigned_abs(), end.unsigned_abs()))
-        };
+        let consumer = reader(&config)?;
         self.runtime.block_on(self.store.check())?;
-        let (mut lanes, mut list, mut found) = (BTreeMap::new(), TopicPartitionList::new(), 0);
+        let (mut lanes, mut found) = (BTreeMap::new(), 0);
         let is_followed = |partition: &u32| share.as_ref().is_none_or(|share| share.contains(partition));
         for partition in (0..partitions).filter(is_followed) {
             let of = (self.feed.state, partition);
-            let lane = Lane::open(&self.store, of, followed, || range(partition), self.clock);
+            let lane = Lane::open(&self.store, of, followed, || ends(&consumer, &topic, partition), self.clock);
             let lane = self.runtime.block_on(lane)?;
             found += lane.found();
-            let from = Offset::Offset(lane.next() as i64);
-            list.add_partition_offset(&topic, partition as i32, from).map_err(reading())?;
             lanes.insert(partition, lane);
         }
-        consumer.assign(&list).map_err(reading())?;
+        read_from(&consumer, lanes.iter().map(|(&partition, lane)| (topic.as_str(), partition, lane.next())))?;
         tell(Told::Found(found));
         Ok(Following { topic, consumer, share, lanes, is_complete: false })
     }

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
 
 use crate::kafka::error::ClusterError;
-use crate::kafka::settings::{ClusterSettings, Quiet, REQUEST_TIMEOUT, Reader};
+use crate::kafka::reader::{Reader, ends, read_from, reader};
+use crate::kafka::settings::{ClusterSettings, REQUEST_TIMEOUT};
 use crate::kafka::topics::{Purpose, Topics};
 
 /// What is read of a letter. The event that it holds is what the view reads of the record, and not the record.
@@ -38,18 +37,15 @@ fn place(key: &[u8]) -> Option<(u32, u64)> {
 struct Records {
     topic: String,
     reader: Reader,
-    end: i64,
-    next: i64,
+    end: u64,
+    next: u64,
 }
 
 impl Records {
     fn new(cluster: &ClusterSettings, topic: &str, partition: u32) -> Result<Self, ClusterError> {
-        let failed = || ClusterError::client(format!("read the topic {topic}"));
-        let reader: Reader = cluster.reader().create_with_context(Quiet).map_err(failed())?;
+        let reader = reader(&cluster.reader())?;
         let (next, end) = ends(&reader, topic, partition)?;
-        let mut list = TopicPartitionList::new();
-        let added = list.add_partition_offset(topic, partition as i32, Offset::Offset(next));
-        added.and_then(|()| reader.assign(&list)).map_err(failed())?;
+        read_from(&reader, [(topic, partition, next)])?;
         Ok(Records { topic: topic.to_owned(), reader, end, next })
     }
 
@@ -60,8 +56,8 @@ impl Records {
             return Ok(None);
         }
         match self.reader.poll(REQUEST_TIMEOUT) {
-            Some(Ok(message)) if message.offset() < self.end => {
-                self.next = message.offset() + 1;
+            Some(Ok(message)) if message.offset().unsigned_abs() < self.end => {
+                self.next = message.offset().unsigned_abs() + 1;
                 Ok(Some(message))
             }
             // The last ones may be those that say how transactions ended.
@@ -73,12 +69,6 @@ impl Records {
             None => Err(failed(KafkaError::NoMessageReceived)),
         }
     }
-}
-
-/// The first offset of a partition, and before which all is committed at present.
-pub(crate) fn ends(reader: &Reader, topic: &str, partition: u32) -> Result<(i64, i64), ClusterError> {
-    let ends = reader.fetch_watermarks(topic, partition as i32, REQUEST_TIMEOUT);
-    ends.map_err(ClusterError::client(format!("read the topic {topic}")))
 }
 
 /// The dead letters of one partition that are there now. Those of records that are fed back come later.

@@ -1,13 +1,11 @@
 //! Records as they stand in the topic of events.
 
-use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::letters::ends;
 use crate::kafka::error::ClusterError;
-use crate::kafka::settings::{ClusterSettings, Quiet, REQUEST_TIMEOUT, Reader};
+use crate::kafka::reader::{Reader, ends, read_from, reader};
+use crate::kafka::settings::{ClusterSettings, REQUEST_TIMEOUT};
 
 /// So many records are read through rather than asked for anew.
 const NEAR: u64 = 1_000;
@@ -48,9 +46,7 @@ pub(crate) struct Originals {
 
 impl Originals {
     pub(crate) fn new(cluster: &ClusterSettings, topic: &str) -> Result<Self, ClusterError> {
-        let reader = cluster.reader().create_with_context(Quiet);
-        let reader = reader.map_err(ClusterError::client("make a reader"))?;
-        Ok(Originals { topic: topic.to_owned(), reader, at: None })
+        Ok(Originals { topic: topic.to_owned(), reader: reader(&cluster.reader())?, at: None })
     }
 
     /// The record at a place, if it is still there.
@@ -60,12 +56,10 @@ impl Originals {
             self.at.take().is_some_and(|(of, next)| of == partition && (next..next + NEAR).contains(&offset));
         if !goes_on {
             let (first, end) = ends(&self.reader, &self.topic, partition)?;
-            if !(first.unsigned_abs()..end.unsigned_abs()).contains(&offset) {
+            if !(first..end).contains(&offset) {
                 return Ok(None);
             }
-            let mut list = TopicPartitionList::new();
-            let added = list.add_partition_offset(&self.topic, partition as i32, Offset::Offset(offset as i64));
-            added.and_then(|()| self.reader.assign(&list)).map_err(failed())?;
+            read_from(&self.reader, [(self.topic.as_str(), partition, offset)])?;
         }
         loop {
             let message = match self.reader.poll(REQUEST_TIMEOUT) {
