@@ -17,11 +17,6 @@ use crate::kafka::error::ClusterError;
 /// How many records are read first to find the marker, which is the last record of a transaction.
 const LAST_RECORDS: u64 = 1_024;
 
-/// So much is read before it is written.
-const PENDING_BYTES_MAX: usize = 64 << 20;
-/// What a change takes in memory beside its bytes, roughly.
-const ENTRY_BYTES: usize = 150;
-
 /// Brings a local store up to date with all that was committed, and tells how many changes it took. Whoever had the
 /// partition before must not be able to commit any more.
 pub(crate) async fn restore(
@@ -45,15 +40,12 @@ pub(crate) async fn restore(
         }
     };
     let Some(marker) = marker else { return Ok(0) };
-    let (mut taken, mut pending) = (0, Pending::default());
+    let mut taken = 0;
     while from < end {
         let (entries, next) = cluster.changes(log, from, end)?;
         taken += entries.len() as u64;
-        entries.into_iter().for_each(|entry| pending.add(entry));
+        apply(log, store, entries, &marker, next).await?;
         from = next;
-        if from >= end || pending.bytes >= PENDING_BYTES_MAX {
-            apply(log, store, std::mem::take(&mut pending), &marker, from).await?;
-        }
     }
     Ok(taken)
 }
@@ -113,43 +105,26 @@ async fn clear(store: &dyn StateStore, state: StateId) -> Result<(), StoreError>
     store.clear(position_state(state)).await
 }
 
-/// What was read and not written yet. Of changes to the same the last one counts, so that the more is held, the less is
-/// written.
-#[derive(Default)]
-struct Pending {
-    records: BTreeMap<EntityKey, Record>,
-    changed: BTreeMap<EntityKey, BTreeMap<Slot, Option<Bytes>>>,
-    bytes: usize,
-}
-
-impl Pending {
-    fn add(&mut self, entry: Entry) {
-        match entry {
-            Entry::Marker(_) => {}
-            Entry::Record { key, record } => {
-                self.bytes += ENTRY_BYTES + record.fields.len();
-                self.records.insert(key, *record);
-            }
-            Entry::Slot(SlotChange { key, slot, bytes }) => {
-                let taken = |bytes: &Option<Bytes>| ENTRY_BYTES + bytes.as_ref().map_or(0, Bytes::len);
-                self.bytes += taken(&bytes);
-                let replaced = self.changed.entry(key).or_default().insert(slot, bytes);
-                self.bytes -= replaced.as_ref().map_or(0, taken);
-            }
-        }
-    }
-}
-
-/// Writes what was read. Until all is in, the marker says more than is there, but nobody reads the store before.
+/// Writes entries. Until all are in, the marker says more than is there, but nobody reads the store before.
 async fn apply(
     log: Changelog<'_>,
     store: &dyn StateStore,
-    pending: Pending,
+    entries: Vec<Entry>,
     marker: &Marker,
     next: u64,
 ) -> Result<(), ClusterError> {
     let state = log.feed.state;
-    let Pending { records, changed, .. } = pending;
+    let mut records: BTreeMap<EntityKey, Record> = BTreeMap::new();
+    let mut changed: BTreeMap<EntityKey, BTreeMap<Slot, Option<Bytes>>> = BTreeMap::new();
+    for entry in entries {
+        match entry {
+            Entry::Marker(_) => {}
+            Entry::Record { key, record } => drop(records.insert(key, *record)),
+            Entry::Slot(SlotChange { key, slot, bytes }) => {
+                changed.entry(key).or_default().insert(slot, bytes);
+            }
+        }
+    }
     let queries: Vec<_> = changed
         .keys()
         .map(|key| EntityQuery { key: key.clone(), events: vec![EventTime(i64::MIN)..EventTime(i64::MAX)] })
