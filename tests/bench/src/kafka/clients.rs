@@ -1,6 +1,5 @@
 //! Bare clients: no more than is needed to carry records.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -64,7 +63,6 @@ pub(crate) fn wait_for_topic(brokers: &str, name: &str, maker: &mut Running) -> 
         }
         maker.check()?;
         ensure!(begun.elapsed() < PATIENCE, "the topic {name} is not there");
-        thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn milliseconds(effort: Effort) -> anyhow::Result<([f64; 2], [f64; 2]
 /// Events in a second while more are there than can be taken.
 fn saturation(look: Look<'_>, all: u64) -> anyhow::Result<f64> {
     let sum = |reached: &Reached| reached.iter().sum::<u64>();
-    let looks = watch(look, |reached| sum(reached) >= all)?;
+    let looks = watch(look, |reached| Ok(sum(reached) >= all))?;
     let (Some((begun, first)), Some((ended, last))) = (looks.first(), looks.last()) else {
         bail!("nobody looked");
     };

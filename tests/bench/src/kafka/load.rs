@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use rdkafka::producer::Producer;
+use tokio::runtime::Builder;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::kafka::PARTITIONS;
 use crate::kafka::clients::{PATIENCE, consumer, ends, producer, send};
@@ -24,23 +26,25 @@ pub(crate) type Look<'a> = &'a mut dyn FnMut() -> anyhow::Result<Reached>;
 /// Waits until everything that stands in the topic can be read: each look, and when it was.
 pub(crate) fn watch(
     look: Look<'_>,
-    mut is_over: impl FnMut(&Reached) -> bool,
+    mut is_over: impl FnMut(&Reached) -> anyhow::Result<bool>,
 ) -> anyhow::Result<Vec<(Instant, Reached)>> {
+    let clock = Builder::new_current_thread().enable_time().build()?;
+    let mut ticks = clock.block_on(async { interval(LOOK) });
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut looks, mut moved) = (Vec::new(), Instant::now());
     loop {
-        let begun = Instant::now();
+        clock.block_on(ticks.tick());
         let reached = look()?;
         let now = Instant::now();
         if looks.last().is_none_or(|(_, last)| *last != reached) {
             moved = now;
         }
         ensure!(moved.elapsed() < PATIENCE, "nothing moved for {PATIENCE:?}: {reached:?}");
-        let over = is_over(&reached);
+        let over = is_over(&reached)?;
         looks.push((now, reached));
         if over {
             return Ok(looks);
         }
-        thread::sleep(LOOK.saturating_sub(begun.elapsed()));
     }
 }
 
@@ -63,8 +67,14 @@ pub(crate) fn latencies(
         *last += 1;
     }
     let sent = send_at_pace(brokers.to_owned(), topic.to_owned(), events, per_second)?;
-    let looks = watch(look, |reached| reached.iter().zip(&lasts).all(|(reached, last)| reached >= last))?;
-    let begun = sent.recv_timeout(PATIENCE).context("not everything was sent")??;
+    let mut begun = None;
+    let looks = watch(look, |reached| {
+        if let Ok(outcome) = sent.try_recv() {
+            begun = Some(outcome?);
+        }
+        Ok(begun.is_some() && reached.iter().zip(&lasts).all(|(reached, last)| reached >= last))
+    })?;
+    let begun = begun.context("nothing was sent")?;
     let due = |place: usize| begun + Duration::from_secs_f64(place as f64 / per_second);
     let mut nexts = vec![0; PARTITIONS as usize];
     let mut latencies = Vec::with_capacity(places.len());
@@ -100,8 +110,8 @@ fn send_at_pace(
                     send(&producer, &topic, event.partition, key, Some(value))?;
                     sent += 1;
                 }
+                // A pause, unless there is something to serve.
                 producer.poll(TICK);
-                thread::sleep(TICK);
             }
             producer.flush(PATIENCE)?;
             Ok(begun)
