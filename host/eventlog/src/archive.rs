@@ -166,7 +166,7 @@ impl PartitionReader {
         let batch = match file.read(row, offsets_max.max(1))? {
             Some(batch) => batch.within(from, end),
             // What is left of the file's offsets has no events.
-            None => file.nothing(from, file.about().next.min(end)),
+            None => RawBatch::nothing(self.partition, from..file.about().next.min(end), file.path().clone()),
         };
         self.open = Some(Open { file, row: row + batch.rows() as u64, next: batch.next_offset() });
         Ok(Some(batch))

@@ -1,6 +1,7 @@
 //! Rows as they stand in a segment, before any view has a say.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,6 +100,20 @@ pub struct JsonLines {
 }
 
 impl RawBatch {
+    /// A batch without rows, which says that there are none at these offsets.
+    pub fn nothing(partition: u32, offsets: Range<u64>, file: Arc<Path>) -> Self {
+        let places = Places {
+            offsets: Vec::new(),
+            append_times: Vec::new(),
+            keys: Some(Vec::new()),
+            bad: Vec::new(),
+            carried: None,
+            next_offset: offsets.end,
+        };
+        let rows = RawRows::Lines(JsonLines::default());
+        RawBatch { partition, first_offset: offsets.start, places: Some(places), file, rows }
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         match &self.rows {

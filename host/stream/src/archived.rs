@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use trifold_eventlog::archive::PartitionReader;
-use trifold_eventlog::{Archive, ArchiveError, JsonLines, LogError, Places, RawBatch, RawRows};
+use trifold_eventlog::{Archive, ArchiveError, LogError, RawBatch};
 use trifold_model::LogId;
 
 use crate::source::Source;
@@ -32,25 +32,6 @@ impl ArchivePartition {
         let together = 0..archive.partitions();
         ArchivePartition { together, ..ArchivePartition::alone(archive, partition, checks_keys) }
     }
-
-    /// What an archive says of offsets before it begins: nothing.
-    fn nothing(&self, next_offset: u64) -> RawBatch {
-        let places = Places {
-            offsets: Vec::new(),
-            append_times: Vec::new(),
-            keys: None,
-            bad: Vec::new(),
-            carried: None,
-            next_offset,
-        };
-        RawBatch {
-            partition: self.partition,
-            first_offset: 0,
-            places: Some(places),
-            file: self.reader.dir().into(),
-            rows: RawRows::Lines(JsonLines::default()),
-        }
-    }
 }
 
 impl Source for ArchivePartition {
@@ -70,7 +51,7 @@ impl Source for ArchivePartition {
         let begin = self.reader.begin()?;
         match from {
             // A state begins with what is there. One that began before must not miss what it has yet to read.
-            0 if begin > 0 => Ok(Some(self.nothing(begin))),
+            0 if begin > 0 => Ok(Some(RawBatch::nothing(self.partition, 0..begin, self.reader.dir().into()))),
             from if from < begin => {
                 let (dir, partition) = (self.reader.dir().to_owned(), self.partition);
                 Err(ArchiveError::Gap { dir, partition, from, to: begin }.into())

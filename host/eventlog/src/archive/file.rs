@@ -316,25 +316,6 @@ impl ArchiveFile {
             rows: RawRows::Lines(values.iter().map(Vec::as_slice).collect::<JsonLines>()),
         })
     }
-
-    /// A batch without events.
-    pub(super) fn nothing(&self, first: u64, next: u64) -> RawBatch {
-        let places = Places {
-            offsets: Vec::new(),
-            append_times: Vec::new(),
-            keys: self.checks_keys.then(Vec::new),
-            bad: Vec::new(),
-            carried: None,
-            next_offset: next,
-        };
-        RawBatch {
-            partition: self.about.partition,
-            first_offset: first,
-            places: Some(places),
-            file: self.path.clone(),
-            rows: RawRows::Lines(JsonLines::from_iter([])),
-        }
-    }
 }
 
 fn offsets(batch: &RecordBatch) -> &[u64] {
