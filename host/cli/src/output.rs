@@ -1,5 +1,6 @@
 //! What commands print on standard output: text for people, one JSON document for scripts.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde::Serialize;
@@ -31,7 +32,18 @@ fn write(text: &str) -> Outcome {
     }
 }
 
-/// Lays rows out in columns, the first row being the headings.
+/// Lays lines out in columns under headings.
+pub fn listing<const N: usize>(headings: [&str; N], lines: impl Iterator<Item = [String; N]>) -> String {
+    let rows = std::iter::once(headings.map(str::to_owned)).chain(lines);
+    table(&rows.map(Vec::from).collect::<Vec<_>>())
+}
+
+/// How many there are of each.
+pub fn counts(of: &BTreeMap<&'static str, u64>) -> String {
+    of.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Lays rows out in columns.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =

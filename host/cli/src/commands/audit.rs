@@ -23,7 +23,8 @@ pub fn run(world: &World, args: Audit) -> Outcome {
     if !args.online && Archive::is_at(&args.log.events) {
         return Err(Failure::new(
             Exit::Usage,
-            "workers on Kafka write their rows into topics: audit a server that reads their states, with `--online`; or              compare the topic of features with the rows of `trifold backfill --cut position`",
+            "workers on Kafka write their rows into topics: audit a server that reads their states, with `--online`; \
+             or compare the topic of features with the rows of `trifold backfill --cut position`",
         ));
     }
     let version = world.block_on(world.version(&args.view))?;

@@ -118,10 +118,10 @@ impl From<FedView> for ViewSummary {
 }
 
 fn text(summary: &Summary) -> String {
-    let heading = ["VIEW", "STATE", "CHANGES", "COMPLETE"].map(str::to_owned).to_vec();
+    let headings = ["VIEW", "STATE", "CHANGES", "COMPLETE"];
     let lines = summary.views.iter().map(|view| {
         let complete = if view.complete { "yes" } else { "no" };
-        vec![view.view.clone(), view.state_id.clone(), view.changes.to_string(), complete.to_owned()]
+        [view.view.clone(), view.state_id.clone(), view.changes.to_string(), complete.to_owned()]
     });
-    output::table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>())
+    output::listing(headings, lines)
 }

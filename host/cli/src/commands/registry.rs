@@ -116,13 +116,13 @@ pub async fn views(world: &World) -> Outcome {
     let releases = registry.releases().await.map_err(registry_failure)?;
     let rows = version_rows(&registry, &releases).await?;
     output::print(world.format, &rows, |rows| {
-        let heading = ["VIEW", "VERSION", "IN FORCE", "BYTES", "STATE", "COMPONENT"].map(str::to_owned).to_vec();
+        let headings = ["VIEW", "VERSION", "IN FORCE", "BYTES", "STATE", "COMPONENT"];
         let lines = rows.iter().map(|row| {
             let release = row.release.map_or_else(String::new, |release| format!("release {release}"));
             let (state, digest) = (row.state_id[..12].to_owned(), row.digest[..12].to_owned());
-            vec![row.view.clone(), row.version.to_string(), release, row.bytes.to_string(), state, digest]
+            [row.view.clone(), row.version.to_string(), release, row.bytes.to_string(), state, digest]
         });
-        output::table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>())
+        output::listing(headings, lines)
     })?;
     // A view whose releases cannot be read looks like one that was never released.
     releases.problems.values().next().map_or(Ok(()), |problem| Err(registry_failure(problem.clone())))

@@ -87,11 +87,11 @@ fn text(summary: &Summary) -> String {
         return "no dead letters\n".to_owned();
     }
     let fed = if summary.dry_run { "WOULD BE FED" } else { "FED" };
-    let heading = ["VIEW", "REASON", fed, "FED BEFORE", "HOPELESS", "GONE"].map(str::to_owned).to_vec();
+    let headings = ["VIEW", "REASON", fed, "FED BEFORE", "HOPELESS", "GONE"];
     let lines = summary.letters.iter().map(|letters| {
         let Letters { view, reason, fed, fed_before, hopeless, gone } = letters;
-        let counts = [fed, fed_before, hopeless, gone].map(ToString::to_string);
-        [view.clone(), reason.clone()].into_iter().chain(counts).collect()
+        let [fed, fed_before, hopeless, gone] = [fed, fed_before, hopeless, gone].map(ToString::to_string);
+        [view.clone(), reason.clone(), fed, fed_before, hopeless, gone]
     });
-    output::table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>())
+    output::listing(headings, lines)
 }

@@ -332,14 +332,13 @@ pub fn summary(report: &RunReport) -> Summary {
 
 /// The summary as a table.
 pub fn text(summary: &Summary) -> String {
-    let heading = ["VIEW", "VERSION", "NEXT OFFSET", "EVENTS", "ROWS", "ASIDE"].map(str::to_owned).to_vec();
+    let headings = ["VIEW", "VERSION", "NEXT OFFSET", "EVENTS", "ROWS", "ASIDE"];
     let lines = summary.views.iter().map(|view| {
-        let aside: Vec<_> = view.aside.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         let numbers = [view.version, view.next_offset, view.events, view.rows].map(|number| number.to_string());
         let [version, next, events, rows] = numbers;
-        vec![view.view.clone(), version, next, events, rows, aside.join(", ")]
+        [view.view.clone(), version, next, events, rows, output::counts(&view.aside)]
     });
-    let mut text = output::table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>());
+    let mut text = output::listing(headings, lines);
     for problem in &summary.problems {
         text.push_str(&format!("\nproblem: {problem}\n"));
     }

@@ -69,15 +69,10 @@ impl Loaded {
             "view {}: not one of the {} events counts ({}){first}",
             feed.view,
             view.events,
-            listed(&view.aside)
+            output::counts(&view.aside)
         );
         Err(Failure::new(Exit::Data, message))
     }
-}
-
-fn listed<'a>(aside: impl IntoIterator<Item = (&'a &'static str, &'a u64)>) -> String {
-    let aside: Vec<_> = aside.into_iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    aside.join(", ")
 }
 
 #[derive(Serialize)]
@@ -124,14 +119,14 @@ impl Summary {
 
 /// The summary as a table.
 pub(super) fn text(summary: &Summary) -> String {
-    let heading = ["VIEW", "VERSION", "EVENTS", "COUNTED", "ENTITIES", "ASIDE"].map(str::to_owned).to_vec();
+    let headings = ["VIEW", "VERSION", "EVENTS", "COUNTED", "ENTITIES", "ASIDE"];
     let lines = summary.views.iter().map(|view| {
         let numbers = [view.version, view.events, view.counted, view.entities].map(|number| number.to_string());
         let [version, events, counted, entities] = numbers;
-        vec![view.view.clone(), version, events, counted, entities, listed(&view.aside)]
+        [view.view.clone(), version, events, counted, entities, output::counts(&view.aside)]
     });
     let Summary { log, store, seconds, .. } = summary;
-    let mut text = output::table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>());
+    let mut text = output::listing(headings, lines);
     text.push_str(&format!("  {log} is in the {store} store, after {seconds:.1} s\n"));
     text
 }
