@@ -52,7 +52,7 @@ impl Connected {
         deployment: &Deployment,
         arrival: Option<&str>,
     ) -> Result<Self, ClusterError> {
-        let topics = Topics::new(&settings.cluster)?.with(&settings);
+        let topics = Topics::new(&settings.cluster)?;
         let topic = &settings.topic;
         let partition_count =
             topics.partitions(topic)?.ok_or_else(|| ClusterError::UnknownTopic { topic: topic.clone() })?;
@@ -144,7 +144,7 @@ impl Cluster for Connected {
 
     fn prepare(&mut self, feed: &FeedId, purposes: &[Purpose]) -> Result<(), ClusterError> {
         if !self.named.contains_key(feed) {
-            let topics = self.topics.of_feed(feed, purposes, self.partition_count)?;
+            let topics = self.topics.of_feed(feed, purposes, self.partition_count, &self.settings)?;
             self.named.insert(feed.clone(), topics);
         }
         Ok(())
@@ -171,7 +171,7 @@ impl Cluster for Connected {
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<Committed, ClusterError> {
-        self.beginning.make(&self.settings.cluster, &self.topics)?;
+        self.beginning.make(&self.settings, &self.topics)?;
         self.writer.begin()?;
         let mut routed = BTreeMap::new();
         for (track, (place, feed, parcel)) in (1..).zip(&transaction.parcels) {

@@ -95,11 +95,12 @@ impl Beginning {
 
     /// Begins the group, unless it was begun. A worker that was told something by mistake, and has written nothing yet,
     /// leaves no group behind that can be nothing else.
-    pub(crate) fn make(&mut self, cluster: &ClusterSettings, topics: &Topics) -> Result<(), ClusterError> {
+    pub(crate) fn make(&mut self, settings: &KafkaSettings, topics: &Topics) -> Result<(), ClusterError> {
         if self.is_made {
             return Ok(());
         }
-        let topic = topics.of_group(Purpose::Deployment)?;
+        let cluster = &settings.cluster;
+        let topic = topics.of_group(Purpose::Deployment, settings.replicas)?;
         if first(cluster, &topic)?.is_none() {
             write(cluster, &topic, &self.own)?;
         }

@@ -139,10 +139,6 @@ pub(crate) struct Topics {
     admin: AdminClient<DefaultClientContext>,
     brokers: String,
     names: TopicNames,
-    replicas: i32,
-    features: bool,
-    /// The topic of events that the worker was given.
-    given: String,
 }
 
 impl Topics {
@@ -150,13 +146,7 @@ impl Topics {
         let admin = settings.client().create().map_err(ClusterError::client("make a client"))?;
         let names = TopicNames::new(settings.group.clone());
         let brokers = settings.brokers.clone();
-        Ok(Topics { admin, brokers, names, replicas: 0, features: false, given: String::new() })
-    }
-
-    /// How topics are made, for the events of which topic, and whether there are some of features.
-    pub(crate) fn with(self, settings: &KafkaSettings) -> Self {
-        let given = settings.topic.clone();
-        Topics { replicas: settings.replicas, features: settings.features, given, ..self }
+        Ok(Topics { admin, brokers, names })
     }
 
     pub(crate) fn names(&self) -> &TopicNames {
@@ -206,44 +196,57 @@ impl Topics {
         Ok(views)
     }
 
-    /// The topics of a feed, made if they are not there, and checked if they are.
+    /// The topics of a feed, made as a worker is told if they are not there, and checked if they are.
     pub(crate) fn of_feed(
         &self,
         feed: &FeedId,
         purposes: &[Purpose],
         partitions: u32,
+        worker: &KafkaSettings,
     ) -> Result<BTreeMap<Purpose, String>, ClusterError> {
-        let wanted = purposes.iter().filter(|purpose| self.features || **purpose != Purpose::Features);
+        let wanted = purposes.iter().filter(|purpose| worker.features || **purpose != Purpose::Features);
         let named = wanted.map(|&purpose| {
             let topic = self.names.of(feed, purpose);
-            match self.partitions(&topic)? {
-                None => self.create(&topic, purpose, partitions)?,
-                Some(found) => self.check(&topic, purpose, found, partitions)?,
+            if let Some(found) = self.partitions(&topic)? {
+                self.check(&topic, purpose, found, partitions)?;
+                return Ok((purpose, topic));
             }
+            let mut more = Vec::new();
+            if purpose == Purpose::Repartition {
+                // A state that begins later begins with the first event that is there.
+                let events = self.describe(&worker.topic)?;
+                more.extend(["retention.ms", "retention.bytes"].map(|name| (name, value(&events, name))));
+            }
+            self.create(&topic, purpose, more, partitions, worker.replicas)?;
             Ok((purpose, topic))
         });
         named.collect()
     }
 
-    /// A topic of no view, made if it is not there, and checked if it is. Its first partition is used.
-    pub(crate) fn of_group(&self, purpose: Purpose) -> Result<String, ClusterError> {
+    /// A topic of no view, made with so many replicas if it is not there, and checked if it is. Its first partition is
+    /// used.
+    pub(crate) fn of_group(&self, purpose: Purpose, replicas: i32) -> Result<String, ClusterError> {
         let topic = self.names.of_group(purpose);
         match self.partitions(&topic)? {
-            None => self.create(&topic, purpose, 1)?,
+            None => self.create(&topic, purpose, Vec::new(), 1, replicas)?,
             Some(found) => self.check(&topic, purpose, found, found)?,
         }
         Ok(topic)
     }
 
-    fn create(&self, topic: &str, purpose: Purpose, partitions: u32) -> Result<(), ClusterError> {
-        let mut settings = purpose.settings();
-        if purpose == Purpose::Repartition {
-            // A state that begins later begins with the first event that is there.
-            let described = self.describe(&self.given)?;
-            settings.extend(["retention.ms", "retention.bytes"].map(|name| (name, value(&described, name))));
-        }
-        let replication = TopicReplication::Fixed(if self.replicas == 0 { -1 } else { self.replicas });
+    /// Makes a topic with the settings of its purpose and some more; with as many replicas as the cluster makes by
+    /// default for 0.
+    fn create(
+        &self,
+        topic: &str,
+        purpose: Purpose,
+        more: Vec<(&'static str, String)>,
+        partitions: u32,
+        replicas: i32,
+    ) -> Result<(), ClusterError> {
+        let replication = TopicReplication::Fixed(if replicas == 0 { -1 } else { replicas });
         let mut new = NewTopic::new(topic, partitions as i32, replication);
+        let settings = [purpose.settings(), more].concat();
         for (name, value) in &settings {
             new = new.set(name, value);
         }

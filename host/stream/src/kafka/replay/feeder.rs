@@ -46,7 +46,7 @@ impl ProducerContext<NoCustomPartitioner> for Silent {
 impl Feeder {
     /// Ends whatever a replay before left open.
     pub(crate) fn new(cluster: &ClusterSettings, topics: &Topics, topic: &str) -> Result<Self, ClusterError> {
-        let notes = topics.of_group(Purpose::Replayed)?;
+        let notes = topics.of_group(Purpose::Replayed, 0)?;
         let mut config = cluster.client();
         config
             .set("transactional.id", format!("{}.replay", cluster.group))
