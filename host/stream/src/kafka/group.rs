@@ -152,13 +152,19 @@ impl Member {
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) if is_passing(&error) => tracing::debug!(%error, "a poll of Kafka failed"),
                 Some(Err(error)) => return Err(ClusterError::client("read the topics of events")(error)),
-                None if Instant::now() >= deadline => return Ok(Polled::Records(records)),
-                None => {}
+                // What is there already is taken without a look at the clock, which would take longer than a record.
+                None => match deadline.saturating_duration_since(Instant::now()) {
+                    Duration::ZERO => return Ok(Polled::Records(records)),
+                    remaining => {
+                        left = remaining;
+                        continue;
+                    }
+                },
             }
             if records.len() >= rows_max {
                 return Ok(Polled::Records(records));
             }
-            left = deadline.saturating_duration_since(Instant::now());
+            left = Duration::ZERO;
         }
     }
 
