@@ -17,10 +17,10 @@
 //!
 //! Reading order: `cluster` (the port: what is needed of a cluster), `fetch` (records in memory), `partition` (a source,
 //! as the worker sees it), `outbox` (a sink, likewise), `local` (the local stores), `restore` (from changes to a local
-//! store), `session` (the state machine over all of these), [`driver`], [`error`]. On the other side of the port stand
+//! store), `session` (the state machine over all of these), [`driver`] with its `patience`, [`error`]. On the other side of the port stand
 //! [`settings`], [`topics`] (what is there and what is made), `deployment` (what the group was begun
-//! with), `group` (who has which partition), `transaction`, `changes`,
-//! `values` (what stands in a record) and, of all these, `connected`. [`materialize`] follows what workers committed, from
+//! with), `group` (who has which partition), `transaction`, `reader`,
+//! `changes`, `values` (what stands in a record) and, of all these, `connected`. [`materialize`] follows what workers committed, from
 //! outside of the group, into an online store that others read; [`replay`](mod@replay) feeds dead letters back, and
 //! [`mod@archive`] keeps the events beyond the topic's retention.
 
@@ -39,6 +39,7 @@ pub mod local;
 pub mod materialize;
 pub mod outbox;
 mod partition;
+mod patience;
 mod reader;
 mod rekey;
 pub mod replay;

@@ -9,7 +9,7 @@ mod session;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use trifold_eventlog::archive::{ArchiveLimits, ArchivedFile};
@@ -18,14 +18,8 @@ use trifold_formats::Encoding;
 use self::session::Session;
 use crate::driver::{Until, wait};
 use crate::kafka::error::ClusterError;
+use crate::kafka::patience::Patience;
 use crate::kafka::settings::{ClusterSettings, not_empty};
-
-/// After so long without a failure, the next one is news.
-const CALM: Duration = Duration::from_secs(60);
-/// The longest wait between two tries.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
-/// An archiver that does not follow its topic gives up after so many failures.
-const FAILURES_MAX: u32 = 8;
 
 /// What an archiver is told.
 #[derive(Debug, Clone)]
@@ -69,7 +63,7 @@ pub enum ArchiveNotice<'a> {
     /// All that there was at present has been read.
     CaughtUp,
     /// Something is wrong. It is tried again.
-    Problem(&'a ClusterError),
+    Problem(&'a str),
 }
 
 /// What came of a run.
@@ -100,7 +94,6 @@ pub struct Archiver {
     /// How long to wait before something is tried again.
     interval: Duration,
     report: ArchiveReport,
-    standing: Option<String>,
 }
 
 impl Archiver {
@@ -109,7 +102,7 @@ impl Archiver {
         not_empty("topic", &settings.topic)?;
         settings.cluster.check()?;
         let settings = Arc::new(settings);
-        Ok(Archiver { settings, interval, report: ArchiveReport::default(), standing: None })
+        Ok(Archiver { settings, interval, report: ArchiveReport::default() })
     }
 
     /// Runs until the end of what there is, or until `stop` turns true: files that are not finished are then finished.
@@ -121,10 +114,8 @@ impl Archiver {
         notify: Notify<'_>,
         mut stop: watch::Receiver<bool>,
     ) -> Result<ArchiveReport, ClusterError> {
-        let (mut failed, mut failures): (Option<Instant>, u32) = (None, 0);
         let mut session: Option<Session> = None;
-        // A cluster that was never reached is a mistake of whoever started the archiver.
-        let mut reached = false;
+        let mut patience = Patience::new(self.interval, until);
         loop {
             let stopped = *stop.borrow();
             match self.turn(&mut session, until, stopped, notify) {
@@ -133,25 +124,17 @@ impl Archiver {
                     return Ok(self.report);
                 }
                 Ok(false) => {
-                    reached = true;
-                    if failed.is_none_or(|failed| failed.elapsed() > CALM) {
-                        (self.standing, failures) = (None, 0);
-                    }
+                    patience.went_well();
                     tokio::task::yield_now().await;
                 }
-                Err(error)
-                    if reached && error.may_pass() && (until == Until::Follow || failures < FAILURES_MAX) =>
-                {
+                Err(error) => {
                     session = None;
-                    let text = error.to_string();
-                    if self.standing.replace(text.clone()) != Some(text) {
-                        notify(ArchiveNotice::Problem(&error));
+                    let pause = patience.bears(error)?;
+                    if let Some(problem) = pause.news {
+                        notify(ArchiveNotice::Problem(&problem));
                     }
-                    failed = Some(Instant::now());
-                    wait((self.interval * 2_u32.pow(failures.min(5))).min(BACKOFF_MAX), &mut stop).await;
-                    failures += 1;
+                    wait(pause.wait, &mut stop).await;
                 }
-                Err(error) => return Err(error),
             }
         }
     }

@@ -14,19 +14,13 @@ use crate::kafka::connected::Connected;
 use crate::kafka::deployment::Deployment;
 use crate::kafka::error::ClusterError;
 use crate::kafka::local::{LocalStores, StoreFiles};
+use crate::kafka::patience::Patience;
 use crate::kafka::session::{Notify, Session, TurnReport};
 use crate::kafka::settings::KafkaSettings;
 use crate::notice::{Notice, Progress};
 use crate::releases::ReleaseFeed;
 use crate::sink::AsideKind;
 use crate::worker::{Restored, WorkerConfig};
-
-/// After so long without a failure, the next one is news.
-const CALM: Duration = Duration::from_secs(60);
-/// The longest wait between two tries.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
-/// A worker that does not follow its topic gives up after so many failures.
-const FAILURES_MAX: u32 = 8;
 
 /// Runs a worker of a group over the releases in force.
 pub struct KafkaDriver<R> {
@@ -43,8 +37,6 @@ pub struct KafkaDriver<R> {
     reported: BTreeSet<String>,
     /// The feeds and reasons of which the first event was told.
     set_aside: BTreeSet<(FeedId, AsideKind)>,
-    /// What is wrong with the cluster at present.
-    standing: Option<String>,
 }
 
 impl<R: ReleaseFeed> KafkaDriver<R> {
@@ -71,7 +63,6 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
             problems: Vec::new(),
             reported: BTreeSet::new(),
             set_aside: BTreeSet::new(),
-            standing: None,
         })
     }
 
@@ -86,9 +77,7 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
         notify: Notify<'_>,
         mut stop: watch::Receiver<bool>,
     ) -> Result<RunReport, ClusterError> {
-        // A cluster that was never reached is a mistake of whoever started the worker.
-        let mut reached = false;
-        let (mut failed, mut failures): (Option<Instant>, u32) = (None, 0);
+        let mut patience = Patience::new(self.interval, until);
         loop {
             if *stop.borrow() {
                 return self.finish(true).await;
@@ -96,24 +85,20 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
             match self.turn(until, notify).await {
                 Ok(true) => return self.finish(false).await,
                 Ok(false) => {
-                    reached = true;
-                    if failed.is_none_or(|failed| failed.elapsed() > CALM) {
-                        (self.standing, failures) = (None, 0);
-                    }
+                    patience.went_well();
                     tokio::task::yield_now().await;
                 }
-                Err(error)
-                    if reached && error.may_pass() && (until == Until::Follow || failures < FAILURES_MAX) =>
-                {
-                    self.stand_still(notify, &error);
-                    failed = Some(Instant::now());
-                    // Each time the group hands out its partitions anew, so that others wait too.
-                    wait((self.interval * 2_u32.pow(failures.min(5))).min(BACKOFF_MAX), &mut stop).await;
-                    failures += 1;
-                }
                 Err(error) => {
+                    // What is in memory may have been committed or not.
                     self.session = None;
-                    return Err(error);
+                    let pause = patience.bears(error)?;
+                    if let Some(text) = pause.news {
+                        let problem = Problem::Log(text);
+                        notify(Notice::Problem(&problem));
+                        self.problems.push(problem);
+                    }
+                    // Each time the group hands out its partitions anew, so that others wait too.
+                    wait(pause.wait, &mut stop).await;
                 }
             }
         }
@@ -203,18 +188,6 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
             notify(Notice::Problem(&problem));
             self.problems.push(problem);
         }
-    }
-
-    /// Forgets what is in memory, and says what is wrong with the cluster when it begins.
-    fn stand_still(&mut self, notify: Notify<'_>, error: &ClusterError) {
-        self.session = None;
-        let text = error.to_string();
-        if self.standing.as_ref() != Some(&text) {
-            let problem = Problem::Log(text.clone());
-            notify(Notice::Problem(&problem));
-            self.problems.push(problem);
-        }
-        self.standing = Some(text);
     }
 
     /// Leaves in good order.
