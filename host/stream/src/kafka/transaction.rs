@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -18,8 +19,8 @@ use crate::kafka::settings::{KafkaSettings, tell_of};
 /// How long the cluster may take for a step of a transaction before the worker begins anew.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long the client is served before it is looked whether what it is served for has come.
-const SERVE: Duration = Duration::from_millis(1);
+/// How long to wait before it is looked again whether the client has done what it is waited for.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The one producer of a worker. After an error it must be dropped: how far the transaction came is unknown, and only a
 /// new one under the same name ends it.
@@ -101,7 +102,7 @@ impl Writer {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) || Instant::now() >= deadline {
                 return Err(self.failed(&format!("write to the topic {topic}"))(error));
             }
-            self.producer.poll(SERVE);
+            self.pause();
             next = again;
         }
         Ok(())
@@ -112,13 +113,20 @@ impl Writer {
         self.producer.poll(Duration::ZERO);
     }
 
+    /// Waits a moment while brokers work. The client's own wait for less than a millisecond keeps the processor busy, and
+    /// it ends every one of its waits with such a one.
+    fn pause(&self) {
+        self.serve();
+        thread::sleep(PAUSE);
+    }
+
     /// Waits until all records are there. The client's own way would serve it for a tenth of a second and then look.
     fn flush(&self) -> Result<(), KafkaError> {
         let deadline = Instant::now() + TIMEOUT;
         loop {
             match self.producer.flush(Duration::ZERO) {
                 Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) if Instant::now() < deadline => {
-                    self.producer.poll(SERVE);
+                    self.pause();
                 }
                 flushed => return flushed,
             }
