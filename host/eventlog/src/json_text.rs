@@ -60,20 +60,30 @@ impl<'a> JsonObjects<'a> {
         JsonObjects { columns, bytes }
     }
 
+    /// What a row takes, roughly.
+    pub fn row_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// One row.
     pub fn row(&self, row: usize) -> String {
         let mut out = String::with_capacity(self.bytes);
+        self.write_row(row, &mut out);
+        out
+    }
+
+    /// Appends one row.
+    pub fn write_row(&self, row: usize, out: &mut String) {
         for Column { name, values, texts } in &self.columns {
             out.push_str(name);
             match texts {
                 Some(texts) if texts.is_valid(row) => {
-                    write_text(&String::from_utf8_lossy(texts.value(row)), &mut out)
+                    write_text(&String::from_utf8_lossy(texts.value(row)), out);
                 }
-                _ => write_value(values, row, &mut out),
+                _ => write_value(values, row, out),
             }
         }
-        out.push_str(if out.is_empty() { "{}" } else { "}" });
-        out
+        out.push_str(if self.columns.is_empty() { "{}" } else { "}" });
     }
 }
 

@@ -125,9 +125,10 @@ fn hidden_name(path: &Path) -> PathBuf {
 }
 
 fn write_lines(batch: &RecordBatch, output: &mut impl Write) -> std::io::Result<()> {
-    let objects = JsonObjects::new(batch);
+    let (objects, mut line) = (JsonObjects::new(batch), String::new());
     for row in 0..batch.num_rows() {
-        let mut line = objects.row(row);
+        line.clear();
+        objects.write_row(row, &mut line);
         line.push('\n');
         output.write_all(line.as_bytes())?;
     }

@@ -100,18 +100,14 @@ impl Sink for Outbox {
             file: "set-aside events".into(),
             detail: source.to_string(),
         })?;
-        let texts = JsonObjects::new(&lines);
-        for (row, line) in emission.aside.iter().enumerate() {
-            let value = Some(texts.row(row).into());
-            parcel.messages.push((purpose(line.kind), Outgoing { key: None, value }));
+        for (line, text) in emission.aside.iter().zip(texts(&lines)) {
+            parcel.messages.push((purpose(line.kind), Outgoing { key: None, value: Some(text) }));
         }
         if wants_rows {
-            let (texts, entity) = (JsonObjects::new(&emission.rows), entity_columns(&emission.rows));
-            for row in 0..emission.rows.num_rows() {
-                let key = Some(entity_key(&entity, row));
-                let value = Some(texts.row(row).into());
-                parcel.messages.push((Purpose::Features, Outgoing { key, value }));
-            }
+            let entity = entity_columns(&emission.rows);
+            parcel.messages.extend(texts(&emission.rows).enumerate().map(|(row, text)| {
+                (Purpose::Features, Outgoing { key: Some(entity_key(&entity, row)), value: Some(text) })
+            }));
         }
         Ok(())
     }
@@ -141,6 +137,20 @@ fn shortened(line: &AsideLine) -> AsideLine {
         line.event.truncate(line.event.floor_char_boundary(EVENT_BYTES_MAX));
     }
     line
+}
+
+/// The rows of a table as JSON objects, which share their memory.
+fn texts(rows: &RecordBatch) -> impl Iterator<Item = Bytes> {
+    let objects = JsonObjects::new(rows);
+    let mut text = String::with_capacity(objects.row_bytes() * rows.num_rows());
+    let write = |row| {
+        let begin = text.len();
+        objects.write_row(row, &mut text);
+        begin..text.len()
+    };
+    let ranges: Vec<_> = (0..rows.num_rows()).map(write).collect();
+    let text = Bytes::from(text);
+    ranges.into_iter().map(move |range| text.slice(range))
 }
 
 /// The topic that tells of an event which was set aside.
