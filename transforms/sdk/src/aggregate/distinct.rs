@@ -31,6 +31,9 @@ const HASH_BITS: u32 = 48;
 const HASH_BYTES: usize = HASH_BITS as usize / 8;
 /// The bits of a register, which holds at most 48 - 4 + 1.
 const REGISTER_BITS: usize = 6;
+/// A list that is more than so many times longer than another takes that one's hashes up one by one: a search for
+/// the place of each is cheaper than a pass over the whole list.
+const FEW: usize = 16;
 
 impl<const P: u32> Default for DistinctCount<P> {
     #[inline]
@@ -52,12 +55,20 @@ impl<const P: u32> DistinctCount<P> {
             Form::List(hashes) => {
                 let Err(place) = hashes.binary_search(&hash) else { return };
                 hashes.insert(place, hash);
-                if hashes.len() > Self::LIST_MAX {
-                    let mut registers = vec![0; Self::REGISTERS];
-                    hashes.iter().for_each(|hash| Self::raise(&mut registers, *hash));
-                    self.0 = Form::Sketch(registers);
-                }
+                self.outgrow();
             }
+        }
+    }
+
+    /// Turns a list that is too long into a sketch.
+    #[inline]
+    fn outgrow(&mut self) {
+        if let Form::List(hashes) = &self.0
+            && hashes.len() > Self::LIST_MAX
+        {
+            let mut registers = vec![0; Self::REGISTERS];
+            hashes.iter().for_each(|hash| Self::raise(&mut registers, *hash));
+            self.0 = Form::Sketch(registers);
         }
     }
 
@@ -82,6 +93,29 @@ impl<const P: u32> DistinctCount<P> {
         }
         sum += size * sigma(count(0) / size);
         INVERSE_OF_2_LN_2 * size * size / sum
+    }
+}
+
+/// Takes ascending hashes up into a list of ascending hashes.
+///
+/// The pass goes from the largest to the smallest, at the end of the room for both, so that it overwrites nothing that
+/// it has yet to read. Each hash that both have leaves one place of the room empty.
+fn unite(hashes: &mut Vec<u64>, others: &[u64]) {
+    let mut left = hashes.len();
+    let mut place = left + others.len();
+    hashes.extend_from_slice(others);
+    for other in others.iter().rev() {
+        while left > 0 && hashes[left - 1] > *other {
+            (left, place) = (left - 1, place - 1);
+            hashes[place] = hashes[left];
+        }
+        if left == 0 || hashes[left - 1] < *other {
+            place -= 1;
+            hashes[place] = *other;
+        }
+    }
+    if left < place {
+        hashes.drain(left..place);
     }
 }
 
@@ -144,6 +178,10 @@ impl<const P: u32> Aggregate for DistinctCount<P> {
                 self.0 = later.0.clone();
                 hashes.into_iter().for_each(|hash| self.insert(hash));
             }
+            (Form::List(hashes), Form::List(others)) if others.len() > 1 + hashes.len() / FEW => {
+                unite(hashes, others);
+                self.outgrow();
+            }
             (_, Form::List(hashes)) => hashes.iter().for_each(|hash| self.insert(*hash)),
         }
     }
@@ -183,10 +221,10 @@ impl<const P: u32> Aggregate for DistinctCount<P> {
             }
             length if length <= Self::LIST_MAX => {
                 let mut hashes = Vec::with_capacity(length + 1);
-                for six in input.take(length * HASH_BYTES)?.as_chunks::<HASH_BYTES>().0 {
-                    let [a, b, c, d, e, f] = *six;
-                    hashes.push(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]));
-                }
+                let sixes = input.take(length * HASH_BYTES)?.as_chunks::<HASH_BYTES>().0;
+                let widened =
+                    |&[a, b, c, d, e, f]: &[u8; HASH_BYTES]| u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+                hashes.extend(sixes.iter().map(widened));
                 if !hashes.is_sorted_by(|left, right| left < right) {
                     return Err(StateError::invalid("the hashes of different values do not ascend"));
                 }

@@ -22,6 +22,35 @@ fn distinct_counts_keep_the_laws() {
     Laws::<DistinctCount, _> { add: |state, item| state.add(*item), events: hashes }.check(50, 60);
 }
 
+/// Sets of any two sizes that have some, all or none of their values in common, as a set keeps them one by one.
+#[test]
+fn merged_sets_are_those_of_all_their_values() {
+    for_seeds(2_000, |random| {
+        let different = random.pick(&[1, 3, 20, 100, 1_000]);
+        let values = |random: &mut Random| -> Vec<u64> {
+            let count = random.pick(&[0, 1, 2, 5, 30, 200]);
+            (0..random.below(count + 1)).map(|_| hash64(&(random.next() % different).to_le_bytes())).collect()
+        };
+        let (left, right) = (values(random), values(random));
+        let fold = |values: &mut dyn Iterator<Item = &u64>| {
+            let mut state = DistinctCount::<12>::default();
+            values.for_each(|value| state.add(Some(*value)));
+            state
+        };
+        let mut merged = fold(&mut left.iter());
+        merged.merge(&fold(&mut right.iter()));
+        let all = left.iter().chain(&right);
+        assert_eq!(encoded(&merged), encoded(&fold(&mut all.clone())), "{random}: {left:?} {right:?}");
+        let set: BTreeSet<u64> = all.map(|value| value >> 16).collect();
+        if set.len() <= 256 {
+            let bytes = set.iter().flat_map(|hash| hash.to_le_bytes().into_iter().take(6));
+            let length = encoded(&merged).len() - set.len() * 6;
+            assert!(bytes.eq(encoded(&merged).into_iter().skip(length)), "{random}: {left:?} {right:?}");
+            assert_eq!(merged.finish(NOW), set.len() as i64, "{random}: {left:?} {right:?}");
+        }
+    });
+}
+
 #[test]
 fn few_different_values_are_counted_exactly() {
     let mut state = DistinctCount::<12>::default();
