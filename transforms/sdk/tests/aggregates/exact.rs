@@ -3,9 +3,10 @@
 use num_bigint::BigInt;
 use trifold_sdk::aggregate::{
     Aggregate, Count, CountIf, Mean, Moments, SampleStdDev, SampleVariance, Share, StdDev, Sum, SumInt, Variance,
+    put_varint,
 };
 
-use super::laws::{Laws, NOW};
+use super::laws::{Laws, NOW, decoded, encoded};
 use super::oracle::{nearest, nearest_root, units};
 use super::random::{Random, for_seeds};
 
@@ -105,6 +106,41 @@ fn variances_and_deviations_are_the_nearest_doubles() {
             assert_eq!(deviation, Some(expected), "{random}: {items:?}");
         }
         assert_eq!(fold::<Moments>(&items).1, fold::<StdDev>(&items));
+    });
+}
+
+/// The state of a fold with another count in its place, as no fold but a very long one writes it.
+fn recounted<A: for<'a> Aggregate<Item<'a> = Option<f64>>>(items: &[f64], count_at: usize, count: u64) -> A {
+    let mut state = A::default();
+    items.iter().for_each(|item| state.add(Some(*item)));
+    let mut bytes = encoded(&state);
+    assert_eq!(usize::from(bytes.remove(count_at)), items.len());
+    let rest = bytes.split_off(count_at);
+    put_varint(&mut bytes, count);
+    bytes.extend(rest);
+    decoded(&bytes)
+}
+
+#[test]
+fn counts_of_any_size_divide_to_the_nearest_double() {
+    for_seeds(3_000, |random| {
+        let (length, shift) = (1 + random.below(20), random.below(64));
+        let items = random.doubles(length);
+        let count = (random.next() >> shift).saturating_sub(random.below(3) as u64);
+        if items.is_empty() || count < 2 || items.iter().all(|item| *item == 0.0) {
+            return;
+        }
+        let sum: BigInt = items.iter().map(|item| units(*item)).sum();
+        let squares: BigInt = items.iter().map(|item| units(*item).pow(2)).sum();
+        let mean = recounted::<Mean>(&items, 0, count).finish(NOW);
+        assert_eq!(mean, Some(nearest(&sum, &count.into(), -1074)), "{random}: {items:?} {count}");
+
+        let numerator = (BigInt::from(count) * squares - &sum * &sum).max(BigInt::ZERO);
+        let denominator = BigInt::from(count) * (count - 1);
+        let variance = recounted::<SampleVariance>(&items, 1, count).finish(NOW);
+        assert_eq!(variance, Some(nearest(&numerator, &denominator, -2148)), "{random}: {items:?} {count}");
+        let deviation = recounted::<SampleStdDev>(&items, 1, count).finish(NOW);
+        assert_eq!(deviation, Some(nearest_root(&numerator, &denominator, -2148)), "{random}: {items:?} {count}");
     });
 }
 

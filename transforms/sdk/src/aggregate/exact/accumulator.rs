@@ -1,6 +1,6 @@
 //! A sum of doubles, or of their squares, that loses nothing.
 
-use super::natural::Natural;
+use super::natural::trimmed;
 use crate::aggregate::{StateError, StateReader, put_varint, put_zigzag};
 
 /// Limbs that need no allocation. Four hold the squares of numbers whose exponents differ by 40.
@@ -28,6 +28,14 @@ enum Limbs {
 impl Limbs {
     #[inline]
     fn slice(&self) -> &[u64] {
+        match self {
+            Limbs::Near(limbs) => limbs,
+            Limbs::Far(limbs) => limbs,
+        }
+    }
+
+    #[inline]
+    fn slice_mut(&mut self) -> &mut [u64] {
         match self {
             Limbs::Near(limbs) => limbs,
             Limbs::Far(limbs) => limbs,
@@ -146,12 +154,15 @@ impl<const UNIT: u32> Accumulator<UNIT> {
         }
     }
 
-    /// Whether the sum is negative, its absolute value, and the exponent of two that scales that.
-    pub(super) fn magnitude(&self) -> (bool, Natural, i32) {
-        let (low, limbs) = self.significant();
-        let negative = sign(limbs) != 0;
-        let limbs = if negative { negated(limbs) } else { limbs.to_vec() };
-        (negative, Natural::new(limbs), low as i32 * 64 - UNIT as i32)
+    /// The sum taken apart.
+    pub(super) fn magnitude(&self) -> Magnitude {
+        let mut limbs = self.limbs.clone();
+        let negative = sign(limbs.slice()) != 0;
+        if negative {
+            negate(limbs.slice_mut());
+        }
+        let zeros = limbs.slice().iter().take_while(|limb| **limb == 0).count();
+        Magnitude { negative, exponent: (self.low as i32 + zeros as i32) * 64 - UNIT as i32, limbs, zeros }
     }
 
     /// Writes a sum that is not zero: the place of its lowest byte, how many bytes, and the bytes.
@@ -208,6 +219,23 @@ impl<const UNIT: u32> Accumulator<UNIT> {
     }
 }
 
+/// A sum without its sign: its limbs times 2^`exponent`.
+pub(super) struct Magnitude {
+    pub(super) negative: bool,
+    pub(super) exponent: i32,
+    limbs: Limbs,
+    /// How many limbs at the bottom are zero.
+    zeros: usize,
+}
+
+impl Magnitude {
+    /// The limbs from the lowest that is not zero to the highest that is not, none for zero.
+    #[inline]
+    pub(super) fn limbs(&self) -> &[u64] {
+        trimmed(&self.limbs.slice()[self.zeros..])
+    }
+}
+
 const OUTSIDE: StateError = StateError::invalid("a sum lies outside of the range of doubles");
 const LENGTH: StateError = StateError::invalid("a sum is not in its shortest form");
 
@@ -247,14 +275,11 @@ fn put(window: &mut [u64], place: usize, limbs: &[u64]) {
     window[place..place + limbs.len()].copy_from_slice(limbs);
 }
 
-fn negated(limbs: &[u64]) -> Vec<u64> {
+fn negate(limbs: &mut [u64]) {
     let mut carry = true;
-    let negate = |limb: &u64| {
-        let (sum, over) = (!limb).overflowing_add(u64::from(carry));
-        carry = over;
-        sum
-    };
-    limbs.iter().map(negate).collect()
+    for limb in limbs {
+        (*limb, carry) = (!*limb).overflowing_add(u64::from(carry));
+    }
 }
 
 #[inline]

@@ -2,14 +2,21 @@
 
 mod accumulator;
 mod natural;
+#[cfg(test)]
+mod random;
+mod root;
 
 use accumulator::Accumulator;
-use natural::{Natural, nearest};
+use natural::{Head, add_product, nearest, subtract_square};
+use root::root;
 
 use super::{StateError, StateReader, put_varint};
 
 const MANTISSA_BITS: u32 = 52;
 const EXPONENT_MAX: u32 = 0x7FF;
+
+/// Limbs of the numerator of a variance that need no allocation: twice those of a sum that needs none.
+const NEAR: usize = 8;
 
 /// What kinds of doubles were added. Kinds join by `|`, so no order shows in them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -153,16 +160,14 @@ impl Total {
         if let Some(special) = self.kinds.special() {
             return special;
         }
-        let (negative, sum, exponent) = self.sum.magnitude();
-        let magnitude = match count {
-            1 => sum.nearest(exponent, false),
-            _ => {
-                // Two limbs more than the largest divisor has leave enough bits to round by.
-                let (quotient, more) = sum.shifted(2).divided(count);
-                quotient.nearest(exponent - 128, more)
-            }
+        let sum = self.sum.magnitude();
+        let head = match count {
+            1 => Head::new(sum.limbs()),
+            // At least 63 bits of a quotient are more than enough to round by.
+            _ => Head::of_quotient::<2>(sum.limbs(), &[count]),
         };
-        if negative { -magnitude } else { magnitude }
+        let magnitude = head.scaled(sum.exponent).nearest();
+        if sum.negative { -magnitude } else { magnitude }
     }
 }
 
@@ -229,47 +234,50 @@ impl Powers {
 
     /// The sum of the squared distances from the mean, divided by the count less `ddof`, correctly rounded.
     pub(super) fn variance(&self, ddof: u64) -> Option<f64> {
-        let variance = |Spread { quotient, exponent, more }: Spread| quotient.nearest(exponent, more);
-        self.spread(ddof).map(|spread| spread.map_or(f64::NAN, variance))
+        self.spread(ddof).map(|spread| spread.map_or(f64::NAN, Head::nearest))
     }
 
     /// The square root of the variance, correctly rounded: taken of the exact variance and not of the rounded one.
     pub(super) fn deviation(&self, ddof: u64) -> Option<f64> {
-        let deviation = |Spread { quotient, exponent, more }: Spread| {
-            let (head, shift, left_out) = quotient.head();
+        let deviation = |Head { bits, exponent, more }: Head| {
             // Rounding a number down before taking its root rounded down changes nothing, so the root's 64 bits are
             // certain, and whether something lies beyond them is known exactly.
-            let root = head.isqrt();
-            nearest(root, (exponent + shift) / 2, more || left_out || root * root != head)
+            let (root, more_again) = root(bits);
+            nearest(u128::from(root), exponent / 2, more || more_again)
         };
         self.spread(ddof).map(|spread| spread.map_or(f64::NAN, deviation))
     }
 
-    /// The exact variance: none for too few numbers, and `Some(None)` where one is NaN or infinite.
-    fn spread(&self, ddof: u64) -> Option<Option<Spread>> {
+    /// The exact variance: none for too few numbers, and `Some(None)` where one is NaN or infinite. It is zero or
+    /// has at least 127 bits, and its exponent is even.
+    fn spread(&self, ddof: u64) -> Option<Option<Head>> {
         let divisor = self.count.checked_sub(ddof).filter(|divisor| *divisor > 0)?;
         if self.total.kinds.has(Kinds::NAN | Kinds::INFINITE | Kinds::NEGATIVE_INFINITE) {
             return Some(None);
         }
         // (n * squares - sum^2) / (n * (n - ddof)), in units that both terms have in common.
-        let (_, sum, sum_exponent) = self.total.sum.magnitude();
-        let (_, squares, squares_exponent) = self.squares.magnitude();
-        let exponent = squares_exponent.min(2 * sum_exponent);
-        let limbs = |of: i32| ((of - exponent) / 64) as usize;
-        let minuend = squares.scaled(self.count).shifted(limbs(squares_exponent));
-        let subtrahend = sum.squared().shifted(limbs(2 * sum_exponent));
-        // No numbers have a negative variance, but bytes that no fold wrote may say so.
-        let numerator = minuend.minus(&subtrahend).unwrap_or(Natural::new(Vec::new()));
-        // Four limbs more leave 128 bits when both divisors have 64.
-        let (quotient, more) = numerator.shifted(4).divided(self.count);
-        let (quotient, more_again) = quotient.divided(divisor);
-        Some(Some(Spread { quotient, exponent: exponent - 256, more: more || more_again }))
+        let (sum, squares) = (self.total.sum.magnitude(), self.squares.magnitude());
+        let square_exponent = if sum.limbs().is_empty() { squares.exponent } else { 2 * sum.exponent };
+        let exponent = squares.exponent.min(square_exponent);
+        let place = |of: i32| ((of - exponent) / 64) as usize;
+        let (minuend, subtrahend) = (place(squares.exponent), place(square_exponent));
+        let length = (minuend + squares.limbs().len() + 1).max(subtrahend + 2 * sum.limbs().len());
+        let (mut near, mut far) = ([0; NEAR], Vec::new());
+        let numerator = if length <= NEAR {
+            &mut near[..length]
+        } else {
+            far.resize(length, 0);
+            &mut far[..]
+        };
+        add_product(&mut numerator[minuend..], squares.limbs(), self.count);
+        if subtract_square(&mut numerator[subtrahend..], sum.limbs()) {
+            // No numbers have a negative variance, but bytes that no fold wrote may say so.
+            numerator.fill(0);
+        }
+        let head = match self.count.checked_mul(divisor).filter(|product| *product <= u64::from(u32::MAX)) {
+            Some(product) => Head::of_quotient::<3>(numerator, &[product]),
+            None => Head::of_quotient::<4>(numerator, &[self.count, divisor]),
+        };
+        Some(Some(head.scaled(exponent)))
     }
-}
-
-/// A number that is `quotient` times 2^`exponent`, or a little larger. The exponent is even.
-struct Spread {
-    quotient: Natural,
-    exponent: i32,
-    more: bool,
 }
