@@ -141,16 +141,21 @@ impl<const UNIT: u32> Accumulator<UNIT> {
         self.limbs.slice().iter().all(|limb| *limb == 0)
     }
 
+    #[inline]
     pub(super) fn merge(&mut self, other: &Self) {
-        match &other.limbs {
-            // Windows that coincide are the rule, and two limbs of a window are mere sign.
-            Limbs::Near(limbs) if other.low == self.low => self.add_words(other.low, *limbs),
-            _ => {
-                let (low, limbs) = other.significant();
-                if !limbs.is_empty() {
-                    self.add_far(low, limbs);
-                }
+        if let (Limbs::Near(limbs), Limbs::Near(words)) = (&self.limbs, &other.limbs) {
+            // Windows that begin in the same place, or nearly so, are the rule, and two limbs of one are mere sign.
+            let low = self.low.min(other.low);
+            let limbs = lowered(*limbs, self.low - low);
+            let words = lowered(*words, other.low - low);
+            if let (Some(limbs), Some(words)) = (limbs, words) {
+                (self.low, self.limbs) = (low, Limbs::Near(limbs));
+                return self.add_words(low, words);
             }
+        }
+        let (low, limbs) = other.significant();
+        if !limbs.is_empty() {
+            self.add_far(low, limbs);
         }
     }
 
@@ -238,6 +243,19 @@ impl Magnitude {
 
 const OUTSIDE: StateError = StateError::invalid("a sum lies outside of the range of doubles");
 const LENGTH: StateError = StateError::invalid("a sum is not in its shortest form");
+
+/// A window moved down by so many places, if all above that falls out of it is mere sign.
+#[inline(always)]
+fn lowered(mut limbs: [u64; NEAR], places: u32) -> Option<[u64; NEAR]> {
+    for _ in 0..places {
+        let [first, second, third, top] = limbs;
+        if top != sign(&[third]) {
+            return None;
+        }
+        limbs = [0, first, second, third];
+    }
+    Some(limbs)
+}
 
 /// Adds limbs at a place and tells the limb above if the sum needs one.
 #[inline(always)]
