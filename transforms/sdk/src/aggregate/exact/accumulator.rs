@@ -203,21 +203,15 @@ impl<const UNIT: u32> Accumulator<UNIT> {
         if *low == 0 || redundant {
             return Err(LENGTH);
         }
-        let offset = from as usize % 8;
-        let limbs = if offset + count <= NEAR * 8 {
-            let mut window = [sign; NEAR * 8];
-            window[..offset].fill(0);
-            window[offset..offset + count].copy_from_slice(bytes);
+        let offset = from % 8;
+        let length = (offset as usize + count).div_ceil(8);
+        let limbs = if length <= NEAR {
             let mut limbs = [0; NEAR];
-            read(&window, &mut limbs);
+            read(bytes, offset, &mut limbs);
             Limbs::Near(limbs)
         } else {
-            let length = (offset + count).div_ceil(8);
-            let mut window = vec![sign; length * 8];
-            window[..offset].fill(0);
-            window[offset..offset + count].copy_from_slice(bytes);
             let mut limbs = vec![0; length];
-            read(&window, &mut limbs);
+            read(bytes, offset, &mut limbs);
             Limbs::Far(limbs)
         };
         Ok(Accumulator { low: from / 8, limbs })
@@ -300,10 +294,41 @@ fn negate(limbs: &mut [u64]) {
     }
 }
 
+/// Lays bytes into limbs that hold them, so many bytes above the bottom, with zeros below and their sign above.
+#[inline(always)]
+fn read(bytes: &[u8], offset: u32, limbs: &mut [u64]) {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let last = match bytes.last_chunk() {
+        // The words end in the midst of the last eight bytes.
+        Some(eight) => (i64::from_le_bytes(*eight) >> (56 - 8 * rest.len()) >> 8) as u64,
+        None => short(rest),
+    };
+    let sign = sign(&[last]);
+    let mut below = 0;
+    for (place, limb) in limbs.iter_mut().enumerate() {
+        let word = match words.get(place) {
+            Some(word) => u64::from_le_bytes(*word),
+            None if place == words.len() => last,
+            None => sign,
+        };
+        *limb = word << (8 * offset) | below;
+        below = word >> (56 - 8 * offset) >> 8;
+    }
+}
+
+/// A limb of less than eight bytes and their sign.
 #[inline]
-fn read(bytes: &[u8], limbs: &mut [u64]) {
-    for (limb, word) in limbs.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *limb = u64::from_le_bytes(*word);
+fn short(bytes: &[u8]) -> u64 {
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        // What both halves have is the same in both.
+        (Some(low), Some(high)) => {
+            let high = i64::from(i32::from_le_bytes(*high)) << (8 * (bytes.len() - 4));
+            u64::from(u32::from_le_bytes(*low)) | high as u64
+        }
+        _ => {
+            let sign = bytes.last().map_or(0, |top| (*top as i8 >> 7) as u64);
+            bytes.iter().rev().fold(sign, |word, byte| word << 8 | u64::from(*byte))
+        }
     }
 }
 
@@ -319,4 +344,35 @@ fn write(limbs: &[u64], bytes: &mut [u8]) {
 fn significant_bytes(limb: u64) -> usize {
     let bits = 65 - (limb ^ sign(&[limb])).leading_zeros();
     bits.div_ceil(8) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::random::Random;
+    use super::*;
+
+    #[test]
+    fn bytes_are_laid_out_one_by_one() {
+        let mut random = Random::new(0x5EED);
+        for offset in 0..8 {
+            for count in 1..50 {
+                for _ in 0..100 {
+                    let bytes: Vec<u8> = (0..count).map(|_| random.limb() as u8).collect();
+                    let sign = (bytes[count - 1] as i8 >> 7) as u8;
+                    let mut window = [vec![0; offset], bytes.clone(), vec![sign; 8]].concat();
+                    window.truncate(window.len() / 8 * 8);
+                    let expected: Vec<u64> = window
+                        .as_chunks::<8>()
+                        .0
+                        .iter()
+                        .map(|eight| u64::from_le_bytes(*eight))
+                        .chain([i64::from(sign as i8) as u64])
+                        .collect();
+                    let mut limbs = vec![0; expected.len()];
+                    read(&bytes, offset as u32, &mut limbs);
+                    assert_eq!(limbs, expected, "{random:?}: {offset} {bytes:?}");
+                }
+            }
+        }
+    }
 }
