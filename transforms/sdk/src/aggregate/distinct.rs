@@ -33,7 +33,7 @@ const HASH_BYTES: usize = HASH_BITS as usize / 8;
 const REGISTER_BITS: usize = 6;
 /// A list that is more than so many times longer than another takes that one's hashes up one by one: a search for
 /// the place of each is cheaper than a pass over the whole list.
-const FEW: usize = 16;
+const FEW: usize = 32;
 
 impl<const P: u32> Default for DistinctCount<P> {
     #[inline]
