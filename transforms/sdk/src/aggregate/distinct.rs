@@ -83,10 +83,15 @@ impl<const P: u32> DistinctCount<P> {
     /// square root, so it is the same everywhere.
     fn estimate(registers: &[u8]) -> f64 {
         const INVERSE_OF_2_LN_2: f64 = 0.721_347_520_444_481_7;
-        let mut counts = [0_u32; HASH_BITS as usize + 2];
-        registers.iter().for_each(|rank| counts[usize::from(*rank)] += 1);
+        // Most ranks are alike, so that neighbours in one table would wait for each other's count.
+        let mut counts = [[0_u32; HASH_BITS as usize + 2]; 4];
+        for four in registers.as_chunks::<4>().0 {
+            for (counts, rank) in counts.iter_mut().zip(four) {
+                counts[usize::from(*rank)] += 1;
+            }
+        }
         let size = Self::REGISTERS as f64;
-        let count = |rank: u32| f64::from(counts[rank as usize]);
+        let count = |rank: u32| f64::from(counts.iter().map(|counts| counts[rank as usize]).sum::<u32>());
         let mut sum = size * tau(1.0 - count(Self::REST_BITS + 1) / size);
         for rank in (1..=Self::REST_BITS).rev() {
             sum = 0.5 * (sum + count(rank));
