@@ -143,14 +143,18 @@ impl<const UNIT: u32> Accumulator<UNIT> {
 
     #[inline]
     pub(super) fn merge(&mut self, other: &Self) {
-        if let (Limbs::Near(limbs), Limbs::Near(words)) = (&self.limbs, &other.limbs) {
+        if let Limbs::Near(words) = &other.limbs {
             // Windows that begin in the same place, or nearly so, are the rule, and two limbs of one are mere sign.
-            let low = self.low.min(other.low);
-            let limbs = lowered(*limbs, self.low - low);
-            let words = lowered(*words, other.low - low);
-            if let (Some(limbs), Some(words)) = (limbs, words) {
-                (self.low, self.limbs) = (low, Limbs::Near(limbs));
-                return self.add_words(low, words);
+            if other.low == self.low {
+                return self.add_words(other.low, *words);
+            }
+            if let Limbs::Near(limbs) = &self.limbs {
+                let low = self.low.min(other.low);
+                let aligned = (lowered(*limbs, self.low - low), lowered(*words, other.low - low));
+                if let (Some(limbs), Some(words)) = aligned {
+                    (self.low, self.limbs) = (low, Limbs::Near(limbs));
+                    return self.add_words(low, words);
+                }
             }
         }
         let (low, limbs) = other.significant();

@@ -13,10 +13,9 @@ pub(super) fn root(square: u128) -> (u64, bool) {
     const HALF_LIMB: f64 = (1_u64 << 32) as f64;
     // Conversions to integers go to the nearest in their range.
     let mut root = (((square >> 64) as u64 as f64).sqrt() * HALF_LIMB) as u64;
-    let rest = rest(square, root);
-    let step = (rest >> 32) as i64 as f64 * HALF_LIMB / (2.0 * root as f64);
+    let step = (remainder(square, root) >> 32) as i64 as f64 * HALF_LIMB / (2.0 * root as f64);
     root = root.saturating_add_signed(step as i64);
-    let mut rest = self::rest(square, root);
+    let mut rest = remainder(square, root);
     while rest < 0 {
         root -= 1;
         rest += 2 * i128::from(root) + 1;
@@ -30,7 +29,7 @@ pub(super) fn root(square: u128) -> (u64, bool) {
 
 /// What a root that is off by less than 2^32 leaves of a square: less than 2^98, so that it fits though the terms do
 /// not.
-fn rest(square: u128, root: u64) -> i128 {
+fn remainder(square: u128, root: u64) -> i128 {
     square.wrapping_sub(u128::from(root) * u128::from(root)) as i128
 }
 
