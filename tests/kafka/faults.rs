@@ -11,7 +11,7 @@ use trifold_tests::random::SplitMix64;
 use self::store::{Store, StoreFault};
 use crate::data::{Data, FLIGHT_EVENTS, PAYMENTS};
 use crate::site::{GROUP, Site};
-use crate::worker::Worker;
+use crate::worker::{PATIENCE, Worker};
 
 /// So many events come for each fault.
 const SLICE: usize = 150;
@@ -82,9 +82,38 @@ impl Crew<'_> {
         self.workers.insert(name.clone(), self.site.follow(&name));
     }
 
+    /// Waits until a worker comes to a stage, and takes it out. Any worker is listened to first, and then the others in
+    /// turns: after the last fault the group may have left one without the events.
+    #[track_caller]
+    fn first_at(&mut self, stage: &str, random: &mut SplitMix64) -> (String, Worker) {
+        let (begun, first) = (Instant::now(), random.between(0, self.workers.len() as u64) as usize);
+        for turn in first.. {
+            let (name, mut worker) = self.take(turn % self.workers.len());
+            if worker.hears(stage) {
+                return (name, worker);
+            }
+            self.workers.insert(name, worker);
+            if begun.elapsed() > PATIENCE {
+                break;
+            }
+        }
+        let last: Vec<_> = self.workers.values().map(Worker::last).collect();
+        panic!("no worker came to `{stage}`: {last:#?}");
+    }
+
+    /// Waits until a worker comes to a stage.
+    #[track_caller]
+    fn wait_for_any(&mut self, stage: &str, random: &mut SplitMix64) {
+        let (name, worker) = self.first_at(stage, random);
+        self.workers.insert(name, worker);
+    }
+
     /// Takes any of the workers out.
     fn pick(&mut self, random: &mut SplitMix64) -> (String, Worker) {
-        let at = random.between(0, self.workers.len() as u64) as usize;
+        self.take(random.between(0, self.workers.len() as u64) as usize)
+    }
+
+    fn take(&mut self, at: usize) -> (String, Worker) {
         let name = self.workers.keys().nth(at).unwrap().clone();
         let worker = self.workers.remove(&name).unwrap();
         (name, worker)
@@ -161,9 +190,8 @@ fn inject(
     let site = crew.site;
     match fault {
         Fault::Kill(stage) | Fault::Replace(stage) => {
-            let (name, mut worker) = crew.pick(random);
             site.produce(slice);
-            worker.wait_for(stage);
+            let (name, worker) = crew.first_at(stage, random);
             worker.kill();
             match fault {
                 Fault::Kill(_) => drop(crew.workers.insert(name.clone(), site.follow(&name))),
@@ -172,9 +200,8 @@ fn inject(
             crew.wait_for_all();
         }
         Fault::Freeze => {
-            let (name, mut worker) = crew.pick(random);
             site.produce(slice);
-            worker.wait_for("transaction");
+            let (name, mut worker) = crew.first_at("transaction", random);
             worker.signal("-STOP");
             // The other one has its partitions now.
             crew.wait_for_one();
@@ -192,7 +219,7 @@ fn inject(
         }
         Fault::KillBroker | Fault::RestartBroker => {
             site.produce(slice);
-            crew.workers.values_mut().next().unwrap().wait_for("transaction");
+            crew.wait_for_any("transaction", random);
             if fault == Fault::KillBroker {
                 kafka.kill().unwrap();
                 kafka.start_again().unwrap();
@@ -202,13 +229,13 @@ fn inject(
         }
         Fault::Cut => {
             site.produce(slice);
-            crew.workers.values_mut().next().unwrap().wait_for("transaction");
+            crew.wait_for_any("transaction", random);
             assert!(proxy.cut() > 0, "nobody was connected");
             proxy.mend().unwrap();
         }
         Fault::LongCut => {
             site.produce(slice);
-            crew.workers.values_mut().next().unwrap().wait_for("transaction");
+            crew.wait_for_any("transaction", random);
             assert!(proxy.cut() > 0, "nobody was connected");
             site.cluster.wait_for_no_member(GROUP);
             proxy.mend().unwrap();

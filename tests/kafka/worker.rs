@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long anything may take that must happen.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+/// How long one worker is listened to while another may be the one that has something to say.
+const SOON: Duration = Duration::from_millis(100);
 
 /// A worker that follows its topic. Killed when it is dropped.
 pub(crate) struct Worker {
@@ -65,6 +67,19 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Whether a line that has this in it comes soon.
+    pub(crate) fn hears(&mut self, part: &str) -> bool {
+        let begun = Instant::now();
+        while let Ok(line) = self.lines.recv_timeout(SOON.saturating_sub(begun.elapsed())) {
+            let found = line.contains(part);
+            self.heard.push(line);
+            if found {
+                return true;
+            }
+        }
+        false
     }
 
     /// Forgets the lines that came already.
