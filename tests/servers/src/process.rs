@@ -5,6 +5,9 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 /// Runs a program, tells its process id, and sends it the signals that it is told. When nobody is left to tell any,
 /// because this process was killed, it kills the program and removes the folder that it works in. The program's output
@@ -35,6 +38,8 @@ pub(crate) struct Process {
     /// Where signals are told. Nobody else has it, so it is closed when this process ends, even if that is killed.
     signals: ChildStdin,
     id: String,
+    /// Nothing is ever said here, and nobody is left to say it once the shell has ended.
+    end: Receiver<()>,
 }
 
 impl Process {
@@ -47,13 +52,25 @@ impl Process {
         let pipe = || io::Error::other("the shell has no pipe");
         let signals = shell.stdin.take().ok_or_else(pipe)?;
         let mut id = String::new();
-        BufReader::new(shell.stdout.take().ok_or_else(pipe)?).read_line(&mut id)?;
-        Ok(Process { signals, shell, id: id.trim().to_owned() })
+        let mut told = BufReader::new(shell.stdout.take().ok_or_else(pipe)?);
+        told.read_line(&mut id)?;
+        let (sender, end) = channel();
+        thread::spawn(move || {
+            // The shell tells no more: what it does is to close this when it ends.
+            let _ = io::copy(&mut told, &mut io::sink());
+            drop(sender);
+        });
+        Ok(Process { signals, shell, id: id.trim().to_owned(), end })
     }
 
     /// Sends a signal, given by its name.
     pub(crate) fn signal(&mut self, name: &str) -> io::Result<()> {
         self.signals.write_all(format!("{name}\n").as_bytes())
+    }
+
+    /// Waits until it ends, for so long at most: whether it has.
+    pub(crate) fn ends_within(&self, within: Duration) -> bool {
+        self.end.recv_timeout(within) == Err(RecvTimeoutError::Disconnected)
     }
 
     /// How it ended, if it has.

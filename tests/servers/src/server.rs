@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -13,7 +12,7 @@ use crate::process::Process;
 
 /// What was told to stop does so within.
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
-/// How often it is looked whether something has come true.
+/// How often it is looked, while a process runs, whether something has come true of which it does not tell.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How much of a log goes into an error.
 const LOG_LINES: usize = 30;
@@ -139,8 +138,8 @@ impl Server {
         })
     }
 
-    /// Waits until something holds. Nobody tells of a port that opens or of a process of another parent that ends, so
-    /// it is looked again and again.
+    /// Waits until something holds, or may hold because the process has ended. Nobody tells of a port that opens, so it is
+    /// looked for while that is waited for.
     fn wait_until(
         &mut self,
         what: &'static str,
@@ -152,7 +151,8 @@ impl Server {
             if begun.elapsed() > within {
                 return Err(self.too_slow(what, within));
             }
-            thread::sleep(LOOK_EVERY);
+            let process = self.running.as_ref().ok_or(ServerError::NotRunning { server: self.plan.name })?;
+            process.ends_within(LOOK_EVERY);
         }
         Ok(())
     }
