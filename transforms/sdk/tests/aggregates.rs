@@ -8,4 +8,5 @@ mod aggregates {
     mod oracle;
     mod random;
     mod sketches;
+    mod splitmix;
 }

@@ -1,25 +1,8 @@
-//! SplitMix64, and numbers that are hard on arithmetic.
+//! Numbers that are hard on arithmetic.
 
-use std::fmt;
-
-/// A seeded generator. Its `Display` is the seed, for the message of a failure.
-pub(super) struct Random {
-    seed: u64,
-    state: u64,
-}
+pub(super) use super::splitmix::{Random, for_seeds};
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Random { seed, state: seed }
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
     pub(super) fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
@@ -80,19 +63,5 @@ impl Random {
             items[place] = self.pick(&[f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
         }
         items
-    }
-}
-
-impl fmt::Display for Random {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {}", self.seed)
-    }
-}
-
-/// Runs a check with many seeds.
-#[track_caller]
-pub(super) fn for_seeds(count: u64, mut check: impl FnMut(&mut Random)) {
-    for seed in 0..count {
-        check(&mut Random::new(seed));
     }
 }

@@ -374,7 +374,7 @@ mod tests {
                         .collect();
                     let mut limbs = vec![0; expected.len()];
                     read(&bytes, offset as u32, &mut limbs);
-                    assert_eq!(limbs, expected, "{random:?}: {offset} {bytes:?}");
+                    assert_eq!(limbs, expected, "{random}: {offset} {bytes:?}");
                 }
             }
         }

@@ -173,18 +173,14 @@ pub(super) fn nearest(head: u128, exponent: i32, more: bool) -> f64 {
 mod tests {
     use num_bigint::BigUint;
 
-    use super::super::random::Random;
+    use super::super::random::for_seeds;
     use super::*;
 
     fn big(limbs: &[u64]) -> BigUint {
         limbs.iter().rev().fold(BigUint::ZERO, |high, limb| (high << 64) + *limb)
     }
 
-    fn for_seeds(check: impl Fn(&mut Random)) {
-        for seed in 0..30_000 {
-            check(&mut Random::new(seed));
-        }
-    }
+    const SEEDS: u64 = 30_000;
 
     /// Checks a quotient's beginning, and that it has so many bits.
     fn check<const L: usize>(limbs: &[u64], divisors: &[u64], bits_min: u64) {
@@ -204,7 +200,7 @@ mod tests {
 
     #[test]
     fn quotients_begin_as_the_true_ones() {
-        for_seeds(|random| {
+        for_seeds(SEEDS, |random| {
             let limbs = random.limbs(9);
             let [count, divisor] = [random.limb().max(1), random.limb().max(1)];
             check::<2>(&limbs, &[count], 63);
@@ -222,28 +218,28 @@ mod tests {
 
     #[test]
     fn heads_are_the_leading_bits() {
-        for_seeds(|random| {
+        for_seeds(SEEDS, |random| {
             let limbs = random.limbs(6);
             let (head, number) = (Head::new(&limbs), big(&limbs));
-            assert_eq!(&number >> head.exponent, head.bits.into(), "{random:?}: {limbs:?}");
-            assert_eq!(head.more, BigUint::from(head.bits) << head.exponent != number, "{random:?}: {limbs:?}");
-            assert_eq!(head.exponent % 2, 0, "{random:?}: {limbs:?}");
-            assert!(head.exponent == 0 || head.bits >> 126 != 0, "{random:?}: {limbs:?}");
+            assert_eq!(&number >> head.exponent, head.bits.into(), "{random}: {limbs:?}");
+            assert_eq!(head.more, BigUint::from(head.bits) << head.exponent != number, "{random}: {limbs:?}");
+            assert_eq!(head.exponent % 2, 0, "{random}: {limbs:?}");
+            assert!(head.exponent == 0 || head.bits >> 126 != 0, "{random}: {limbs:?}");
         });
     }
 
     #[test]
     fn products_and_squares_add_up() {
-        for_seeds(|random| {
+        for_seeds(SEEDS, |random| {
             let (integer, factor, square) = (random.limbs(6), random.limb(), random.limbs(4));
             let mut limbs = vec![0; 8.max(integer.len() + 1)];
             add_product(&mut limbs, &integer, factor);
             let (minuend, subtrahend) = (big(&integer) * factor, big(&square) * big(&square));
-            assert_eq!(big(&limbs), minuend, "{random:?}");
+            assert_eq!(big(&limbs), minuend, "{random}");
             let negative = subtract_square(&mut limbs, &square);
-            assert_eq!(negative, minuend < subtrahend, "{random:?}");
+            assert_eq!(negative, minuend < subtrahend, "{random}");
             if !negative {
-                assert_eq!(big(&limbs), minuend - subtrahend, "{random:?}");
+                assert_eq!(big(&limbs), minuend - subtrahend, "{random}");
             }
         });
     }

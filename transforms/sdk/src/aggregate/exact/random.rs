@@ -1,25 +1,11 @@
-//! SplitMix64, and limbs that are hard on carries.
+//! Limbs that are hard on carries.
 
-/// A seeded generator. Its `Debug` shows the seed, for the message of a failure.
-#[derive(Debug)]
-pub(super) struct Random {
-    #[expect(dead_code, reason = "for `Debug`")]
-    seed: u64,
-    state: u64,
-}
+#[path = "../../../tests/aggregates/splitmix.rs"]
+mod splitmix;
+
+pub(super) use splitmix::{Random, for_seeds};
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Random { seed, state: seed }
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
     /// Any word, of any length, and often one at an edge.
     pub(super) fn limb(&mut self) -> u64 {
         match self.next() % 8 {
