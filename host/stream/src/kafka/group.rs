@@ -153,13 +153,13 @@ impl Member {
                 Some(Err(error)) if is_passing(&error) => tracing::debug!(%error, "a poll of Kafka failed"),
                 Some(Err(error)) => return Err(ClusterError::client("read the topics of events")(error)),
                 // What is there already is taken without a look at the clock, which would take longer than a record.
-                None => match deadline.saturating_duration_since(Instant::now()) {
-                    Duration::ZERO => return Ok(Polled::Records(records)),
-                    remaining => {
-                        left = remaining;
-                        continue;
+                None => {
+                    left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Ok(Polled::Records(records));
                     }
-                },
+                    continue;
+                }
             }
             if records.len() >= rows_max {
                 return Ok(Polled::Records(records));
