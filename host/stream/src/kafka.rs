@@ -15,14 +15,14 @@
 //! that it belongs to. After any failure of a transaction the worker forgets what it has in memory and begins with what
 //! was committed.
 //!
-//! Reading order: `cluster` (the port: what is needed of a cluster), `fetch` (records in memory), `partition` (a source,
-//! as the worker sees it), `outbox` (a sink, likewise), `local` (the local stores), `restore` (from changes to a local
-//! store), `session` (the state machine over all of these), [`driver`] with its `patience`, [`error`]. On the other side of the port stand
-//! [`settings`], [`topics`] (what is there and what is made), `deployment` (what the group was begun
-//! with), `group` (who has which partition), `transaction`, `reader`,
-//! `changes`, `values` (what stands in a record) and, of all these, `connected`. [`materialize`] follows what workers committed, from
-//! outside of the group, into an online store that others read; [`replay`](mod@replay) feeds dead letters back, and
-//! [`mod@archive`] keeps the events beyond the topic's retention.
+//! Reading order: `cluster` (the port: what is needed of a cluster), `fetch` (records in memory), `partition` (a
+//! source, as the worker sees it), `outbox` (a sink, likewise), `local` (the local stores), `restore` (from changes to
+//! a local store), `session` (the state machine over all of these), [`driver`] with its `patience`, [`error`]. On the
+//! other side of the port stand [`settings`], [`topics`] (what is there and what is made), `deployment` (what the group
+//! was begun with), `group` (who has which partition), `transaction`, `reader`, `changes`, `values` (what stands in a
+//! record) and, of all these, `connected`. [`materialize`] follows what workers committed, from outside of the group,
+//! into an online store that others read; [`replay`](mod@replay) feeds dead letters back, and [`mod@archive`] keeps the
+//! events beyond the topic's retention.
 
 pub mod archive;
 mod changes;
