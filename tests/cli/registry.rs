@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use serde_json::Value;
 use trifold_cli::exit::Exit;
-use trifold_tests::command::Trifold;
+use trifold_tests::command::{Ran, Trifold};
 use trifold_tests::guests::component;
 
 use crate::site::{departures, empty, log, of_view, parquet, stream, with_views};
@@ -17,9 +18,12 @@ fn a_registry_that_is_not_there() {
     parquet(&log(&trifold).join("0.parquet"), &departures(ROWS));
     let (log, parts) = (log(&trifold), ["there is no registry at", "data/registry", "push a component first"]);
     let log = log.to_str().unwrap();
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 9] = [
         &["views"],
+        &["versions", "flight_profile"],
+        &["releases", "flight_profile"],
         &["release", "flight_profile"],
+        &["rollback", "flight_profile"],
         &["stream", "--events", log],
         &["up", "--events", log, "--listen", "127.0.0.1:0"],
         &["backfill", "flight_profile", "--events", log, "--out", "out"],
@@ -52,8 +56,13 @@ fn a_registry_that_takes_no_files() {
 fn views_and_versions_that_are_not_there() {
     let trifold = with_views();
     let parts = ["there is no view nope", "aircraft_status, flight_profile"];
-    trifold.run(["release", "nope"]).refused(Exit::NotFound, &parts);
-    trifold.run(["release", "nope@1"]).refused(Exit::NotFound, &parts);
+    for command in [["release", "nope"], ["release", "nope@1"], ["rollback", "nope"], ["versions", "nope"]] {
+        trifold.run(command).refused(Exit::NotFound, &parts);
+    }
+    trifold.run(["releases", "nope"]).refused(Exit::NotFound, &parts);
+    trifold
+        .run(["rollback", "flight_profile@1"])
+        .refused(Exit::Usage, &["`flight_profile@1` is not a valid view name"]);
     let parts = ["view flight_profile has no version 9; it has 1"];
     trifold.run(["release", "flight_profile@9"]).refused(Exit::NotFound, &parts);
     trifold
@@ -70,6 +79,74 @@ fn views_and_versions_that_are_not_there() {
     run(&["stream", "--views", "nope"]).refused(Exit::NotFound, &["there is no view nope"]);
     run(&["stream", "--views", "flight_profile,nope"]).refused(Exit::NotFound, &["there is no view nope"]);
     run(&["stream", "--views", "flight_profile"]).succeeded();
+}
+
+#[test]
+fn what_happened_to_a_view_is_told() {
+    let trifold = empty();
+    let wasm = ["", "v2"].map(|feature| {
+        let features: Vec<_> = [feature].into_iter().filter(|feature| !feature.is_empty()).collect();
+        component("flight-profile", &features)
+    });
+    let json = |command: &[&str]| trifold.run(command.iter().chain(&["--format", "json"])).succeeded().json();
+    let path = |of: usize| wasm[of].path.to_str().unwrap();
+    json(&["push", path(0), "--by", "ada", "--note", "the first"]);
+    trifold.run(["rollback", "flight_profile"]).refused(Exit::NotFound, &["flight_profile was never released"]);
+    assert_eq!(json(&["releases", "flight_profile"]), serde_json::json!([]));
+    json(&["release", "flight_profile", "--by", "ada"]);
+    json(&["push", path(1), "--by", "bob", "--release", "--note", "three more fields"]);
+
+    let back = json(&["rollback", "flight_profile", "--by", "eve", "--note", "nulls since noon"]);
+    assert_eq!((&back["release"], &back["version"], &back["takes-back"]), (&3.into(), &1.into(), &2.into()));
+    trifold
+        .run(["rollback", "flight_profile"])
+        .refused(Exit::NotFound, &["nothing was in force before version 1", "trifold release flight_profile@N"]);
+
+    let picked = |of: &Value, keys: &[&str]| {
+        let pick = |line: &Value| keys.iter().map(|key| line[key].clone()).collect::<Value>();
+        of.as_array().unwrap().iter().map(pick).collect::<Value>()
+    };
+    let versions = json(&["versions", "flight_profile"]);
+    assert_eq!(
+        picked(&versions, &["version", "pushed-by", "note", "release", "digest"]),
+        serde_json::json!([
+            [1, "ada", "the first", 3, wasm[0].digest.to_string()],
+            [2, "bob", "three more fields", null, wasm[1].digest.to_string()]
+        ])
+    );
+    let releases = json(&["releases", "flight_profile"]);
+    assert_eq!(
+        picked(&releases, &["release", "version", "released-by", "note", "takes-back", "in-force"]),
+        serde_json::json!([
+            [1, 1, "ada", null, null, false],
+            [2, 2, "bob", "three more fields", null, false],
+            [3, 1, "eve", "nulls since noon", 2, true]
+        ])
+    );
+    let times: Vec<_> = releases.as_array().unwrap().iter().map(|line| line["released-at"].to_string()).collect();
+    assert!(times.is_sorted() && times.iter().all(|time| time.ends_with("Z\"")), "{times:?}");
+
+    let text = trifold.run(["releases", "flight_profile"]).succeeded().stdout;
+    let last = text.lines().last().unwrap();
+    assert!(last.ends_with("takes release 2 back, in force  nulls since noon") && last.contains("eve"), "{text}");
+    let text = trifold.run(["versions", "flight_profile"]).succeeded().stdout;
+    assert!(text.lines().nth(1).unwrap().ends_with("release 3  the first"), "{text}");
+}
+
+#[test]
+fn whoever_says_nothing_is_the_user() {
+    let trifold = empty();
+    let push = |by: &[(&str, &str)]| {
+        let mut command = trifold.command(["push", component("flight-profile", &[]).path.to_str().unwrap()]);
+        command.env_remove("USER").envs(by.iter().copied());
+        Ran::of(&mut command).succeeded();
+        let listed = trifold.run(["versions", "flight_profile", "--format", "json"]).succeeded().json();
+        fs::remove_dir_all(trifold.data("registry")).unwrap();
+        listed[0]["pushed-by"].clone()
+    };
+    assert_eq!(push(&[]), Value::Null);
+    assert_eq!(push(&[("USER", "ada")]), "ada");
+    assert_eq!(push(&[("USER", "ada"), ("TRIFOLD_BY", "ci")]), "ci");
 }
 
 /// The only component file of a digest.
@@ -113,6 +190,7 @@ fn a_damaged_record_is_named() {
     fs::write(&record, "{\"version\": 2").unwrap();
     let parts = ["flight_profile/versions/0000000002.json", "cannot be used"];
     trifold.run(["views"]).refused(Exit::Data, &parts);
+    trifold.run(["versions", "flight_profile"]).refused(Exit::Data, &parts);
     trifold.run(["release", "flight_profile@2"]).refused(Exit::Data, &parts);
     trifold.run(["release", "flight_profile@1"]).succeeded();
     trifold.run(["release", "aircraft_status@1"]).succeeded();
@@ -127,6 +205,10 @@ fn a_damaged_release_is_named() {
     let parts = ["flight_profile/releases/0000000001.json", "cannot be used"];
     let views = trifold.run(["views"]).refused(Exit::Data, &parts);
     assert!(views.stdout.contains("aircraft_status"), "{}", views.stdout);
+    trifold.run(["releases", "flight_profile"]).refused(Exit::Data, &parts);
+    trifold.run(["rollback", "flight_profile"]).refused(Exit::Data, &parts);
+    let versions = trifold.run(["versions", "flight_profile"]).refused(Exit::Data, &parts);
+    assert!(versions.stdout.lines().count() == 2, "{}", versions.stdout);
     let log = log(&trifold);
     let events = ["--events", log.to_str().unwrap()];
     trifold

@@ -5,10 +5,12 @@ mod options;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use trifold_model::Positions;
+use trifold_model::{Positions, ViewName};
 use trifold_stream::kafka::replay;
 
-pub use self::options::{Kafka, KafkaCluster, KafkaValues, Log, Redis, Samples, Server, Source, StreamLog, Watch};
+pub use self::options::{
+    Kafka, KafkaCluster, KafkaValues, Log, Redis, Samples, Server, Signature, Source, StreamLog, Watch,
+};
 use crate::config::listen_address;
 
 /// Feature transforms written once, run as the same WebAssembly component in streams, backfills and the online
@@ -113,11 +115,22 @@ pub enum Command {
     Push(Push),
     /// Put a version of a view into force, as in `trifold release flight_profile@2`
     #[command(
-        after_help = "Examples:\n  trifold release card_activity@2\n  trifold release card_activity@1    # and back again"
+        after_help = "Examples:\n  trifold release card_activity@2 --note \"counts refunds\"\n  trifold rollback card_activity    # and back again"
     )]
     Release(Release),
+    /// Take the release of a view that is in force back: what was in force before it is in force again
+    #[command(
+        after_help = "Example:\n  trifold rollback card_activity --note \"nulls since noon\"\n\nOnce more, it takes the release before that one back. Releases that somebody took back are passed over."
+    )]
+    Rollback(Rollback),
     /// List the views of the registry with their versions and releases
     Views,
+    /// List the versions of a view: what was pushed, when, by whom
+    #[command(after_help = "Example:\n  trifold versions card_activity")]
+    Versions(OneView),
+    /// List the releases of a view: what was in force from when on, by whom, and why
+    #[command(after_help = "Example:\n  trifold releases card_activity")]
+    Releases(OneView),
     /// Apply a log of events to the online store and emit one row per event and view
     #[command(
         after_help = "Examples:\n  trifold stream --events events/\n  trifold stream --events events/ --follow --rows-format jsonl\n  trifold stream --topic flights --brokers localhost:9092 --worker a --follow\n\nEmitted rows are in DATA_DIR/rows, events that do not count in DATA_DIR/aside. Interrupted at any point, it goes on where it was, and each event counts once."
@@ -247,6 +260,9 @@ pub struct Push {
     /// Put the version into force as well
     #[arg(long)]
     pub release: bool,
+    /// Who pushes, and what is new
+    #[command(flatten)]
+    pub signature: Signature,
     /// The sample rows
     #[command(flatten)]
     pub samples: Samples,
@@ -260,6 +276,26 @@ pub struct Push {
 pub struct Release {
     /// The view and the version, as in `flight_profile@2`; without `@` the latest version
     pub version: String,
+    /// Who releases, and why
+    #[command(flatten)]
+    pub signature: Signature,
+}
+
+/// `trifold rollback`.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The view
+    pub view: ViewName,
+    /// Who takes it back, and why
+    #[command(flatten)]
+    pub signature: Signature,
+}
+
+/// `trifold versions` and `trifold releases`.
+#[derive(Debug, Args)]
+pub struct OneView {
+    /// The view
+    pub view: ViewName,
 }
 
 /// `trifold stream`.

@@ -330,6 +330,8 @@ pub fn registry_failure(error: RegistryError) -> Failure {
         Exit::NotFound
     } else if error.is_damage() {
         Exit::Data
+    } else if matches!(error, RegistryError::Overtaken { .. }) {
+        Exit::Unavailable
     } else {
         Exit::Io
     };

@@ -97,6 +97,32 @@ pub enum RegistryError {
         /// The versions that there are, ascending.
         known: Vec<u64>,
     },
+    /// No version of a view was ever in force.
+    #[error("view {view} was never released: there is nothing to take back")]
+    NeverReleased {
+        /// The view.
+        view: ViewName,
+    },
+    /// Nothing was in force before what is in force.
+    #[error(
+        "view {view}: nothing was in force before version {version}; release another one with `trifold release {view}@N`"
+    )]
+    NothingBefore {
+        /// The view.
+        view: ViewName,
+        /// The version in force.
+        version: u64,
+    },
+    /// Somebody else released meanwhile.
+    #[error(
+        "view {view}: somebody else made release {seq} meanwhile: look at `trifold releases {view}`, and try again"
+    )]
+    Overtaken {
+        /// The view.
+        view: ViewName,
+        /// The number of the release.
+        seq: u64,
+    },
     /// A component's description is not JSON.
     #[error("the description of view {view} is not JSON: {reason}")]
     Description {
@@ -130,7 +156,13 @@ impl RegistryError {
 
     /// Whether something was asked for that does not exist.
     pub fn is_unknown(&self) -> bool {
-        matches!(self, RegistryError::UnknownView { .. } | RegistryError::UnknownVersion { .. })
+        matches!(
+            self,
+            RegistryError::UnknownView { .. }
+                | RegistryError::UnknownVersion { .. }
+                | RegistryError::NeverReleased { .. }
+                | RegistryError::NothingBefore { .. }
+        )
     }
 }
 

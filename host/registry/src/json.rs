@@ -11,7 +11,7 @@ use serde_json::Value;
 use trifold_model::{EventTime, ViewName};
 
 use crate::error::RecordDamage;
-use crate::record::{Release, ReleaseKind, VersionRecord};
+use crate::record::{Act, Release, ReleaseKind, VersionRecord};
 
 const FULL: &str = "full";
 
@@ -24,6 +24,10 @@ struct VersionJson {
     size: u64,
     state_id: String,
     pushed_at_micros: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pushed_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
     description: Value,
 }
 
@@ -35,7 +39,13 @@ struct ReleaseJson {
     version: u64,
     digest: String,
     kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    takes_back: Option<u64>,
     released_at_micros: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    released_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// A description without its spaces and line breaks.
@@ -60,7 +70,9 @@ impl Recorded for VersionRecord {
             digest: self.digest.to_string(),
             size: self.size,
             state_id: self.state_id.to_string(),
-            pushed_at_micros: self.pushed_at.0,
+            pushed_at_micros: self.pushed.at.0,
+            pushed_by: self.pushed.by.clone(),
+            note: self.pushed.note.clone(),
             description: serde_json::from_str(&self.description)?,
         })
     }
@@ -75,7 +87,7 @@ impl Recorded for VersionRecord {
             digest: parse("digest", &json.digest)?,
             size: json.size,
             state_id: parse("state-id", &json.state_id)?,
-            pushed_at: EventTime(json.pushed_at_micros),
+            pushed: Act { at: EventTime(json.pushed_at_micros), by: json.pushed_by, note: json.note },
             description: json.description.to_string(),
         })
     }
@@ -90,7 +102,10 @@ impl Recorded for Release {
             version: self.version,
             digest: self.digest.to_string(),
             kind: FULL.to_owned(),
-            released_at_micros: self.released_at.0,
+            takes_back: self.takes_back,
+            released_at_micros: self.released.at.0,
+            released_by: self.released.by.clone(),
+            note: self.released.note.clone(),
         })
     }
 
@@ -108,7 +123,8 @@ impl Recorded for Release {
             version: json.version,
             digest: parse("digest", &json.digest)?,
             kind: ReleaseKind::Full,
-            released_at: EventTime(json.released_at_micros),
+            takes_back: json.takes_back,
+            released: Act { at: EventTime(json.released_at_micros), by: json.released_by, note: json.note },
         })
     }
 }

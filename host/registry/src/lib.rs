@@ -9,11 +9,11 @@
 //!
 //! Numbers count from one and are padded to ten digits, so that listings sort. Every file is written with
 //! put-if-absent and never changed: whoever loses the race for a number takes the next one. The highest release
-//! of a view is in force, and going back to an older version is one more release. Names that do not follow
-//! the layout belong to somebody else and are passed over.
+//! of a view is in force, and going back to an older version is one more release, which may say which one it takes
+//! back. Names that do not follow the layout belong to somebody else and are passed over.
 //!
-//! Reading order: [`record`], [`id`], [`registry`], [`releases`], [`watcher`], [`error`]; `json` for the records' text,
-//! `objects` for the object store.
+//! Reading order: [`record`], [`id`], [`registry`], [`timeline`], [`releases`], [`watcher`], [`error`]; `json` for the
+//! records' text, `objects` for the object store.
 
 pub mod error;
 pub mod id;
@@ -22,11 +22,12 @@ mod objects;
 pub mod record;
 pub mod registry;
 pub mod releases;
+pub mod timeline;
 pub mod watcher;
 
 pub use error::{RecordDamage, RegistryError};
 pub use id::RegistryId;
-pub use record::{Pushed, Release, ReleaseKind, VersionRecord};
+pub use record::{Act, Pushed, Release, ReleaseKind, VersionRecord};
 pub use registry::{COMPONENT_BYTES_MAX, RECORD_BYTES_MAX, Registry};
 pub use releases::Releases;
 pub use watcher::Watcher;

@@ -2,6 +2,24 @@
 
 use trifold_model::{ComponentDigest, EventTime, StateId, ViewName};
 
+/// When something was done, by whom, and what they say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// When, in microseconds since 1970-01-01T00:00:00Z.
+    pub at: EventTime,
+    /// By whom, if that is known.
+    pub by: Option<String>,
+    /// What they say about it.
+    pub note: Option<String>,
+}
+
+/// Nobody says who it was.
+impl From<EventTime> for Act {
+    fn from(at: EventTime) -> Self {
+        Act { at, by: None, note: None }
+    }
+}
+
 /// One version of a view: a component that was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionRecord {
@@ -15,8 +33,8 @@ pub struct VersionRecord {
     pub size: u64,
     /// What the view's stored state is filed under.
     pub state_id: StateId,
-    /// When it was pushed, in microseconds since 1970-01-01T00:00:00Z.
-    pub pushed_at: EventTime,
+    /// How it was pushed.
+    pub pushed: Act,
     /// What the component's `describe` says, as compact JSON.
     pub description: String,
 }
@@ -50,6 +68,8 @@ pub struct Release {
     pub digest: ComponentDigest,
     /// How far it reaches.
     pub kind: ReleaseKind,
-    /// When it was released, in microseconds since 1970-01-01T00:00:00Z.
-    pub released_at: EventTime,
+    /// The earlier release that it takes back, so that what was in force before that one is in force again.
+    pub takes_back: Option<u64>,
+    /// How it was released.
+    pub released: Act,
 }

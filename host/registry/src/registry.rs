@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use trifold_model::{ComponentDigest, EventTime, FeatureView, ViewName};
+use trifold_model::{ComponentDigest, FeatureView, ViewName};
 
 use crate::error::RegistryError;
 use crate::id::RegistryId;
 use crate::json::{Recorded, compact};
 use crate::objects::Objects;
-use crate::record::{Pushed, Release, ReleaseKind, VersionRecord};
+use crate::record::{Act, Pushed, Release, ReleaseKind, VersionRecord};
 use crate::releases::{Releases, in_force};
+use crate::timeline;
 use crate::watcher::Watcher;
 
 /// The most bytes of a component, so that no file that strayed into the registry is read whole.
@@ -61,7 +62,7 @@ impl Registry {
         wasm: &[u8],
         view: &FeatureView,
         description: &str,
-        pushed_at: EventTime,
+        pushed: impl Into<Act>,
     ) -> Result<Pushed, RegistryError> {
         let description = compact(description)
             .map_err(|error| RegistryError::Description { view: view.name.clone(), reason: error.to_string() })?;
@@ -71,7 +72,7 @@ impl Registry {
             digest: ComponentDigest::of(wasm),
             size: wasm.len() as u64,
             state_id: view.state_id(),
-            pushed_at,
+            pushed: pushed.into(),
             description,
         };
         self.put_component(&record.digest, wasm).await?;
@@ -131,25 +132,60 @@ impl Registry {
         }
     }
 
-    /// Lets a version serve from now on. Going back to an older version is one more release.
+    /// Lets a version serve from now on.
     pub async fn release(
         &self,
         view: &ViewName,
         version: u64,
-        released_at: EventTime,
+        released: impl Into<Act>,
     ) -> Result<Release, RegistryError> {
-        let digest = self.version(view, version).await?.digest;
-        // Servers would refuse a component that is gone or damaged, so it is refused before they see it.
-        self.component(&digest).await?;
+        let released = released.into();
+        let digest = self.releasable(view, version).await?;
         let last = last(&self.numbers(view, Series::Releases).await?);
         for seq in (last + 1..).take(ATTEMPTS_MAX as usize) {
+            let (view, released) = (view.clone(), released.clone());
             let kind = ReleaseKind::Full;
-            let release = Release { view: view.clone(), seq, version, digest, kind, released_at };
-            if self.create(view, Series::Releases, seq, &release).await? {
+            let release = Release { view, seq, version, digest, kind, takes_back: None, released };
+            if self.create(&release.view, Series::Releases, seq, &release).await? {
                 return Ok(release);
             }
         }
         Err(RegistryError::Contended { view: view.clone(), attempts: ATTEMPTS_MAX })
+    }
+
+    /// Takes the release in force back: what was in force before it is in force again. Nothing is done if somebody else
+    /// releases meanwhile, for that one was not meant.
+    pub async fn roll_back(&self, view: &ViewName, released: impl Into<Act>) -> Result<Release, RegistryError> {
+        let history = self.history(view).await?;
+        let Some(newest) = history.last() else {
+            // There may be no such view.
+            self.latest_version(view).await?;
+            return Err(RegistryError::NeverReleased { view: view.clone() });
+        };
+        let (taken, before) = match timeline::standing(&history).as_slice() {
+            [.., before, taken] => (taken.seq, before.version),
+            _ => return Err(RegistryError::NothingBefore { view: view.clone(), version: newest.version }),
+        };
+        let release = Release {
+            view: view.clone(),
+            seq: newest.seq + 1,
+            version: before,
+            digest: self.releasable(view, before).await?,
+            kind: ReleaseKind::Full,
+            takes_back: Some(taken),
+            released: released.into(),
+        };
+        match self.create(view, Series::Releases, release.seq, &release).await? {
+            true => Ok(release),
+            false => Err(RegistryError::Overtaken { view: view.clone(), seq: release.seq }),
+        }
+    }
+
+    /// The component of a version that can be released: servers would refuse one that is gone or damaged, so it is refused
+    /// before they see it.
+    async fn releasable(&self, view: &ViewName, version: u64) -> Result<ComponentDigest, RegistryError> {
+        let digest = self.version(view, version).await?.digest;
+        self.component(&digest).await.map(|_| digest)
     }
 
     /// The releases in force. What cannot be read of one view is among the snapshot's problems and keeps no other

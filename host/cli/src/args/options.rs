@@ -22,6 +22,17 @@ pub struct Samples {
     pub sample_rows: usize,
 }
 
+/// What the registry records of whoever changes it.
+#[derive(Debug, Args)]
+pub struct Signature {
+    /// Who does this, for those who look at the registry later [default: USER]
+    #[arg(long, env = "TRIFOLD_BY", value_name = "NAME")]
+    pub by: Option<String>,
+    /// Why, or what is new
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
 /// The columns of events.
 #[derive(Debug, Args, Default)]
 pub struct Source {

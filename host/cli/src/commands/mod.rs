@@ -16,6 +16,7 @@ pub mod registry;
 pub mod replay;
 pub mod serve;
 pub mod stream;
+pub mod timeline;
 pub mod up;
 
 use crate::exit::Outcome;

@@ -1,10 +1,10 @@
-//! `trifold push`, `trifold release` and `trifold views`.
+//! `trifold push`, `trifold release`, `trifold rollback` and `trifold views`.
 
 use serde::Serialize;
-use trifold_registry::{Registry, Releases};
+use trifold_registry::{Act, Registry, Releases};
 
 use super::check;
-use crate::args::{Push, Release};
+use crate::args::{Push, Release, Rollback, Signature};
 use crate::clock;
 use crate::exit::Outcome;
 use crate::output;
@@ -32,14 +32,14 @@ pub async fn push(world: &World, args: Push) -> Outcome {
     }
     let registry = world.registry(true)?;
     let pushed = registry
-        .push(&wasm, transform.view(), transform.description(), clock::now())
+        .push(&wasm, transform.view(), transform.description(), act(&args.signature))
         .await
         .map_err(registry_failure)?;
     world.registry_id(&registry).await?;
     let view = pushed.version.view;
     let release = match args.release {
         true => {
-            let release = registry.release(&view, pushed.version.version, clock::now()).await;
+            let release = registry.release(&view, pushed.version.version, act(&args.signature)).await;
             Some(release.map_err(registry_failure)?.seq)
         }
         false => None,
@@ -68,6 +68,8 @@ struct ReleaseReport {
     view: String,
     version: u64,
     release: u64,
+    /// The release that this one takes back, if it does that.
+    takes_back: Option<u64>,
     digest: String,
 }
 
@@ -82,20 +84,41 @@ pub async fn release(world: &World, args: Release) -> Outcome {
     let releases = registry.releases().await.map_err(registry_failure)?;
     let release = match releases.get(&view).filter(|release| release.version == number) {
         Some(release) => release.clone(),
-        None => registry.release(&view, number, clock::now()).await.map_err(registry_failure)?,
+        None => registry.release(&view, number, act(&args.signature)).await.map_err(registry_failure)?,
     };
+    print_release(world, &release)
+}
+
+/// Takes the release in force back.
+pub async fn rollback(world: &World, args: Rollback) -> Outcome {
+    let registry = world.registry(false)?;
+    let release = registry.roll_back(&args.view, act(&args.signature)).await.map_err(registry_failure)?;
+    print_release(world, &release)
+}
+
+fn print_release(world: &World, release: &trifold_registry::Release) -> Outcome {
     let report = ReleaseReport {
-        view: view.to_string(),
+        view: release.view.to_string(),
         version: release.version,
         release: release.seq,
+        takes_back: release.takes_back,
         digest: release.digest.to_string(),
     };
     output::print(world.format, &report, |report| {
+        let again = if report.takes_back.is_some() { " again" } else { "" };
         format!(
-            "release {}: {}@{} is in force, sha256 {}",
+            "release {}: {}@{} is in force{again}, sha256 {}",
             report.release, report.view, report.version, report.digest
         )
     })
+}
+
+/// What is recorded of a change that is made now.
+#[expect(clippy::disallowed_methods, reason = "who runs the command is known to its environment alone")]
+fn act(signature: &Signature) -> Act {
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let by = given(signature.by.clone()).or_else(|| given(std::env::var("USER").ok()));
+    Act { at: clock::now(), by, note: given(signature.note.clone()) }
 }
 
 #[derive(Serialize)]

@@ -5,4 +5,5 @@
 mod damage;
 mod fixtures;
 mod pushing;
+mod timeline;
 mod watching;

@@ -18,7 +18,7 @@ async fn a_push_is_recorded_once() {
 
     let version = registry.version(&name("flights"), 2).await.unwrap();
     assert_eq!(version.digest, ComponentDigest::of(b"two"));
-    assert_eq!((version.size, version.pushed_at), (3, NOW));
+    assert_eq!((version.size, version.pushed.clone()), (3, NOW.into()));
     assert_eq!(version.state_id, view("flights").state_id());
     assert_eq!(version.description, r#"{"view":"flights","contract":1,"inputs":[]}"#);
     assert_eq!(registry.latest_version(&name("flights")).await.unwrap(), version);
@@ -43,7 +43,7 @@ async fn the_highest_release_is_in_force() {
     }
     let releases = registry.releases().await.unwrap();
     let release = releases.get(&name("flights")).unwrap();
-    assert_eq!((release.seq, release.version, release.released_at), (11, 2, EventTime(11)));
+    assert_eq!((release.seq, release.version, release.released.at), (11, 2, EventTime(11)));
     assert_eq!(release.digest, ComponentDigest::of(b"two"));
     assert_eq!(releases.get(&name("tails")), None);
     let history = registry.history(&name("flights")).await.unwrap();

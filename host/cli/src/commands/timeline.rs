@@ -1,0 +1,129 @@
+//! `trifold versions` and `trifold releases`: what happened to a view, oldest first.
+
+use serde::Serialize;
+use trifold_eventlog::time_text;
+use trifold_registry::{Act, Release, VersionRecord};
+
+use crate::args::OneView;
+use crate::exit::Outcome;
+use crate::output;
+use crate::world::{World, registry_failure};
+
+/// How much of a digest people are shown.
+const DIGEST_SHOWN: usize = 12;
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct VersionLine {
+    version: u64,
+    digest: String,
+    state_id: String,
+    bytes: u64,
+    pushed_at: String,
+    pushed_by: Option<String>,
+    note: Option<String>,
+    /// The release that puts the version into force, if it is in force.
+    release: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ReleaseLine {
+    release: u64,
+    version: u64,
+    digest: String,
+    released_at: String,
+    released_by: Option<String>,
+    note: Option<String>,
+    /// The earlier release that this one takes back.
+    takes_back: Option<u64>,
+    in_force: bool,
+}
+
+/// Lists the versions of a view.
+pub async fn versions(world: &World, OneView { view }: OneView) -> Outcome {
+    let registry = world.registry(false)?;
+    let versions = registry.versions(&view).await.map_err(registry_failure)?;
+    let releases = registry.releases().await.map_err(registry_failure)?;
+    let in_force = releases.get(&view);
+    let lines: Vec<_> = versions.into_iter().map(|version| version_line(version, in_force)).collect();
+    output::print(world.format, &lines, |lines| {
+        let headings = ["VERSION", "PUSHED", "BY", "BYTES", "STATE", "COMPONENT", "IN FORCE", "NOTE"];
+        let rows = lines.iter().map(|line| {
+            let release = line.release.map_or_else(String::new, |release| format!("release {release}"));
+            [
+                line.version.to_string(),
+                line.pushed_at.clone(),
+                text(&line.pushed_by),
+                line.bytes.to_string(),
+                line.state_id[..DIGEST_SHOWN].to_owned(),
+                line.digest[..DIGEST_SHOWN].to_owned(),
+                release,
+                text(&line.note),
+            ]
+        });
+        output::listing(headings, rows)
+    })?;
+    // A view whose releases cannot be read looks like one that was never released.
+    releases.problems.get(&view).map_or(Ok(()), |problem| Err(registry_failure(problem.clone())))
+}
+
+fn version_line(version: VersionRecord, in_force: Option<&Release>) -> VersionLine {
+    let release = in_force.filter(|release| release.version == version.version).map(|release| release.seq);
+    let Act { at, by, note } = version.pushed;
+    VersionLine {
+        version: version.version,
+        digest: version.digest.to_string(),
+        state_id: version.state_id.to_string(),
+        bytes: version.size,
+        pushed_at: time_text(at),
+        pushed_by: by,
+        note,
+        release,
+    }
+}
+
+/// Lists the releases of a view.
+pub async fn releases(world: &World, OneView { view }: OneView) -> Outcome {
+    let registry = world.registry(false)?;
+    // A view that was never released has none, a view that is not there is a mistake.
+    registry.latest_version(&view).await.map_err(registry_failure)?;
+    let history = registry.history(&view).await.map_err(registry_failure)?;
+    let last = history.last().map(|release| release.seq);
+    let lines: Vec<_> = history.into_iter().map(|release| release_line(release, last)).collect();
+    output::print(world.format, &lines, |lines| {
+        let headings = ["RELEASE", "VERSION", "RELEASED", "BY", "COMPONENT", "", "NOTE"];
+        let rows = lines.iter().map(|line| {
+            let takes_back = line.takes_back.map(|release| format!("takes release {release} back"));
+            let in_force = line.in_force.then(|| "in force".to_owned());
+            [
+                line.release.to_string(),
+                line.version.to_string(),
+                line.released_at.clone(),
+                text(&line.released_by),
+                line.digest[..DIGEST_SHOWN].to_owned(),
+                takes_back.into_iter().chain(in_force).collect::<Vec<_>>().join(", "),
+                text(&line.note),
+            ]
+        });
+        output::listing(headings, rows)
+    })
+}
+
+fn release_line(release: Release, last: Option<u64>) -> ReleaseLine {
+    let Act { at, by, note } = release.released;
+    ReleaseLine {
+        release: release.seq,
+        version: release.version,
+        digest: release.digest.to_string(),
+        released_at: time_text(at),
+        released_by: by,
+        note,
+        takes_back: release.takes_back,
+        in_force: last == Some(release.seq),
+    }
+}
+
+fn text(said: &Option<String>) -> String {
+    said.clone().unwrap_or_default()
+}
