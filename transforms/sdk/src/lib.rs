@@ -151,8 +151,8 @@ pub mod prelude {
 
     pub use crate::aggregate::{
         Count, CountIf, DecayedSum, DistinctCount, First, Last, Max, Mean, Min, Moments, P5, P10, P25, P50, P75,
-        P90, P95, P99, Permille, Quantiles, SampleStdDev, SampleVariance, Share, StateError, StateReader, StdDev,
-        Sum, SumInt, TopFrequent, TopK, Variance,
+        P90, P95, P99, Permille, Quantiles, SampleMoments, SampleStdDev, SampleVariance, Share, StateError,
+        StateReader, StdDev, Sum, SumInt, TopFrequent, TopK, Variance,
     };
     pub use crate::{
         FixedMap, FixedSet, Input, Output, Prepared, Request, RowError, State, Timestamp, WindowView, hash64, log,

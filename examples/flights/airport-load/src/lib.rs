@@ -28,6 +28,13 @@ fn check(departure: &Departure<'_>) -> Result<(), RowError> {
     }
 }
 
+/// What delays come to.
+#[cfg(not(feature = "v2"))]
+type Delay = Moments;
+/// What delays come to.
+#[cfg(feature = "v2")]
+type Delay = SampleMoments;
+
 /// How busy an airport is, and how far behind schedule.
 #[window_view(event = Departure<'_>, windows = "15m, 1h, 1d", check = check)]
 pub struct AirportLoad {
@@ -36,7 +43,7 @@ pub struct AirportLoad {
     pub departures: Count,
     /// Minutes behind schedule at departure.
     #[of(event.dep_delay)]
-    pub delay: Moments,
+    pub delay: Delay,
     /// The longest delay at departure, in minutes.
     #[of(event.dep_delay)]
     pub delay_max: Max<f64>,

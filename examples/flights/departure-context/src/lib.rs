@@ -41,6 +41,7 @@ pub fn departure_context(flight: Flight<'_>) -> Result<Context, RowError> {
         return Err(RowError::new(IMPLAUSIBLE, format!("the delay is {minutes} minutes")));
     }
     let excess = flight.dep_delay.zip(flight.delay_mean).map(|(own, usual)| own - usual);
+    let excess = if cfg!(feature = "v2") { excess.map(|minutes| minutes.max(0.0)) } else { excess };
     let deviation = flight.delay_deviation.filter(|minutes| *minutes > 0.0);
     Ok(Context {
         excess,

@@ -24,7 +24,7 @@
 //! | [`Mean`] | `f64` | `Option<f64>` | exact, rounded once |
 //! | [`Variance`], [`SampleVariance`] | `f64` | `Option<f64>` | exact, rounded once |
 //! | [`StdDev`], [`SampleStdDev`] | `f64` | `Option<f64>` | exact, rounded once |
-//! | [`Moments`] | `f64` | `mean`, `deviation` | exact, rounded once |
+//! | [`Moments`], [`SampleMoments`] | `f64` | `mean`, `deviation` | exact, rounded once |
 //! | [`SumInt`] | `i64` | `Option<i64>` | exact |
 //! | [`Min<T>`](Min), [`Max<T>`](Max) | `T`: `f64`, `i64`, [`Timestamp`] | `Option<T>` | exact |
 //! | [`First<T>`](First), [`Last<T>`](Last) | `(Timestamp, &str, T)` | `Option<T>` | exact |
@@ -62,7 +62,7 @@ pub use extreme::{Max, Min};
 pub use frequent::TopFrequent;
 pub use item::IntoItem;
 pub use kept::{Kept, Ordered};
-pub use moments::{Moments, SampleStdDev, SampleVariance, StdDev, Variance};
+pub use moments::{Moments, SampleMoments, SampleStdDev, SampleVariance, StdDev, Variance};
 pub use quantiles::{P5, P10, P25, P50, P75, P90, P95, P99, Percentiles, Permille, Quantiles};
 pub use sum::{Mean, Sum, SumInt};
 pub use top::TopK;

@@ -34,12 +34,15 @@ pub struct StdDev<const DDOF: u64 = 0>(Powers);
 /// The standard deviation of a sample; see [`StdDev`].
 pub type SampleStdDev = StdDev<1>;
 
-/// The mean and the standard deviation of the population of doubles, from one state.
+/// The mean and the standard deviation of doubles, from one state.
 ///
 /// Item `f64` or `Option<f64>`, of which none is ignored; features `mean` and `deviation`, each `Option<f64>` and none
-/// without items, are those of [`Mean`](super::Mean) and [`StdDev`]; the state is that of [`Variance`].
+/// without items, are those of [`Mean`](super::Mean) and [`StdDev`]; `DDOF` and the state are those of [`Variance`].
 #[derive(Debug, Clone, Default)]
-pub struct Moments(Powers);
+pub struct Moments<const DDOF: u64 = 0>(Powers);
+
+/// The mean and the standard deviation of a sample; see [`Moments`].
+pub type SampleMoments = Moments<1>;
 
 /// What the aggregators over powers have in common.
 macro_rules! folds_powers {
@@ -91,13 +94,13 @@ impl<const DDOF: u64> Aggregate for StdDev<DDOF> {
     }
 }
 
-impl Aggregate for Moments {
+impl<const DDOF: u64> Aggregate for Moments<DDOF> {
     folds_powers!();
     type Feature = (Option<f64>, Option<f64>);
     const FEATURES: &'static [&'static str] = &["mean", "deviation"];
 
     fn finish(&self, _as_of: Timestamp) -> (Option<f64>, Option<f64>) {
-        (self.0.mean(), self.0.deviation(0))
+        (self.0.mean(), self.0.deviation(DDOF))
     }
 }
 
@@ -121,6 +124,7 @@ mod tests {
         assert_eq!(fold::<StdDev>(&items), Some(22.5_f64.sqrt()));
         assert_eq!(fold::<SampleStdDev>(&items), Some(30.0_f64.sqrt()));
         assert_eq!(fold::<Moments>(&items), (Some(1e9 + 10.0), Some(22.5_f64.sqrt())));
+        assert_eq!(fold::<SampleMoments>(&items), (Some(1e9 + 10.0), Some(30.0_f64.sqrt())));
     }
 
     #[test]
@@ -129,6 +133,7 @@ mod tests {
         assert_eq!(fold::<Variance>(&[3.5]), Some(0.0));
         assert_eq!(fold::<SampleVariance>(&[3.5]), None);
         assert_eq!(fold::<Moments>(&[]), (None, None));
+        assert_eq!(fold::<SampleMoments>(&[3.5]), (Some(3.5), None));
     }
 
     #[test]
