@@ -9,7 +9,7 @@ use trifold_tests::flights;
 use trifold_tests::guests::{component, refused_component};
 use trifold_wat_guest::{Guest, field, row_view};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_trifold-under-test");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_trifold-under-test");
 
 fn run(trifold: &Trifold, command: &str, wasm: &[u8], arguments: &[&str]) -> Ran {
     let path = trifold.path("component.wasm");

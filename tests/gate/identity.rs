@@ -45,7 +45,7 @@ fn check(transform: &Transform, samples: &RecordBatch, seed: u64) -> usize {
 /// The same through the gate.
 #[track_caller]
 fn check_gate(transform: &Transform, samples: &RecordBatch, error_rows: usize) {
-    let report = publish_gate(transform, samples, SEED).unwrap();
+    let report = publish_gate(transform, &[], samples, SEED).unwrap();
     check_report(&report, samples, error_rows);
     assert!(report.passed(), "{}: {report:?}", transform.view().name);
 }
@@ -123,7 +123,7 @@ fn check_windows(package: &str, departed: bool) {
         true => departures(&transform).slice(0, WINDOW_ROWS),
         false => synthetic_samples(transform.view(), SEED, WINDOW_ROWS).unwrap(),
     };
-    let report = publish_gate(&transform, &samples, SEED).unwrap();
+    let report = publish_gate(&transform, &[], &samples, SEED).unwrap();
     assert!(report.passed(), "{package}: {report:?}");
     assert!(report.checks.len() >= 14, "{package}: {report:?}");
 }
@@ -148,7 +148,7 @@ fn components_whose_rows_fail() {
     let unruly = admit(&unruly("unruly", |view| view["limits"] = limits).build().unwrap());
     let samples = RecordBatch::try_new(unruly.view().input_schema().clone(), unruly_rows()).unwrap();
     let error_rows = check(&unruly, &samples, SEED);
-    let report = publish_gate(&unruly, &samples, SEED).unwrap();
+    let report = publish_gate(&unruly, &[], &samples, SEED).unwrap();
     check_report(&report, &samples, error_rows);
     // Some acts break the contract, and do so alike in every batch.
     let failed: Vec<_> = report.checks.iter().filter(|check| check.failure.is_some()).collect();

@@ -5,3 +5,4 @@
 mod command;
 mod identity;
 mod refusals;
+mod sharing;

@@ -10,7 +10,7 @@ use trifold_wat_guest::unruly;
 const SEED: u64 = 7;
 
 fn gate(transform: &Transform) -> GateReport {
-    publish_gate(transform, &synthetic_samples(transform.view(), SEED, 64).unwrap(), SEED).unwrap()
+    publish_gate(transform, &[], &synthetic_samples(transform.view(), SEED, 64).unwrap(), SEED).unwrap()
 }
 
 /// The names of the checks that failed.

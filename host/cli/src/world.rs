@@ -216,6 +216,30 @@ impl World {
         Ok(versions.into_values().collect())
     }
 
+    /// The versions in the registry, by number, that go on with what a window view has stored, and it with what they have;
+    /// none where there is no registry yet.
+    pub async fn sharing(&self, transform: &Transform) -> Outcome<Vec<(u64, Transform)>> {
+        let view = transform.view();
+        if view.windows().is_none() || !self.data("registry").exists() {
+            return Ok(Vec::new());
+        }
+        let registry = self.registry(false)?;
+        let records = registry.sharing(&view.name, view.state_id()).await.map_err(registry_failure)?;
+        let mut sharing = Vec::new();
+        for record in records.iter().filter(|record| record.digest != transform.digest()) {
+            match self.transform(&registry, &record.digest).await {
+                Ok(earlier) => sharing.push((record.version, earlier)),
+                // It cannot be put into force either.
+                Err(failure) if failure.exit == Exit::Data => {
+                    let (view, version) = (&record.view, record.version);
+                    tracing::warn!(%view, version, "not compared with a version that does not run: {}", failure.text());
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(sharing)
+    }
+
     /// The version of a view that was pushed last, if there is one.
     async fn newest(&self, registry: &Registry, view: &ViewName) -> Outcome<Option<LiveVersion>> {
         match registry.latest_version(view).await {

@@ -6,6 +6,7 @@
 
 mod folds;
 mod rows;
+mod sharing;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
@@ -15,6 +16,7 @@ use trifold_sandbox::{Transform, Unavailable};
 
 use folds::fold_checks;
 use rows::{Function, row_checks};
+use sharing::sharing_check;
 
 const ANSWERS: &str = "answers as described";
 
@@ -49,7 +51,7 @@ impl GateCheck {
         if self.name == ANSWERS {
             "its answers are not of the outputs that its describe declares, so build it with trifold-sdk"
         } else {
-            folds::advice(self.name).unwrap_or(
+            folds::advice(self.name).or_else(|| sharing::advice(self.name)).unwrap_or(
                 "a row's value may depend on that row alone, so look for state kept between rows and for maps \
                  without a fixed order",
             )
@@ -99,12 +101,23 @@ impl GateReport {
     }
 }
 
-/// Runs the gate over sample rows in the schema of the view's inputs. `seed` decides the shuffles.
-pub fn publish_gate(transform: &Transform, samples: &RecordBatch, seed: u64) -> Result<GateReport, GateError> {
+/// Runs the gate over sample rows in the schema of the view's inputs. `seed` decides the shuffles. `earlier` are versions
+/// of the view, by number: a window view must fold as those of them do that have its state id. What a row view stores are
+/// its inputs, whatever the version.
+pub fn publish_gate(
+    transform: &Transform,
+    earlier: &[(u64, Transform)],
+    samples: &RecordBatch,
+    seed: u64,
+) -> Result<GateReport, GateError> {
     let function = if transform.view().windows().is_some() { Function::Prepare } else { Function::Apply };
     let (mut checks, errors) = row_checks(transform, function, samples, seed)?;
     if let Some(spec) = transform.view().windows() {
         checks.extend(fold_checks(transform, spec, samples, seed)?);
+        let state_id = transform.view().state_id();
+        for (number, earlier) in earlier.iter().filter(|(_, earlier)| earlier.view().state_id() == state_id) {
+            checks.push(sharing_check(transform, (*number, earlier), spec, samples, seed)?);
+        }
     }
     Ok(GateReport { sample_rows: samples.num_rows(), errors, checks })
 }

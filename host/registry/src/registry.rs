@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use trifold_model::{ComponentDigest, FeatureView, ViewName};
+use trifold_model::{ComponentDigest, FeatureView, StateId, ViewName};
 
 use crate::error::RegistryError;
 use crate::id::RegistryId;
@@ -108,7 +108,7 @@ impl Registry {
         match self.read::<VersionRecord>(&record.view, Series::Versions, number).await {
             Ok(found) => Ok(found.filter(|found| found.digest == record.digest)),
             Err(error) if error.is_damage() => {
-                tracing::warn!(view = %record.view, version = number, %error, "passing over a damaged version");
+                passed_over(&record.view, number, &error);
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -225,6 +225,19 @@ impl Registry {
         if versions.is_empty() { Err(self.unknown_view(view).await?) } else { Ok(versions) }
     }
 
+    /// The versions of a view with this state id, oldest first. Records that are damaged are passed over.
+    pub async fn sharing(&self, view: &ViewName, state_id: StateId) -> Result<Vec<VersionRecord>, RegistryError> {
+        let mut sharing = Vec::new();
+        for number in self.numbers(view, Series::Versions).await? {
+            match self.read::<VersionRecord>(view, Series::Versions, number).await {
+                Ok(record) => sharing.extend(record.filter(|record| record.state_id == state_id)),
+                Err(error) if error.is_damage() => passed_over(view, number, &error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sharing)
+    }
+
     /// One version of a view.
     pub async fn version(&self, view: &ViewName, version: u64) -> Result<VersionRecord, RegistryError> {
         if let Some(record) = self.read(view, Series::Versions, version).await? {
@@ -255,6 +268,10 @@ impl Registry {
         known.retain(|known| known != view);
         Ok(RegistryError::UnknownView { view: view.clone(), known })
     }
+}
+
+fn passed_over(view: &ViewName, version: u64, error: &RegistryError) {
+    tracing::warn!(%view, version, %error, "passing over a damaged version");
 }
 
 /// The two series of numbered records that each view has.

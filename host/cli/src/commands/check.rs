@@ -74,19 +74,26 @@ pub fn run(world: &World, args: Check) -> Outcome {
     let wasm = read_file(&args.component)?;
     let transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
     world.block_on(world.reads(transform.view(), &[]))?;
-    let checked = gate(world, &transform, &args.samples, &args.source)?;
+    let earlier = world.block_on(world.sharing(&transform))?;
+    let checked = gate(world, &transform, &earlier, &args.samples, &args.source)?;
     output::print(world.format, &checked, text)?;
     if checked.passed { Ok(()) } else { Err(refusal(&checked)) }
 }
 
-/// Runs the publish gate.
-pub fn gate(world: &World, transform: &Transform, samples: &Samples, source: &Source) -> Outcome<Checked> {
+/// Runs the publish gate, also against the versions that share the component's state.
+pub fn gate(
+    world: &World,
+    transform: &Transform,
+    earlier: &[(u64, Transform)],
+    samples: &Samples,
+    source: &Source,
+) -> Outcome<Checked> {
     let view = transform.view();
     let generated = synthetic_samples(view, SEED, GENERATED_ROWS).or_exit(Exit::Internal)?;
-    let report = publish_gate(transform, &generated, SEED).or_exit(Exit::Internal)?;
+    let report = publish_gate(transform, earlier, &generated, SEED).or_exit(Exit::Internal)?;
     let mut reports = vec![sample_report("generated rows".to_owned(), &report)];
     if let Some(path) = &samples.sample {
-        reports.push(try_sample(world, transform, path, samples.sample_rows, source)?);
+        reports.push(try_sample(world, transform, earlier, (path, samples.sample_rows), source)?);
     }
     let passed = reports.iter().flat_map(|report| &report.checks).all(|check| check.failure.is_none());
     Ok(Checked { view: view.name.to_string(), digest: transform.digest().to_string(), passed, samples: reports })
@@ -96,8 +103,8 @@ pub fn gate(world: &World, transform: &Transform, samples: &Samples, source: &So
 fn try_sample(
     world: &World,
     transform: &Transform,
-    path: &Path,
-    rows_max: usize,
+    earlier: &[(u64, Transform)],
+    (path, rows_max): (&Path, usize),
     source: &Source,
 ) -> Outcome<SampleReport> {
     let (view, source) = (transform.view(), world.source(source));
@@ -120,7 +127,7 @@ fn try_sample(
         let message = format!("no row of {} fits the view; row 0: {}", path.display(), aside.detail);
         return Err(Failure::new(Exit::Data, message));
     }
-    let report = publish_gate(transform, &events.inputs, SEED).or_exit(Exit::Internal)?;
+    let report = publish_gate(transform, earlier, &events.inputs, SEED).or_exit(Exit::Internal)?;
     let mut aside = BTreeMap::new();
     for event in &events.aside {
         *aside.entry(event.reason.name()).or_default() += 1;

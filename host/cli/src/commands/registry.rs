@@ -26,7 +26,8 @@ pub async fn push(world: &World, args: Push) -> Outcome {
     let wasm = read_file(&args.component)?;
     let transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
     world.reads(transform.view(), &[]).await?;
-    let checked = check::gate(world, &transform, &args.samples, &args.source)?;
+    let earlier = world.sharing(&transform).await?;
+    let checked = check::gate(world, &transform, &earlier, &args.samples, &args.source)?;
     if !checked.passed() {
         return Err(check::refusal(&checked));
     }

@@ -52,7 +52,7 @@ pub(super) fn advice(name: &str) -> Option<&'static str> {
 }
 
 /// The prepared events of the samples, and what they fold to in one go.
-struct Folds<'a> {
+pub(super) struct Folds<'a> {
     transform: &'a Transform,
     spec: &'a WindowSpec,
     prepared: RecordBatch,
@@ -69,13 +69,7 @@ pub(super) fn fold_checks(
     samples: &RecordBatch,
     seed: u64,
 ) -> Result<Vec<GateCheck>, GateError> {
-    let applied = transform.prepare(samples, &mut Budget::unlimited());
-    let refused: BTreeSet<usize> = applied.failures.iter().map(|failure| failure.row).collect();
-    let accepted: Vec<u32> =
-        canonical_order(samples)?.into_iter().filter(|row| !refused.contains(&(*row as usize))).collect();
-    let prepared = take_record_batch(&applied.outputs, &UInt32Array::from(accepted.clone()))?;
-    let mut folds =
-        Folds { transform, spec, prepared, samples: accepted, whole: Vec::new(), random: SplitMix64(seed) };
+    let mut folds = Folds::new(transform, spec, samples, seed)?;
     let rows = folds.samples.len();
     match folds.all() {
         Ok(whole) => folds.whole = whole,
@@ -108,8 +102,54 @@ fn canonical_order(samples: &RecordBatch) -> Result<Vec<u32>, GateError> {
     Ok(order)
 }
 
-impl Folds<'_> {
-    fn events(&self) -> u32 {
+impl<'a> Folds<'a> {
+    /// The sample events that a view accepts, prepared.
+    pub(super) fn new(
+        transform: &'a Transform,
+        spec: &'a WindowSpec,
+        samples: &RecordBatch,
+        seed: u64,
+    ) -> Result<Self, GateError> {
+        let applied = transform.prepare(samples, &mut Budget::unlimited());
+        let refused: BTreeSet<usize> = applied.failures.iter().map(|failure| failure.row).collect();
+        let accepted: Vec<u32> =
+            canonical_order(samples)?.into_iter().filter(|row| !refused.contains(&(*row as usize))).collect();
+        let prepared = take_record_batch(&applied.outputs, &UInt32Array::from(accepted.clone()))?;
+        Ok(Folds { transform, spec, prepared, samples: accepted, whole: Vec::new(), random: SplitMix64(seed) })
+    }
+
+    /// The first sample that only one of two views accepts.
+    pub(super) fn other_sample(&self, other: &Folds<'_>) -> Option<u32> {
+        let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) =
+            (self.samples.iter().collect(), other.samples.iter().collect());
+        ours.symmetric_difference(&theirs).next().map(|sample| **sample)
+    }
+
+    /// The first sample that two views, which accept the same ones, prepare to other bytes.
+    pub(super) fn prepared_otherwise(&self, other: &Folds<'_>) -> Result<Option<u32>, GateError> {
+        let (ours, theirs) = (CanonicalRows::new(&self.prepared)?, CanonicalRows::new(&other.prepared)?);
+        let bytes = |rows: &CanonicalRows, row| {
+            let mut bytes = Vec::new();
+            rows.write_row(RowStatus::Value, row, &mut bytes);
+            bytes
+        };
+        let differs = |row: &usize| bytes(&ours, *row) != bytes(&theirs, *row);
+        Ok((0..self.samples.len()).find(differs).map(|row| self.samples[row]))
+    }
+
+    /// The state after each event.
+    pub(super) fn states(&self) -> Result<Vec<Vec<u8>>, String> {
+        let groups: Vec<_> = (0..self.events()).map(|first| Group { state: first, first, count: 1 }).collect();
+        self.fold(&[&[]], &groups, &self.prepared)
+    }
+
+    /// What states of neighbouring events merge to, from left to right.
+    pub(super) fn merged(&mut self) -> Result<Vec<u8>, String> {
+        let parts = self.parts(&self.prepared.clone())?;
+        self.merge(&parts)
+    }
+
+    pub(super) fn events(&self) -> u32 {
         self.samples.len() as u32
     }
 
@@ -166,8 +206,7 @@ impl Folds<'_> {
     }
 
     fn chain(&mut self) -> Result<Option<String>, String> {
-        let groups: Vec<_> = (0..self.events()).map(|first| Group { state: first, first, count: 1 }).collect();
-        let states = self.fold(&[&[]], &groups, &self.prepared)?;
+        let states = self.states()?;
         Ok(states.last().and_then(|last| self.differs(last, || "one by one".to_owned())))
     }
 

@@ -104,7 +104,11 @@ impl WindowView for WindowFold {
         if step.event_id.is_empty() {
             return Err(RowError::new(NAMELESS, "a step without an id"));
         }
-        let length_bits = step.length.map(|length| length.to_bits().cast_signed());
+        if cfg!(feature = "choosy") && step.length.is_none() {
+            return Err(RowError::new(NAMELESS, "a step without a length"));
+        }
+        let length = if cfg!(feature = "rounds") { step.length.map(f64::round) } else { step.length };
+        let length_bits = length.map(|length| length.to_bits().cast_signed());
         Ok(Link { at: step.event_time, id: step.event_id, length_bits })
     }
 
@@ -125,7 +129,9 @@ impl WindowView for WindowFold {
         } else if later.count > 0 {
             state.count += later.count;
             state.last_at = later.last_at;
-            state.chain = chain(state.chain, [later.count, later.chain]);
+            let links = [later.count, later.chain];
+            let links = if cfg!(feature = "regroups") { [links[1], links[0]] } else { links };
+            state.chain = chain(state.chain, links);
             state.keep(later.ids.iter().cloned());
         }
     }
