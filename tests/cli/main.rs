@@ -9,6 +9,7 @@ mod events;
 mod explain;
 mod files;
 mod hostile;
+mod operating;
 mod processes;
 mod progress;
 mod readme;

@@ -9,7 +9,8 @@ use trifold_model::{Positions, ViewName};
 use trifold_stream::kafka::replay;
 
 pub use self::options::{
-    Kafka, KafkaCluster, KafkaValues, Log, Redis, Samples, Server, Signature, Source, StreamLog, Watch,
+    Kafka, KafkaCluster, KafkaValues, Log, Operate, Processes, Redis, Samples, Server, Signature, Source,
+    StreamLog, Watch,
 };
 use crate::config::listen_address;
 
@@ -131,6 +132,11 @@ pub enum Command {
     /// List the releases of a view: what was in force from when on, by whom, and why
     #[command(after_help = "Example:\n  trifold releases card_activity")]
     Releases(OneView),
+    /// Tell what processes run: which version of each view, by which release, since when, and what waits
+    #[command(
+        after_help = "Examples:\n  trifold status http://127.0.0.1:7412\n  trifold status http://127.0.0.1:7412 http://127.0.0.1:7413 --format json\n\nThe addresses are those of `--admin` of `trifold serve`, `stream` and `up`; without any, `processes` in the section `admin` of the configuration file says which."
+    )]
+    Status(Status),
     /// Apply a log of events to the online store and emit one row per event and view
     #[command(
         after_help = "Examples:\n  trifold stream --events events/\n  trifold stream --events events/ --follow --rows-format jsonl\n  trifold stream --topic flights --brokers localhost:9092 --worker a --follow\n\nEmitted rows are in DATA_DIR/rows, events that do not count in DATA_DIR/aside. Interrupted at any point, it goes on where it was, and each event counts once."
@@ -279,6 +285,9 @@ pub struct Release {
     /// Who releases, and why
     #[command(flatten)]
     pub signature: Signature,
+    /// Who is told
+    #[command(flatten)]
+    pub processes: Processes,
 }
 
 /// `trifold rollback`.
@@ -289,6 +298,17 @@ pub struct Rollback {
     /// Who takes it back, and why
     #[command(flatten)]
     pub signature: Signature,
+    /// Who is told
+    #[command(flatten)]
+    pub processes: Processes,
+}
+
+/// `trifold status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The addresses of the processes
+    #[arg(value_name = "URL", env = "TRIFOLD_PROCESSES", value_delimiter = ',')]
+    pub urls: Vec<String>,
 }
 
 /// `trifold versions` and `trifold releases`.
@@ -339,6 +359,9 @@ pub struct Stream {
     /// Who may watch it
     #[command(flatten)]
     pub watch: Watch,
+    /// Who may operate it
+    #[command(flatten)]
+    pub operate: Operate,
 }
 
 /// `trifold backfill`.
@@ -432,6 +455,9 @@ pub struct ServeFrom {
     /// What to read instead of the embedded store
     #[command(flatten)]
     pub redis: Redis,
+    /// Who may operate it
+    #[command(flatten)]
+    pub operate: Operate,
 }
 
 /// `trifold materialize`.

@@ -42,6 +42,8 @@ pub struct Config {
     pub sandbox: SandboxSection,
     /// Metrics and health.
     pub metrics: MetricsSection,
+    /// Status and releases, for those who operate processes.
+    pub admin: AdminSection,
     /// Structured logs.
     pub log: LogSection,
 }
@@ -213,6 +215,16 @@ pub struct MetricsSection {
     pub listen: String,
 }
 
+/// Status and releases, over gRPC, for those who operate processes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AdminSection {
+    /// The loopback address to listen on; empty for none.
+    pub listen: String,
+    /// The addresses of the processes that are told of releases.
+    pub processes: Vec<String>,
+}
+
 /// Structured logs, written to standard error.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -376,6 +388,7 @@ impl Reader<'_> {
             "archive" => "archive.",
             "redis" => "redis.",
             "metrics" => "metrics.",
+            "admin" => "admin.",
             "server" => "server.",
             "sandbox" => "sandbox.",
             _ => "log.",
@@ -505,6 +518,10 @@ impl Reader<'_> {
             })
         });
         let metrics = self.section("metrics", |r| Some(MetricsSection { listen: r.get("listen")? }));
+        let admin = self.section("admin", |r| {
+            let parts = (r.get("listen"), r.get("processes"));
+            Some(AdminSection { listen: parts.0?, processes: parts.1? })
+        });
         let log = self.section("log", |r| {
             let parts = (r.text("filter", log_filter), r.one_of("format", &["text", "json"]));
             Some(LogSection { filter: parts.0?, format: parts.1? })
@@ -520,6 +537,7 @@ impl Reader<'_> {
             server: server?,
             sandbox: sandbox?,
             metrics: metrics?,
+            admin: admin?,
             log: log?,
         })
     }

@@ -2,6 +2,7 @@
 //!
 //! Reading order: [`args`], [`config`], [`exit`], [`world`] for what commands open, then [`commands`].
 
+pub mod admin;
 pub mod args;
 pub mod clock;
 pub mod commands;
@@ -32,6 +33,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Views => world.block_on(commands::registry::views(&world)),
         Command::Versions(args) => world.block_on(commands::timeline::versions(&world, args)),
         Command::Releases(args) => world.block_on(commands::timeline::releases(&world, args)),
+        Command::Status(args) => world.block_on(commands::status::run(&world, args)),
         Command::Stream(args) => commands::stream::run(&world, args),
         Command::Backfill(args) => commands::backfill::run(&world, args),
         Command::Serve(args) => commands::serve::run(&world, args),

@@ -8,6 +8,9 @@ use serde::Serialize;
 use crate::args::Format;
 use crate::exit::{Exit, OrExit, Outcome};
 
+/// How much of a digest people are shown.
+pub const DIGEST_SHOWN: usize = 12;
+
 /// Prints a result in the form asked for.
 pub fn print<T: Serialize>(format: Format, result: &T, text: impl FnOnce(&T) -> String) -> Outcome {
     write(&match format {

@@ -61,6 +61,34 @@ pub enum CatalogProblem {
     },
 }
 
+impl CatalogProblem {
+    fn view(&self) -> &ViewName {
+        match self {
+            CatalogProblem::Registry { view, .. }
+            | CatalogProblem::Admission { view, .. }
+            | CatalogProblem::OtherView { view, .. } => view,
+        }
+    }
+
+    fn release(&self) -> Option<u64> {
+        match self {
+            CatalogProblem::Registry { .. } => None,
+            CatalogProblem::Admission { release, .. } | CatalogProblem::OtherView { release, .. } => {
+                Some(*release)
+            }
+        }
+    }
+}
+
+/// A release that is not in force here, though the registry has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its number, where that is known.
+    pub release: Option<u64>,
+    /// Why it is not in force.
+    pub reason: String,
+}
+
 /// Follows the registry's releases and admits their components, each once.
 pub struct Catalog {
     registry: Registry,
@@ -69,6 +97,9 @@ pub struct Catalog {
     /// What the registry said last.
     releases: Arc<Releases>,
     live: Arc<LiveViews>,
+    /// What was in force of a view before, so that taking a release back needs no admission.
+    before: BTreeMap<ViewName, Transform>,
+    waiting: BTreeMap<ViewName, Waiting>,
     /// Whether a component could not be read, which may succeed at the next poll.
     unread: bool,
     /// Releases whose components will never run here; each was reported once.
@@ -85,6 +116,8 @@ impl Catalog {
             sandbox,
             releases: Arc::default(),
             live: Arc::default(),
+            before: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             unread: false,
             refused: BTreeSet::new(),
         }
@@ -93,6 +126,11 @@ impl Catalog {
     /// The views in force as of the last poll.
     pub fn live(&self) -> Arc<LiveViews> {
         self.live.clone()
+    }
+
+    /// The releases that could not be put into force as of the last poll, by view.
+    pub fn waiting(&self) -> &BTreeMap<ViewName, Waiting> {
+        &self.waiting
     }
 
     /// Looks for new releases and puts them into force. One view's trouble does not keep the others back: it is
@@ -118,7 +156,11 @@ impl Catalog {
             }
             match self.load(name, release).await {
                 Ok(version) => {
-                    views.insert(name.clone(), version);
+                    self.waiting.remove(name);
+                    let digest = version.digest();
+                    let before = views.insert(name.clone(), version);
+                    let before = before.filter(|before| before.digest() != digest);
+                    self.before.extend(before.map(|before| (name.clone(), before.transform)));
                 }
                 Err(problem) => {
                     match problem {
@@ -128,6 +170,10 @@ impl Catalog {
                     problems.push(problem);
                 }
             }
+        }
+        for problem in &problems {
+            let waiting = Waiting { release: problem.release(), reason: problem.to_string() };
+            self.waiting.insert(problem.view().clone(), waiting);
         }
         self.live = Arc::new(LiveViews { views });
         Ok(problems)
@@ -163,7 +209,7 @@ impl Catalog {
     }
 
     fn admitted(&self, digest: &ComponentDigest) -> Option<Transform> {
-        let version = self.live.views.values().find(|version| version.digest() == *digest)?;
-        Some(version.transform.clone())
+        let live = self.live.views.values().map(|version| &version.transform);
+        live.chain(self.before.values()).find(|transform| transform.digest() == *digest).cloned()
     }
 }

@@ -29,7 +29,7 @@ pub mod version;
 pub mod windows;
 
 pub use admission::{ArrivalPolicy, ArrivalPolicyError};
-pub use catalog::{Catalog, CatalogProblem, LiveViews};
+pub use catalog::{Catalog, CatalogProblem, LiveViews, Waiting};
 pub use explain::{Explain, ExplainBounds, ExplainError, Explanation};
 pub use gate::{ErrorRows, GateCheck, GateReport, publish_gate};
 pub use in_hand::InHand;

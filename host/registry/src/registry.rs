@@ -153,6 +153,22 @@ impl Registry {
         Err(RegistryError::Contended { view: view.clone(), attempts: ATTEMPTS_MAX })
     }
 
+    /// Lets a version serve from now on, unless it does already: then the release in force is returned.
+    pub async fn put_into_force(
+        &self,
+        view: &ViewName,
+        version: u64,
+        released: impl Into<Act>,
+    ) -> Result<Release, RegistryError> {
+        let newest = last(&self.numbers(view, Series::Releases).await?);
+        match self.read::<Release>(view, Series::Releases, newest).await {
+            Ok(Some(release)) if release.version == version => Ok(release),
+            // A new release is how one gets over a damaged one.
+            Err(error) if !error.is_damage() => Err(error),
+            _ => self.release(view, version, released).await,
+        }
+    }
+
     /// Takes the release in force back: what was in force before it is in force again. Nothing is done if somebody else
     /// releases meanwhile, for that one was not meant.
     pub async fn roll_back(&self, view: &ViewName, released: impl Into<Act>) -> Result<Release, RegistryError> {

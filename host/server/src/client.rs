@@ -30,10 +30,12 @@ pub enum ClientError {
         source: Option<tonic::transport::Error>,
     },
     /// Nobody answers there.
-    #[error("no server answers at {url}: start one with `trifold serve` or `trifold up`")]
+    #[error("no server answers at {url}: start one with {start}")]
     Connect {
         /// The address.
         url: String,
+        /// What starts one.
+        start: &'static str,
         /// What the transport said.
         source: tonic::transport::Error,
     },
@@ -91,6 +93,18 @@ impl From<tonic::Status> for ClientError {
     fn from(status: tonic::Status) -> Self {
         ClientError::Refused(Box::new(status))
     }
+}
+
+/// Connects to a server, which `start` would start.
+pub(crate) async fn connect(url: &str, start: &'static str) -> Result<Channel, ClientError> {
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .map_err(|source| ClientError::Url { url: url.to_owned(), source: Some(source) })?
+        .tcp_nodelay(true);
+    if endpoint.uri().scheme_str() != Some("http") {
+        return Err(ClientError::Url { url: url.to_owned(), source: None });
+    }
+    let connected = endpoint.connect().await;
+    connected.map_err(|source| ClientError::Connect { url: url.to_owned(), start, source })
 }
 
 /// A connection to an online server. Clones share it.
@@ -186,14 +200,7 @@ pub struct ViewRead {
 impl Client {
     /// Connects to a server.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
-        let endpoint = Endpoint::from_shared(url.to_owned())
-            .map_err(|source| ClientError::Url { url: url.to_owned(), source: Some(source) })?
-            .tcp_nodelay(true);
-        if endpoint.uri().scheme_str() != Some("http") {
-            return Err(ClientError::Url { url: url.to_owned(), source: None });
-        }
-        let channel =
-            endpoint.connect().await.map_err(|source| ClientError::Connect { url: url.to_owned(), source })?;
+        let channel = connect(url, "`trifold serve` or `trifold up`").await?;
         Ok(Client { inner: OnlineServiceClient::new(channel).max_decoding_message_size(usize::MAX) })
     }
 

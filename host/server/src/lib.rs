@@ -1,17 +1,20 @@
-//! The online server: features over gRPC.
+//! The online server: features over gRPC; and what those who operate a process ask.
 //!
 //! It reads entity records from the online store, lets the pipeline compute values with the versions in force,
 //! and answers. Each request works on one snapshot of the versions, taken when it begins, so that a release never
 //! splits an answer. Nothing here computes a feature.
 //!
 //! Reading order: [`api`] is the generated contract; [`server`] listens, and `connection` is what it accepts; [`service`] answers; `request`, `in_hand` and
-//! `answer` convert at the edge; [`columns`] carries Arrow arrays in messages. [`client`] asks.
+//! `answer` convert at the edge; [`columns`] carries Arrow arrays in messages. [`client`] asks. [`admin`] is for those who
+//! operate a process, whatever it does.
 
+pub mod admin;
 mod answer;
 pub mod api;
 pub mod client;
 pub mod columns;
 mod connection;
+pub mod following;
 mod in_hand;
 pub mod monitor;
 mod request;

@@ -123,7 +123,10 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
                     read = true;
                     self.standing = None;
                     match turn {
-                        Turn::Waits => wait(self.interval, &mut stop).await,
+                        Turn::Waits => tokio::select! {
+                            () = wait(self.interval, &mut stop) => {}
+                            () = self.releases.called() => {}
+                        },
                         // Whoever shares the thread gets a turn between two steps.
                         _ => tokio::task::yield_now().await,
                     }
@@ -218,10 +221,10 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
         (run.notify)(Notice::Progress(&self.worker.progress(run.until.stop_at())));
     }
 
-    /// Looks for releases and for how long the log is, when it is time.
+    /// Looks for releases and for how long the log is, when it is time or somebody asks for it.
     async fn look(&mut self, run: &mut Run<'_>) -> Result<(), StreamError> {
         let first = self.next_poll.is_none();
-        if self.next_poll.is_some_and(|due| Instant::now() < due) {
+        if self.next_poll.is_some_and(|due| Instant::now() < due) && !self.releases.is_called() {
             return Ok(());
         }
         match self.releases.poll().await {

@@ -14,6 +14,16 @@ pub trait ReleaseFeed: Send {
 
     /// The views in force as of the last poll.
     fn live(&self) -> Arc<LiveViews>;
+
+    /// Whether somebody asks for a poll before it is time.
+    fn is_called(&self) -> bool {
+        false
+    }
+
+    /// Waits until somebody asks for a poll before it is time.
+    fn called(&self) -> BoxFuture<'_, ()> {
+        std::future::pending().boxed()
+    }
 }
 
 impl ReleaseFeed for Catalog {

@@ -154,6 +154,27 @@ pub(crate) const CATALOG: &[Measured] = &[
         baseline: "the same of the bare server",
     },
     Measured {
+        name: "release.visible.admin.p99",
+        unit: "ms",
+        goal: Some(Goal::ValueBelow(50.0)),
+        value: "from the call of a release to a server until its first answer of it, to a client that asks all the while",
+        baseline: "writing the record of the release by itself, so that it outlasts a loss of power",
+    },
+    Measured {
+        name: "release.visible.watch.p99",
+        unit: "ms",
+        goal: None,
+        value: "from the call of a release of the registry until a server that looks every 500 ms answers with it",
+        baseline: "release.visible.admin.p99",
+    },
+    Measured {
+        name: "release.swap.p99",
+        unit: "us",
+        goal: Some(Goal::AtMost(1.2)),
+        value: "the time of an answer which 99 of 100 do not exceed, while two versions swap every 50 ms; 16 clients",
+        baseline: "the same while none does",
+    },
+    Measured {
         name: "backfill.rows",
         unit: "rows/s",
         goal: Some(Goal::AtLeast(0.5)),

@@ -34,6 +34,9 @@ impl Guest {
     pub(crate) const WINDOW_FINE: Guest = Guest { path: "tests/bench/guests/window", features: &["fine"] };
     /// The example's window view of payments.
     pub(crate) const CARD_SPEND: Guest = Guest { path: "examples/payments/card-spend", features: &[] };
+    /// The example's view of flights.
+    pub(crate) const FLIGHT_PROFILE_FIRST: Guest =
+        Guest { path: "examples/flights/flight-profile", features: &[] };
     /// The example's view of flights, whose second version has ten features.
     pub(crate) const FLIGHT_PROFILE: Guest = Guest { path: "examples/flights/flight-profile", features: &["v2"] };
 }

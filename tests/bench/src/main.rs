@@ -2,7 +2,7 @@
 //! the same work without them.
 //!
 //! Reading order: `catalog` (what is measured against what), `measure` (medians in turns), then `sandbox`,
-//! `flags`, `backfill`, `online`, `windows`, `redis_store` and `kafka`; `guests` builds the components and `random` makes the data from a seed.
+//! `flags`, `backfill`, `online`, `release`, `windows`, `redis_store` and `kafka`; `guests` builds the components and `random` makes the data from a seed.
 
 mod backfill;
 mod catalog;
@@ -14,6 +14,7 @@ mod measure;
 mod online;
 mod random;
 mod redis_store;
+mod release;
 mod report;
 mod sandbox;
 mod windows;
@@ -91,6 +92,7 @@ fn main() -> anyhow::Result<()> {
         (sandbox::NAMES, sandbox::run as catalog::Run),
         (flags::NAMES, flags::run),
         (online::NAMES, online::run),
+        (release::NAMES, release::run),
         (backfill::NAMES, backfill::run),
         (windows::NAMES, windows::run),
         (redis_store::NAMES, redis_store::run),

@@ -4,8 +4,8 @@
 //! time. The store is the embedded one with 100,000 entities.
 
 mod bare;
-mod clients;
-mod store;
+pub(crate) mod clients;
+pub(crate) mod store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(crate) const NAMES: &[&str] = &[KEPT[0], KEPT[1], COMPUTED[0], COMPUTED[1]];
 /// More than the processors of a small machine and fewer than would only queue.
 const CLIENTS: usize = 16;
 /// The time at which lookups ask: the benchmark needs no clock, and the events must not be too old.
-const NOW: EventTime = EventTime(1_400_000_000_000_000);
+pub(crate) const NOW: EventTime = EventTime(1_400_000_000_000_000);
 
 pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
     let version = LiveVersion { version: 2, release: Some(2), transform: transform(Guest::FLIGHT_PROFILE)? };
@@ -58,7 +58,8 @@ pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Resu
     Ok(entries)
 }
 
-fn runtime(name: &str) -> anyhow::Result<Runtime> {
+/// A runtime of its own.
+pub(crate) fn runtime(name: &str) -> anyhow::Result<Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().thread_name(name).build()?)
 }
 

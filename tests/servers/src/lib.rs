@@ -25,6 +25,7 @@ pub use control::Control;
 pub use environment::variable;
 pub use error::ServerError;
 pub use kafka::Kafka;
+pub use ports::free_address;
 pub use proxy::Proxy;
 pub use redis::{Redis, RedisCluster, RedisOptions};
 pub use schema_registry::SchemaRegistry;

@@ -25,3 +25,9 @@ pub(crate) fn free() -> Result<u16, ServerError> {
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     ports.into_iter().find(is_free).ok_or(ServerError::NoPort { first: FIRST, last: LAST })
 }
+
+/// An address of this machine that nobody listens at, as in `127.0.0.1:12345`; for a process that does not tell which
+/// port it took.
+pub fn free_address() -> Result<String, ServerError> {
+    Ok(format!("{}:{}", Ipv4Addr::LOCALHOST, free()?))
+}

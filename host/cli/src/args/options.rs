@@ -136,6 +136,26 @@ pub struct Watch {
     pub metrics: Option<String>,
 }
 
+/// Who may operate the process.
+#[derive(Debug, Args)]
+pub struct Operate {
+    /// Answer `trifold status` and `--process` of `trifold release`, over gRPC, at this loopback address
+    /// [default: nowhere]
+    #[arg(long, env = "TRIFOLD_ADMIN", value_name = "ADDRESS", value_parser = listen_address)]
+    pub admin: Option<String>,
+}
+
+/// The processes that are to run a release.
+#[derive(Debug, Args)]
+pub struct Processes {
+    /// Processes that are to look at the registry at once, by the addresses of their `--admin`, separated by commas
+    #[arg(long = "process", env = "TRIFOLD_PROCESSES", value_name = "URL", value_delimiter = ',')]
+    pub urls: Vec<String>,
+    /// Wait until each of them runs the release, at most so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u64>,
+}
+
 /// The online store, where it is a Redis.
 #[derive(Debug, Args)]
 pub struct Redis {

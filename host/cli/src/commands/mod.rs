@@ -15,6 +15,7 @@ pub mod materialize;
 pub mod registry;
 pub mod replay;
 pub mod serve;
+pub mod status;
 pub mod stream;
 pub mod timeline;
 pub mod up;

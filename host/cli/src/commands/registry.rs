@@ -3,7 +3,7 @@
 use serde::Serialize;
 use trifold_registry::{Act, Registry, Releases};
 
-use super::check;
+use super::{check, status};
 use crate::args::{Push, Release, Rollback, Signature};
 use crate::clock;
 use crate::exit::Outcome;
@@ -82,19 +82,17 @@ pub async fn release(world: &World, args: Release) -> Outcome {
         Some(number) => number,
         None => registry.latest_version(&view).await.map_err(registry_failure)?.version,
     };
-    let releases = registry.releases().await.map_err(registry_failure)?;
-    let release = match releases.get(&view).filter(|release| release.version == number) {
-        Some(release) => release.clone(),
-        None => registry.release(&view, number, act(&args.signature)).await.map_err(registry_failure)?,
-    };
-    print_release(world, &release)
+    let release = registry.put_into_force(&view, number, act(&args.signature)).await.map_err(registry_failure)?;
+    print_release(world, &release)?;
+    status::tell(world, &args.processes, &release).await
 }
 
 /// Takes the release in force back.
 pub async fn rollback(world: &World, args: Rollback) -> Outcome {
     let registry = world.registry(false)?;
     let release = registry.roll_back(&args.view, act(&args.signature)).await.map_err(registry_failure)?;
-    print_release(world, &release)
+    print_release(world, &release)?;
+    status::tell(world, &args.processes, &release).await
 }
 
 fn print_release(world: &World, release: &trifold_registry::Release) -> Outcome {

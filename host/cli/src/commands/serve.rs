@@ -1,16 +1,18 @@
 //! `trifold serve`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use trifold_pipeline::{Catalog, CatalogProblem, LiveViews, take_over};
+use trifold_pipeline::Catalog;
+use trifold_server::admin::Desk;
+use trifold_server::following::{Following, News};
 use trifold_server::{Server, ServerConfig};
 use trifold_store::OnlineStore;
 
+use crate::admin;
 use crate::args::{Serve, ServeFrom};
 use crate::clock;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -23,8 +25,9 @@ pub fn run(world: &World, args: ServeFrom) -> Outcome {
         Some(redis) => Arc::new(world.block_on(open_redis(&redis))?),
         None => world.store("serve")?,
     };
+    let desk = admin::start(world, &args.operate, "serve")?;
     let stop = world.stop_signal();
-    world.block_on(serve(world, &args.serve, store, stop))
+    world.block_on(serve(world, &args.serve, store, desk, stop))
 }
 
 #[derive(Serialize)]
@@ -39,13 +42,14 @@ pub async fn serve(
     world: &World,
     args: &Serve,
     store: Arc<dyn OnlineStore>,
+    desk: Desk,
     stop: watch::Receiver<bool>,
 ) -> Outcome {
     let section = &world.config.server;
-    let mut catalog = Catalog::new(world.registry(false)?, world.sandbox()?);
-    let problems = catalog.poll().await.map_err(registry_failure)?;
-    let reported = report(&problems, BTreeSet::new());
-    let (publish, live) = watch::channel(catalog.live());
+    let catalog = Catalog::new(world.registry(false)?, world.sandbox()?);
+    let following = Following::begin(catalog, store.clone(), desk, clock::now, report).await;
+    let following = following.map_err(registry_failure)?;
+    let live = following.live();
     let config = ServerConfig {
         rows_max: section.rows_max,
         request_bytes_max: section.request_bytes_max,
@@ -61,7 +65,7 @@ pub async fn serve(
         Failure::new(exit, format!("cannot listen on {address}: {error}; choose another with --listen"))
     })?;
     let bound = listener.local_addr().or_exit(Exit::Io)?;
-    let views = catalog.live().views.keys().map(ToString::to_string).collect();
+    let views = live.borrow().views.keys().map(ToString::to_string).collect();
     let listening = Listening { listening: format!("http://{bound}"), views };
     output::line(world.format, &listening, |listening| {
         let views = listening.views.join(", ");
@@ -69,59 +73,25 @@ pub async fn serve(
         format!("serving {views} at {}", listening.listening)
     })?;
     let interval = Duration::from_millis(section.poll_interval_ms);
-    let server = Server::new(store.clone(), live, clock::now, config).run(listener, stopped(stop));
+    let server = Server::new(store, live, clock::now, config).run(listener, stopped(stop));
     tokio::select! {
         served = server => served.or_exit(Exit::Unavailable),
-        lost = follow(catalog, store, publish, interval, reported) => {
+        lost = following.follow(interval) => {
             // Going on would serve old versions for good without a word.
             Err(Failure::new(Exit::Internal, format!("the watch for new releases broke down: {lost}")))
         }
     }
 }
 
-/// Publishes every new set of versions. Admission compiles, so it must not hold up the requests' threads. Ends only
-/// if a poll panics.
-async fn follow(
-    mut catalog: Catalog,
-    store: Arc<dyn OnlineStore>,
-    publish: watch::Sender<Arc<LiveViews>>,
-    interval: Duration,
-    mut reported: BTreeSet<String>,
-) -> tokio::task::JoinError {
-    loop {
-        tokio::time::sleep(interval).await;
-        let handle = tokio::runtime::Handle::current();
-        let polled = tokio::task::spawn_blocking(move || {
-            let polled = handle.block_on(catalog.poll());
-            (catalog, polled)
-        });
-        let polled = match polled.await {
-            Ok((back, polled)) => {
-                catalog = back;
-                polled
-            }
-            Err(panicked) => return panicked,
-        };
-        match polled {
-            Ok(problems) => reported = report(&problems, reported),
-            Err(error) => tracing::error!("the releases cannot be read: {error}"),
+/// Logs what keeps releases from being served.
+fn report(news: News<'_>) {
+    match news {
+        News::Problem(problem) => {
+            tracing::error!("{problem}; the version before it stays in force, if there is one");
         }
-        let serving = publish.borrow().clone();
-        match take_over(&*store, &serving, &catalog.live()).await {
-            Ok(next) if !next.same_versions(&serving) => publish.send_modify(|current| *current = Arc::new(next)),
-            Ok(_) => {}
-            Err(error) => tracing::error!("new releases wait, because the store cannot be read: {error}"),
-        }
+        News::Unread(error) => tracing::error!("the releases cannot be read: {error}"),
+        News::Store(error) => tracing::error!("new releases wait, because the store cannot be read: {error}"),
     }
-}
-
-/// Logs problems that were not there at the last poll, and returns those that are there now.
-fn report(problems: &[CatalogProblem], before: BTreeSet<String>) -> BTreeSet<String> {
-    let now: BTreeSet<String> = problems.iter().map(ToString::to_string).collect();
-    for problem in now.difference(&before) {
-        tracing::error!("{problem}; the version before it stays in force, if there is one");
-    }
-    now
 }
 
 /// Completes once `stop` turns true.

@@ -2,28 +2,27 @@
 
 mod feeding;
 pub mod kafka;
+mod releases;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::sync::watch;
 use trifold_eventlog::{FileLog, LogError, LogOptions, RowFormat};
 use trifold_model::ViewName;
-use trifold_pipeline::{Catalog, CatalogProblem, LiveViews};
-use trifold_registry::{Registry, RegistryError};
 use trifold_store::{EmbeddedStore, StoreError};
 use trifold_stream::{
-    AsideKind, Driver, FeedProgress, FileSink, Notice, Problem, ReleaseFeed, RunReport, StreamError, Until,
-    Worker, WorkerConfig, feed_dir,
+    AsideKind, Driver, FeedProgress, FileSink, Notice, Problem, RunReport, StreamError, Until, Worker,
+    WorkerConfig, feed_dir,
 };
 
+pub use self::releases::{Chosen, chosen};
 use super::events::{nothing_read, unreadable, warn_of_unfinished_line};
+use crate::admin;
 use crate::args::{Source, Stream};
 use crate::clock;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -42,7 +41,9 @@ pub fn run(world: &World, args: Stream) -> Outcome {
 fn run_files(world: &World, args: &Stream) -> Outcome {
     let store = world.store("stream")?;
     let until = until(args);
-    let mut driver = driver(world, args, store)?;
+    let desk = admin::start(world, &args.operate, "stream")?;
+    let releases = chosen(world, &args.views)?.hears_and_tells(&desk);
+    let mut driver = driver(world, args, store, releases)?;
     let stop = world.stop_signal();
     let monitor = Monitor::start(world, args.watch.metrics.as_ref())?;
     let report = world.block_on(drive(&mut driver, until, &monitor, stop))?;
@@ -101,7 +102,7 @@ pub fn until(args: &Stream) -> Until {
 pub type FileDriver = Driver<FileLog, FileSink, Chosen>;
 
 /// Puts the worker together.
-pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>) -> Outcome<FileDriver> {
+pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>, releases: Chosen) -> Outcome<FileDriver> {
     let section = &world.config.stream;
     let log = FileLog::open(events(args)?, LogOptions { name: args.log.log_id.clone(), columns: None });
     let log = log.map_err(log_failure)?;
@@ -113,7 +114,7 @@ pub fn driver(world: &World, args: &Stream, store: Arc<EmbeddedStore>) -> Outcom
     let interval = Duration::from_millis(section.poll_interval_ms);
     let checkpoints = args.checkpoint_interval_ms.unwrap_or(section.checkpoint_interval_ms);
     let worker = Worker::new(log, store, sink, config(world, args));
-    let driver = Driver::new(worker, chosen(world, &args.views)?, interval);
+    let driver = Driver::new(worker, releases, interval);
     Ok(driver.with_checkpoints(Duration::from_millis(checkpoints)))
 }
 
@@ -145,26 +146,6 @@ pub fn worker_config(world: &World, source: &Source) -> WorkerConfig {
 /// Views by their names.
 pub fn view_names(views: &[String]) -> Outcome<Vec<ViewName>> {
     views.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect()
-}
-
-/// The releases of the views that are named.
-pub fn chosen(world: &World, views: &[String]) -> Outcome<Chosen> {
-    let names = view_names(views)?;
-    let registry = world.registry(false)?;
-    world.block_on(check_names(&registry, &names))?;
-    Ok(Chosen { catalog: Catalog::new(registry, world.sandbox()?), names })
-}
-
-/// A view that is not in the registry would be left out, or waited for, without a word.
-async fn check_names(registry: &Registry, names: &[ViewName]) -> Outcome {
-    if names.is_empty() {
-        return Ok(());
-    }
-    let known = registry.views().await.map_err(registry_failure)?;
-    match names.iter().find(|name| !known.contains(name)) {
-        Some(name) => Err(registry_failure(RegistryError::UnknownView { view: name.clone(), known })),
-        None => Ok(()),
-    }
 }
 
 /// Runs the worker to its end, with progress for whoever watches.
@@ -226,27 +207,6 @@ fn tell(bar: &ProgressBar, until: Until, notice: Notice<'_>) {
             tracing::info!(view = %feed.view, partition, entries, ?took, "state brought up to date");
         }
         _ => {}
-    }
-}
-
-/// The releases of some views only; of all where none are named.
-pub struct Chosen {
-    catalog: Catalog,
-    names: Vec<ViewName>,
-}
-
-impl ReleaseFeed for Chosen {
-    fn poll(&mut self) -> BoxFuture<'_, Result<Vec<CatalogProblem>, RegistryError>> {
-        self.catalog.poll().boxed()
-    }
-
-    fn live(&self) -> Arc<LiveViews> {
-        let live = self.catalog.live();
-        if self.names.is_empty() {
-            return live;
-        }
-        let chosen = live.views.iter().filter(|(name, _)| self.names.contains(name));
-        Arc::new(LiveViews { views: chosen.map(|(name, version)| (name.clone(), version.clone())).collect() })
     }
 }
 

@@ -9,9 +9,6 @@ use crate::exit::Outcome;
 use crate::output;
 use crate::world::{World, registry_failure};
 
-/// How much of a digest people are shown.
-const DIGEST_SHOWN: usize = 12;
-
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct VersionLine {
@@ -56,8 +53,8 @@ pub async fn versions(world: &World, OneView { view }: OneView) -> Outcome {
                 line.pushed_at.clone(),
                 text(&line.pushed_by),
                 line.bytes.to_string(),
-                line.state_id[..DIGEST_SHOWN].to_owned(),
-                line.digest[..DIGEST_SHOWN].to_owned(),
+                line.state_id[..output::DIGEST_SHOWN].to_owned(),
+                line.digest[..output::DIGEST_SHOWN].to_owned(),
                 release,
                 text(&line.note),
             ]
@@ -101,7 +98,7 @@ pub async fn releases(world: &World, OneView { view }: OneView) -> Outcome {
                 line.version.to_string(),
                 line.released_at.clone(),
                 text(&line.released_by),
-                line.digest[..DIGEST_SHOWN].to_owned(),
+                line.digest[..output::DIGEST_SHOWN].to_owned(),
                 takes_back.into_iter().chain(in_force).collect::<Vec<_>>().join(", "),
                 text(&line.note),
             ]

@@ -4,6 +4,7 @@ use tokio::sync::watch;
 use trifold_stream::Until;
 
 use super::{serve, stream};
+use crate::admin;
 use crate::args::Up;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::monitor::Monitor;
@@ -22,7 +23,10 @@ pub fn run(world: &World, args: Up) -> Outcome {
         Until::End => Until::Follow,
         other => other,
     };
-    let mut driver = stream::driver(world, &args.stream, store.clone())?;
+    let desk = admin::start(world, &args.stream.operate, "up")?;
+    // What runs is told by the server, which waits for the worker where a release needs another state.
+    let releases = stream::chosen(world, &args.stream.views)?.hears(&desk);
+    let mut driver = stream::driver(world, &args.stream, store.clone(), releases)?;
     let monitor = Monitor::start(world, args.stream.watch.metrics.as_ref())?;
     let (stop, stopped) = world.stop_channel();
     let handle = world.handle();
@@ -40,7 +44,7 @@ pub fn run(world: &World, args: Up) -> Outcome {
             }
         });
         let worker = worker.or_exit(Exit::Internal)?;
-        let served = world.block_on(serve::serve(world, &args.serve, store, stopped));
+        let served = world.block_on(serve::serve(world, &args.serve, store, desk, stopped));
         // The server is gone, by a signal or by an error; the worker finishes its step.
         let _ = stop.send(true);
         let report = worker.join().map_err(|_| Failure::new(Exit::Internal, "the stream worker panicked"))??;

@@ -132,10 +132,10 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
         Ok(is_over)
     }
 
-    /// Looks for releases when it is time.
+    /// Looks for releases when it is time or somebody asks for it.
     async fn look(&mut self, session: &mut Session<Connected>, notify: Notify<'_>) -> Result<(), ClusterError> {
         let first = self.next_look.is_none();
-        if self.next_look.is_some_and(|due| Instant::now() < due) {
+        if self.next_look.is_some_and(|due| Instant::now() < due) && !self.releases.is_called() {
             return Ok(());
         }
         match self.releases.poll().await {

@@ -10,6 +10,7 @@ use trifold_stream::kafka::{ClusterError, ClusterSettings, KafkaDriver, KafkaSet
 
 use super::feeding::Feeding;
 use super::{chosen, config, notify, stream_failure, summary, text, until, verdict, view_names};
+use crate::admin;
 use crate::args::{KafkaCluster, KafkaValues, Stream};
 use crate::clock;
 use crate::config::KafkaSection;
@@ -44,7 +45,9 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let holder =
         Holder { pid: std::process::id(), command: "trifold stream --topic".to_owned(), since: clock::now() };
     let interval = Duration::from_millis(world.config.stream.poll_interval_ms);
-    let driver = KafkaDriver::new(settings, config(world, args), holder, chosen(world, &args.views)?, interval);
+    let desk = admin::start(world, &args.operate, "stream")?;
+    let releases = chosen(world, &args.views)?.hears_and_tells(&desk);
+    let driver = KafkaDriver::new(settings, config(world, args), holder, releases, interval);
     let mut driver = driver.map_err(failure)?;
     let (until, stop) = (until(args), world.stop_signal());
     let report = world.block_on(async {

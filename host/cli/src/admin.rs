@@ -1,0 +1,36 @@
+//! Those who operate the process, over gRPC.
+
+use trifold_server::admin::{Admin, AdminError, Desk, Process};
+
+use crate::args::Operate;
+use crate::clock;
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::world::World;
+
+/// Answers those who operate the process, where the flag or the configuration says, if one does. Whatever follows the
+/// releases in this process is to hear the desk, and to tell it what runs.
+pub fn start(world: &World, args: &Operate, command: &'static str) -> Outcome<Desk> {
+    let desk = Desk::new();
+    let address = args.admin.as_ref().unwrap_or(&world.config.admin.listen);
+    if address.is_empty() {
+        return Ok(desk);
+    }
+    let listener = world.block_on(Admin::bind(address)).map_err(|error| {
+        let exit = match error {
+            AdminError::Exposed { .. } => Exit::Usage,
+            _ => Exit::Unavailable,
+        };
+        Failure::new(exit, format!("{error}; choose another address with --admin"))
+    })?;
+    let bound = listener.local_addr().or_exit(Exit::Io)?;
+    tracing::info!(address = %format!("http://{bound}"), "those who operate this process are answered");
+    let process =
+        Process { command, program: env!("CARGO_PKG_VERSION"), pid: std::process::id(), started: clock::now() };
+    let admin = Admin { process, desk: desk.clone(), registry: world.registry(false)?, clock: clock::now };
+    world.handle().spawn(async move {
+        if let Err(error) = admin.run(listener).await {
+            tracing::error!("nobody can operate this process any more: {error}");
+        }
+    });
+    Ok(desk)
+}

@@ -1,0 +1,205 @@
+//! `trifold status`, and telling processes of releases.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde::Serialize;
+use tokio::time::{Instant, sleep, timeout};
+use trifold_eventlog::time_text;
+use trifold_model::EventTime;
+use trifold_registry::Release;
+use trifold_server::admin::{AdminClient, api};
+
+use crate::args::{Processes, Status};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output;
+use crate::world::World;
+
+/// How long a process may take to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How long to wait before a process that does not run a release is asked again.
+const ASKED_AGAIN: Duration = Duration::from_millis(100);
+
+/// What one process says, or why it says nothing.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ProcessReport {
+    process: String,
+    /// Why it cannot be asked; then nothing else is known.
+    problem: Option<String>,
+    #[serde(flatten)]
+    told: Option<Told>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Told {
+    command: String,
+    program: String,
+    pid: u32,
+    started_at: String,
+    registry_problem: Option<String>,
+    views: Vec<ViewReport>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ViewReport {
+    view: String,
+    version: Option<u64>,
+    release: Option<u64>,
+    digest: Option<String>,
+    since: Option<String>,
+    waiting: Option<WaitingReport>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct WaitingReport {
+    release: Option<u64>,
+    reason: String,
+}
+
+/// Tells what processes run.
+pub async fn run(world: &World, args: Status) -> Outcome {
+    let urls = addresses(world, &args.urls);
+    if urls.is_empty() {
+        let message = "no process is named: give the address of its `--admin`, as in http://127.0.0.1:7412, or name \
+                       those that are always asked in `processes` of the section `admin` of the configuration file";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let asked = join_all(urls.iter().map(|url| async move { (url.clone(), ask(url, false).await) })).await;
+    let reports: Vec<_> = asked.into_iter().map(|(url, status)| report(url, status)).collect();
+    output::print(world.format, &reports, |reports| text(reports))?;
+    match reports.iter().find_map(|report| report.problem.clone()) {
+        Some(problem) => Err(Failure::new(Exit::Unavailable, problem)),
+        None => Ok(()),
+    }
+}
+
+/// The processes that the command line or the configuration names.
+fn addresses<'a>(world: &'a World, named: &'a [String]) -> &'a [String] {
+    if named.is_empty() { &world.config.admin.processes } else { named }
+}
+
+/// What a process says, or why it says nothing.
+async fn ask(url: &str, look: bool) -> Result<api::GetStatusResponse, String> {
+    let asked = async { AdminClient::connect(url).await?.status(look).await };
+    match timeout(ANSWER_MAX, asked).await {
+        Ok(Ok(status)) => Ok(status),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("{url} does not answer within {} s", ANSWER_MAX.as_secs())),
+    }
+}
+
+fn report(process: String, status: Result<api::GetStatusResponse, String>) -> ProcessReport {
+    match status {
+        Ok(status) => ProcessReport { process, problem: None, told: Some(told(status)) },
+        Err(problem) => ProcessReport { process, problem: Some(problem), told: None },
+    }
+}
+
+fn told(status: api::GetStatusResponse) -> Told {
+    let views = status.views.into_iter().map(|view| ViewReport {
+        view: view.view,
+        version: view.running.as_ref().map(|running| running.version),
+        release: view.running.as_ref().and_then(|running| running.release),
+        digest: view.running.as_ref().map(|running| hex::encode(&running.component_digest)),
+        since: view.running.as_ref().map(|running| time_text(EventTime(running.since_micros))),
+        waiting: view.waiting.map(|waiting| WaitingReport { release: waiting.release, reason: waiting.reason }),
+    });
+    Told {
+        command: status.command,
+        program: status.program,
+        pid: status.pid,
+        started_at: time_text(EventTime(status.started_at_micros)),
+        registry_problem: Some(status.registry_problem).filter(|problem| !problem.is_empty()),
+        views: views.collect(),
+    }
+}
+
+fn text(reports: &[ProcessReport]) -> String {
+    let number = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
+    let mut rows = Vec::new();
+    let mut notes = String::new();
+    for report in reports {
+        let Some(told) = &report.told else { continue };
+        if let Some(problem) = &told.registry_problem {
+            notes.push_str(&format!("\n{}: the releases cannot be read: {problem}", report.process));
+        }
+        for view in &told.views {
+            let digest = view.digest.as_deref().unwrap_or_default();
+            rows.push([
+                report.process.clone(),
+                told.command.clone(),
+                view.view.clone(),
+                number(view.version),
+                number(view.release),
+                view.since.clone().unwrap_or_default(),
+                digest[..digest.len().min(output::DIGEST_SHOWN)].to_owned(),
+            ]);
+            if let Some(waiting) = &view.waiting {
+                notes.push_str(&format!("\n{}: {}", report.process, waiting_text(&view.view, waiting)));
+            }
+        }
+    }
+    let headings = ["PROCESS", "COMMAND", "VIEW", "VERSION", "RELEASE", "SINCE", "COMPONENT"];
+    output::listing(headings, rows.into_iter()) + &notes
+}
+
+fn waiting_text(view: &str, waiting: &WaitingReport) -> String {
+    let release = waiting.release.map_or_else(|| "a release".to_owned(), |release| format!("release {release}"));
+    format!("{release} of view {view} waits: {}", waiting.reason)
+}
+
+/// Has the processes that are named look at the registry, and waits for them to run a release where that is asked for.
+/// Without, one that does not is told of and no failure: it looks again when it is time.
+pub async fn tell(world: &World, args: &Processes, release: &Release) -> Outcome {
+    let urls = addresses(world, &args.urls);
+    if args.wait.is_some() && urls.is_empty() {
+        return Err(Failure::new(Exit::Usage, "`--wait` waits for processes: name them with `--process`"));
+    }
+    let deadline = Instant::now() + Duration::from_secs(args.wait.unwrap_or(0));
+    let told = join_all(urls.iter().map(|url| tell_one(url, release, deadline))).await;
+    let mut late = None;
+    for (url, problem) in urls.iter().zip(told) {
+        match problem {
+            Some(problem) if args.wait.is_some() => {
+                late.get_or_insert(format!(
+                    "release {} is recorded, but {url} does not run it: {problem}",
+                    release.seq
+                ));
+            }
+            Some(problem) => tracing::warn!("{url} does not run release {} yet: {problem}", release.seq),
+            None => tracing::info!("{url} runs release {}", release.seq),
+        }
+    }
+    late.map_or(Ok(()), |late| Err(Failure::new(Exit::Unavailable, late)))
+}
+
+/// Has one process look until it runs a release: why it does not when the time is over.
+async fn tell_one(url: &str, release: &Release, deadline: Instant) -> Option<String> {
+    loop {
+        let problem = match ask(url, true).await {
+            Ok(status) => does_not_run(status, release)?,
+            Err(problem) => problem,
+        };
+        if Instant::now() + ASKED_AGAIN > deadline {
+            return Some(problem);
+        }
+        sleep(ASKED_AGAIN).await;
+    }
+}
+
+/// Why a process does not run a release, or a later one; `None` if it does.
+fn does_not_run(status: api::GetStatusResponse, release: &Release) -> Option<String> {
+    let view = status.views.into_iter().find(|view| view.view == release.view.as_str());
+    let running = view.as_ref().and_then(|view| view.running.as_ref()).and_then(|running| running.release);
+    if running.is_some_and(|running| running >= release.seq) {
+        return None;
+    }
+    let reason = view.and_then(|view| view.waiting).map(|waiting| waiting.reason);
+    let reason = reason.or(Some(status.registry_problem).filter(|problem| !problem.is_empty()));
+    Some(reason.unwrap_or_else(|| "its registry may be another one, or it runs other views only".to_owned()))
+}

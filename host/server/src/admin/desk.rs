@@ -1,0 +1,146 @@
+//! Where those who operate a process and what follows the releases in it meet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use trifold_model::{ComponentDigest, EventTime, ViewName};
+use trifold_pipeline::{LiveVersion, LiveViews, Waiting};
+
+/// What a process runs, and what keeps releases from being run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The number of the last call that was answered with a look.
+    pub answered: u64,
+    /// What runs of each view, by name.
+    pub running: BTreeMap<ViewName, Running>,
+    /// The releases that do not run, by view.
+    pub waiting: BTreeMap<ViewName, Waiting>,
+    /// Why the registry could not be read at the last look; what ran goes on.
+    pub registry_problem: Option<String>,
+}
+
+/// The version of a view that a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Running {
+    /// Its number.
+    pub version: u64,
+    /// Its component.
+    pub digest: ComponentDigest,
+    /// The release that put it into force, if one did.
+    pub release: Option<u64>,
+    /// Since when this process runs it.
+    pub since: EventTime,
+}
+
+impl Running {
+    fn new(version: &LiveVersion, since: EventTime) -> Self {
+        Running { version: version.version, digest: version.digest(), release: version.release, since }
+    }
+}
+
+/// What a look at the releases came to.
+pub struct Looked<'a> {
+    /// The views that run from now on.
+    pub running: &'a LiveViews,
+    /// The views that the registry has in force, as far as they can run here.
+    pub released: &'a LiveViews,
+    /// The releases that cannot run here, by view.
+    pub waiting: &'a BTreeMap<ViewName, Waiting>,
+    /// Why the registry could not be read.
+    pub registry_problem: Option<String>,
+}
+
+/// Takes the calls of those who operate a process, and tells them what it runs. Clones are the same desk.
+#[derive(Clone)]
+pub struct Desk {
+    calls: watch::Sender<u64>,
+    standing: watch::Sender<Arc<Standing>>,
+}
+
+impl Desk {
+    /// A desk of a process that runs nothing yet.
+    #[expect(clippy::new_without_default, reason = "two desks of one process would not hear each other's calls")]
+    pub fn new() -> Self {
+        Desk { calls: watch::channel(0).0, standing: watch::channel(Arc::default()).0 }
+    }
+
+    /// Asks for a look at the releases before it is time, and returns the call's number.
+    pub fn call(&self) -> u64 {
+        let mut number = 0;
+        self.calls.send_modify(|calls| {
+            *calls += 1;
+            number = *calls;
+        });
+        number
+    }
+
+    /// What the process runs.
+    pub fn standing(&self) -> Arc<Standing> {
+        self.standing.borrow().clone()
+    }
+
+    /// What the process runs after a look that began after a call.
+    pub async fn answered(&self, call: u64) -> Arc<Standing> {
+        let mut standing = self.standing.subscribe();
+        // The sender lives as long as this desk.
+        let _ = standing.wait_for(|standing| standing.answered >= call).await;
+        self.standing()
+    }
+
+    /// The calls, for somebody who follows the releases. Each who does hears all of them.
+    pub fn calls(&self) -> Calls {
+        Calls { calls: self.calls.subscribe(), taken: 0 }
+    }
+
+    /// Tells what a look came to that answers the calls up to a number, at the time `now`.
+    pub fn tell(&self, answered: u64, looked: Looked<'_>, now: EventTime) {
+        let before = self.standing();
+        let running = looked.running.views.iter().map(|(name, version)| {
+            let anew = Running::new(version, now);
+            let known = before.running.get(name).filter(|known| Running { since: now, ..**known } == anew);
+            (name.clone(), known.copied().unwrap_or(anew))
+        });
+        let held_back = looked.released.views.iter().filter_map(|(name, version)| {
+            let runs = looked.running.views.get(name).map(|running| running.release);
+            let reason = "its state has not caught up with the state of the version that runs".to_owned();
+            (runs != Some(version.release)).then(|| (name.clone(), Waiting { release: version.release, reason }))
+        });
+        let mut waiting: BTreeMap<_, _> = held_back.collect();
+        waiting.extend(looked.waiting.iter().map(|(name, waiting)| (name.clone(), waiting.clone())));
+        self.standing.send_replace(Arc::new(Standing {
+            answered,
+            running: running.collect(),
+            waiting,
+            registry_problem: looked.registry_problem,
+        }));
+    }
+}
+
+/// The calls of those who operate a process, for one who follows the releases.
+pub struct Calls {
+    calls: watch::Receiver<u64>,
+    taken: u64,
+}
+
+impl Calls {
+    /// Whether somebody called since the calls were taken.
+    pub fn is_called(&self) -> bool {
+        *self.calls.borrow() > self.taken
+    }
+
+    /// Waits until somebody calls.
+    pub async fn called(&self) {
+        let taken = self.taken;
+        if self.calls.clone().wait_for(|calls| *calls > taken).await.is_err() {
+            // Nobody is left who could call.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Takes the calls until now, which a look that begins now answers: the number of the last.
+    pub fn take(&mut self) -> u64 {
+        self.taken = *self.calls.borrow();
+        self.taken
+    }
+}

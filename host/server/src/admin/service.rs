@@ -1,0 +1,246 @@
+//! Answers those who operate a process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use tokio::net::TcpListener;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+use trifold_model::{EventTime, ViewName};
+use trifold_registry::{Act, Registry, RegistryError, Release, VersionRecord};
+
+use crate::admin::api::admin_service_server::{AdminService, AdminServiceServer};
+use crate::admin::api::{self, DESCRIPTORS};
+use crate::admin::desk::{Desk, Running, Standing};
+use crate::connection::Connection;
+use crate::service::Clock;
+
+/// How long a call waits for the look that answers it: a worker takes its step to the end first, which may have to wait
+/// for a cluster.
+const LOOK_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// What tells a process from others.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// The command that it runs, such as `serve`.
+    pub command: &'static str,
+    /// The version of the program.
+    pub program: &'static str,
+    /// Its number in the operating system.
+    pub pid: u32,
+    /// When it began.
+    pub started: EventTime,
+}
+
+/// Why those who operate a process get no answers.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Others than those on this machine could release.
+    #[error(
+        "{address} is no loopback address: whoever reaches it could release any version, as nobody is asked who they \
+         are; name one such as 127.0.0.1:7412, and come to it from elsewhere through a tunnel that asks"
+    )]
+    Exposed {
+        /// The address.
+        address: std::net::SocketAddr,
+    },
+    /// The transport failed.
+    #[error("the gRPC server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors that reflection serves do not decode.
+    #[error("gRPC reflection cannot be set up: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Answers those who operate a process.
+pub struct Admin {
+    /// The process.
+    pub process: Process,
+    /// Where it tells what it runs.
+    pub desk: Desk,
+    /// The registry that it follows.
+    pub registry: Registry,
+    /// Where the time of releases comes from.
+    pub clock: Clock,
+}
+
+impl Admin {
+    /// Takes an address, which must be a loopback one; port 0 takes a free one.
+    pub async fn bind(address: &str) -> Result<TcpListener, AdminError> {
+        let failed = |source| AdminError::Bind { address: address.to_owned(), source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        if bound.ip().is_loopback() { Ok(listener) } else { Err(AdminError::Exposed { address: bound }) }
+    }
+
+    /// Answers for as long as the process lives.
+    pub async fn run(self, listener: TcpListener) -> Result<(), AdminError> {
+        let reflection =
+            tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(Connection);
+        tonic::transport::Server::builder()
+            .add_service(reflection.build_v1()?)
+            .add_service(AdminServiceServer::new(self))
+            .serve_with_incoming(incoming)
+            .await?;
+        Ok(())
+    }
+
+    /// What the process runs after a look that begins now.
+    async fn look(&self) -> Result<Arc<Standing>, Status> {
+        let call = self.desk.call();
+        let answered = tokio::time::timeout(LOOK_WAIT_MAX, self.desk.answered(call)).await;
+        answered.map_err(|_| {
+            Status::unavailable(format!(
+                "the process did not look at the registry within {} s: it may wait for a cluster or a store",
+                LOOK_WAIT_MAX.as_secs()
+            ))
+        })
+    }
+
+    async fn released(&self, release: Release) -> Result<Response<api::ReleaseResponse>, Status> {
+        let standing = self.look().await.map_err(|status| {
+            let (view, seq) = (&release.view, release.seq);
+            Status::unavailable(format!("release {seq} of view {view} is recorded, but {}", status.message()))
+        })?;
+        let status = view_status(&release.view, &standing);
+        Ok(Response::new(api::ReleaseResponse { release: Some(release_record(release)), status: Some(status) }))
+    }
+
+    fn act(&self, by: String, note: String) -> Act {
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        Act { at: (self.clock)(), by: given(by), note: given(note) }
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for Admin {
+    async fn get_status(
+        &self,
+        request: Request<api::GetStatusRequest>,
+    ) -> Result<Response<api::GetStatusResponse>, Status> {
+        let standing = if request.get_ref().look { self.look().await? } else { self.desk.standing() };
+        let mut names: Vec<_> = standing.running.keys().chain(standing.waiting.keys()).collect();
+        names.sort();
+        names.dedup();
+        Ok(Response::new(api::GetStatusResponse {
+            command: self.process.command.to_owned(),
+            program: self.process.program.to_owned(),
+            pid: self.process.pid,
+            started_at_micros: self.process.started.0,
+            views: names.into_iter().map(|name| view_status(name, &standing)).collect(),
+            registry_problem: standing.registry_problem.clone().unwrap_or_default(),
+        }))
+    }
+
+    async fn list_versions(
+        &self,
+        request: Request<api::ListVersionsRequest>,
+    ) -> Result<Response<api::ListVersionsResponse>, Status> {
+        let view = view_name(&request.get_ref().view)?;
+        let versions = self.registry.versions(&view).await.map_err(registry_status)?;
+        Ok(Response::new(api::ListVersionsResponse { versions: versions.into_iter().map(version).collect() }))
+    }
+
+    async fn list_releases(
+        &self,
+        request: Request<api::ListReleasesRequest>,
+    ) -> Result<Response<api::ListReleasesResponse>, Status> {
+        let view = view_name(&request.get_ref().view)?;
+        // A view that was never released has no releases either, but was pushed.
+        self.registry.latest_version(&view).await.map_err(registry_status)?;
+        let releases = self.registry.history(&view).await.map_err(registry_status)?;
+        Ok(Response::new(api::ListReleasesResponse {
+            releases: releases.into_iter().map(release_record).collect(),
+        }))
+    }
+
+    async fn release(
+        &self,
+        request: Request<api::ReleaseRequest>,
+    ) -> Result<Response<api::ReleaseResponse>, Status> {
+        let request = request.into_inner();
+        let view = view_name(&request.view)?;
+        let act = self.act(request.by, request.note);
+        let release = self.registry.put_into_force(&view, request.version, act).await;
+        self.released(release.map_err(registry_status)?).await
+    }
+
+    async fn roll_back(
+        &self,
+        request: Request<api::RollBackRequest>,
+    ) -> Result<Response<api::ReleaseResponse>, Status> {
+        let request = request.into_inner();
+        let view = view_name(&request.view)?;
+        let release = self.registry.roll_back(&view, self.act(request.by, request.note)).await;
+        self.released(release.map_err(registry_status)?).await
+    }
+}
+
+fn view_name(text: &str) -> Result<ViewName, Status> {
+    text.parse().map_err(|error| Status::invalid_argument(format!("`{text}` is no view: {error}")))
+}
+
+fn view_status(view: &ViewName, standing: &Standing) -> api::ViewStatus {
+    let running = |running: &Running| api::Running {
+        version: running.version,
+        component_digest: running.digest.0.to_vec(),
+        release: running.release,
+        since_micros: running.since.0,
+    };
+    let waiting = standing.waiting.get(view);
+    api::ViewStatus {
+        view: view.to_string(),
+        running: standing.running.get(view).map(running),
+        waiting: waiting.map(|waiting| api::Waiting { release: waiting.release, reason: waiting.reason.clone() }),
+    }
+}
+
+fn act(act: Act) -> api::Act {
+    api::Act { at_micros: act.at.0, by: act.by.unwrap_or_default(), note: act.note.unwrap_or_default() }
+}
+
+fn version(record: VersionRecord) -> api::Version {
+    api::Version {
+        version: record.version,
+        component_digest: record.digest.0.to_vec(),
+        component_bytes: record.size,
+        state_id: record.state_id.to_string(),
+        pushed: Some(act(record.pushed)),
+        description: record.description,
+    }
+}
+
+fn release_record(release: Release) -> api::ReleaseRecord {
+    api::ReleaseRecord {
+        view: release.view.to_string(),
+        release: release.seq,
+        version: release.version,
+        component_digest: release.digest.0.to_vec(),
+        takes_back: release.takes_back,
+        released: Some(act(release.released)),
+    }
+}
+
+fn registry_status(error: RegistryError) -> Status {
+    let text = error.to_string();
+    match error {
+        RegistryError::NeverReleased { .. } | RegistryError::NothingBefore { .. } => {
+            Status::failed_precondition(text)
+        }
+        RegistryError::Overtaken { .. } | RegistryError::Contended { .. } => Status::aborted(text),
+        RegistryError::ReadOnly { .. } => Status::permission_denied(text),
+        error if error.is_unknown() => Status::not_found(text),
+        error if error.is_damage() => Status::data_loss(text),
+        _ => Status::unavailable(text),
+    }
+}

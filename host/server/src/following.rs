@@ -1,0 +1,117 @@
+//! Follows the releases while a server answers.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::{JoinError, spawn_blocking};
+use trifold_pipeline::{Catalog, CatalogProblem, LiveViews, take_over};
+use trifold_registry::RegistryError;
+use trifold_store::{OnlineStore, StoreError};
+
+use crate::admin::{Calls, Desk, Looked};
+use crate::service::Clock;
+
+/// What keeps releases from being served.
+pub enum News<'a> {
+    /// A release cannot be put into force. Told once, as long as it stays so.
+    Problem(&'a CatalogProblem),
+    /// The releases cannot be read.
+    Unread(&'a RegistryError),
+    /// What the store has of them cannot be read.
+    Store(&'a StoreError),
+}
+
+/// Keeps the views that a server answers with up to date.
+pub struct Following {
+    catalog: Catalog,
+    store: Arc<dyn OnlineStore>,
+    publish: watch::Sender<Arc<LiveViews>>,
+    desk: Desk,
+    calls: Calls,
+    clock: Clock,
+    tell: fn(News<'_>),
+    /// The problems of the last look.
+    told: BTreeSet<String>,
+}
+
+impl Following {
+    /// Looks for the first time. All views that are released are served then, whatever the store has.
+    pub async fn begin(
+        mut catalog: Catalog,
+        store: Arc<dyn OnlineStore>,
+        desk: Desk,
+        clock: Clock,
+        tell: fn(News<'_>),
+    ) -> Result<Self, RegistryError> {
+        let mut calls = desk.calls();
+        let call = calls.take();
+        let problems = catalog.poll().await?;
+        let publish = watch::channel(catalog.live()).0;
+        let mut following = Following { catalog, store, publish, desk, calls, clock, tell, told: BTreeSet::new() };
+        following.tell_problems(&problems);
+        following.tell_desk(call, None);
+        Ok(following)
+    }
+
+    /// The views that are served, as they change.
+    pub fn live(&self) -> watch::Receiver<Arc<LiveViews>> {
+        self.publish.subscribe()
+    }
+
+    /// Looks for releases every `interval`, and whenever somebody calls at the desk. Ends only if a look panics.
+    pub async fn follow(mut self, interval: Duration) -> JoinError {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = self.calls.called() => {}
+            }
+            match self.look().await {
+                Ok(back) => self = back,
+                Err(panicked) => return panicked,
+            }
+        }
+    }
+
+    /// Publishes a new set of versions, if there is one. Admission compiles, so it must not hold up the requests' threads.
+    async fn look(mut self) -> Result<Self, JoinError> {
+        let call = self.calls.take();
+        let handle = Handle::current();
+        let (mut back, polled) = spawn_blocking(move || {
+            let polled = handle.block_on(self.catalog.poll());
+            (self, polled)
+        })
+        .await?;
+        match &polled {
+            Ok(problems) => back.tell_problems(problems),
+            Err(error) => (back.tell)(News::Unread(error)),
+        }
+        let serving = back.publish.borrow().clone();
+        match take_over(&*back.store, &serving, &back.catalog.live()).await {
+            Ok(next) if !next.same_versions(&serving) => {
+                back.publish.send_modify(|current| *current = Arc::new(next));
+            }
+            Ok(_) => {}
+            Err(error) => (back.tell)(News::Store(&error)),
+        }
+        back.tell_desk(call, polled.err().map(|error| error.to_string()));
+        Ok(back)
+    }
+
+    fn tell_problems(&mut self, problems: &[CatalogProblem]) {
+        let now = |problem: &CatalogProblem| problem.to_string();
+        for problem in problems.iter().filter(|problem| !self.told.contains(&now(problem))) {
+            (self.tell)(News::Problem(problem));
+        }
+        self.told = problems.iter().map(now).collect();
+    }
+
+    fn tell_desk(&self, call: u64, registry_problem: Option<String>) {
+        let (running, released) = (self.publish.borrow().clone(), self.catalog.live());
+        let waiting = self.catalog.waiting();
+        let looked = Looked { running: &running, released: &released, waiting, registry_problem };
+        self.desk.tell(call, looked, (self.clock)());
+    }
+}
