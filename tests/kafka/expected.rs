@@ -89,6 +89,52 @@ impl Site {
         }
     }
 
+    /// Compares each row of a view's features topic with that of the version that it names: how many there are of each.
+    #[track_caller]
+    pub(crate) fn check_rows_by_version(&self, view: &str, versions: &[u64]) -> BTreeMap<u64, usize> {
+        let of = |number: &u64| (*number, self.backfilled_rows(&format!("{view}@{number}")));
+        let expected: BTreeMap<u64, _> = versions.iter().map(of).collect();
+        let found = self.emitted_rows(view);
+        let mut counts = BTreeMap::new();
+        for (number, expected) in &expected {
+            check_ids(view, expected, &found);
+            for (entity, rows) in expected {
+                let named = |row: &(&Value, &Value)| row.1["_version"] == *number;
+                for (expected, found) in rows.iter().zip(&found[entity]).filter(named) {
+                    assert_eq!(expected, found, "{view}@{number}, {entity}");
+                    *counts.entry(*number).or_default() += 1;
+                }
+            }
+        }
+        let rows: usize = found.values().map(Vec::len).sum();
+        assert_eq!(counts.values().sum::<usize>(), rows, "{view}: rows of other versions");
+        counts
+    }
+
+    /// What a version makes of each event, by entity.
+    #[track_caller]
+    fn backfilled_rows(&self, version: &str) -> BTreeMap<String, Vec<Value>> {
+        let out = self.backfill(version, &["--cut", "position", "--rows-format", "jsonl"]);
+        let mut rows: Vec<_> = lines(&out).map(|row| parsed(&row)).collect();
+        rows.sort_by_key(|row| row["_offset"].as_u64().unwrap());
+        by_entity(rows.into_iter())
+    }
+
+    /// What workers made of them.
+    fn emitted_rows(&self, view: &str) -> BTreeMap<String, Vec<Value>> {
+        let rows = self.cluster.read(&format!("{GROUP}.{view}.features")).into_iter().flatten();
+        by_entity(rows.map(|(_, value)| serde_json::from_slice(&value.unwrap()).unwrap()))
+    }
+
+    #[track_caller]
+    fn backfill(&self, version: &str, more: &[&str]) -> std::path::PathBuf {
+        let out = self.trifold.path("backfilled");
+        let base = ["backfill", version, "--events", text(&self.log), "--digest", "--overwrite"];
+        let to = ["--out", text(&out)];
+        self.trifold.run(base.iter().chain(&self.arrival()).chain(&to).chain(more)).succeeded();
+        out
+    }
+
     /// Brings the embedded store to the end of the events, with one worker.
     fn run_embedded(&self) {
         let files = ["stream", "--events", text(&self.log), "--rows-format", "jsonl"];
@@ -131,36 +177,20 @@ impl<'a> Expected<'a> {
             format!("{question}\n")
         });
         std::fs::write(&spine, questions.collect::<String>()).unwrap();
-        let out = self.backfill(&["--spine", text(&spine), "--cut", "all"]);
+        let named = format!("{}@1", self.view().name);
+        let out = self.site.backfill(&named, &["--spine", text(&spine), "--cut", "all"]);
         let rows = rows::files(&out, self.view());
         assert_eq!(rows.len(), self.entities.len());
         self.entities.keys().cloned().zip(rows.into_values()).collect()
     }
 
     #[track_caller]
-    fn backfill(&self, more: &[&str]) -> std::path::PathBuf {
-        let site = self.site;
-        let (out, version) = (site.trifold.path("backfilled"), format!("{}@1", self.view().name));
-        let base = ["backfill", &version, "--events", text(&site.log), "--digest", "--overwrite"];
-        let to = ["--out", text(&out)];
-        site.trifold.run(base.iter().chain(&site.arrival()).chain(&to).chain(more)).succeeded();
-        out
-    }
-
-    #[track_caller]
     fn check_rows(&self) {
-        let view = &self.view().name;
-        let out = self.backfill(&["--cut", "position", "--rows-format", "jsonl"]);
-        let mut expected: Vec<_> = lines(&out).map(|row| parsed(&row)).collect();
-        expected.sort_by_key(|row| row["_offset"].as_u64().unwrap());
-        let found = self.site.cluster.read(&format!("{GROUP}.{view}.features")).into_iter().flatten();
-        let found = found.map(|(_, value)| serde_json::from_slice(&value.unwrap()).unwrap());
-        let (expected, found) = (by_entity(expected.into_iter()), by_entity(found));
+        let view = self.view().name.as_str();
+        let (expected, found) = (self.site.backfilled_rows(&format!("{view}@1")), self.site.emitted_rows(view));
         assert!(expected.values().map(Vec::len).sum::<usize>() > self.site.events.len() / 2);
-        assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "{view}");
+        check_ids(view, &expected, &found);
         for (entity, rows) in &expected {
-            let ids = |rows: &[Value]| rows.iter().map(|row| row["_event_id"].to_string()).collect::<Vec<_>>();
-            assert_eq!(ids(rows), ids(&found[entity]), "{view}, {entity}: rows lost, doubled or out of order");
             assert_eq!(*rows, found[entity], "{view}, {entity}");
         }
     }
@@ -210,6 +240,16 @@ impl<'a> Expected<'a> {
         for (entity, found) in entities.iter().zip(answered(&answer.views[0].rows)) {
             assert_eq!(self.values[*entity], found, "{}, {entity}", self.view().name);
         }
+    }
+}
+
+/// Rows by entity must be of the same events, in the same order.
+#[track_caller]
+fn check_ids(view: &str, expected: &BTreeMap<String, Vec<Value>>, found: &BTreeMap<String, Vec<Value>>) {
+    assert_eq!(expected.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>(), "{view}");
+    for (entity, rows) in expected {
+        let ids = |rows: &[Value]| rows.iter().map(|row| row["_event_id"].to_string()).collect::<Vec<_>>();
+        assert_eq!(ids(rows), ids(&found[entity]), "{view}, {entity}: rows lost, doubled or out of order");
     }
 }
 

@@ -25,6 +25,13 @@ pub struct Departure<'a> {
     pub distance: f64,
 }
 
+/// Which delays are told.
+#[cfg(not(feature = "v2"))]
+type Delays = Quantiles<(P50, P90, P99)>;
+/// Which delays are told.
+#[cfg(feature = "v2")]
+type Delays = Quantiles<(P50, P75, P99)>;
+
 /// How an airline has been doing. Decays and the most frequent destinations depend on the order of departures, and so
 /// they are folded in the order of their times.
 #[window_view(event = Departure<'_>, windows = "1h, 1d, 7d/6h")]
@@ -37,7 +44,7 @@ pub struct CarrierLoad {
     pub miles: Sum,
     /// Minutes behind schedule at arrival.
     #[of(event.arr_delay)]
-    pub arr_delay: Quantiles<(P50, P90, P99)>,
+    pub arr_delay: Delays,
     /// The three longest delays at arrival, in minutes.
     #[of(event.arr_delay)]
     pub worst: TopK<f64, 3>,

@@ -1,0 +1,65 @@
+//! Versions that swap under workers: each event is computed once, by the version that its row names.
+
+use tokio::runtime::Runtime;
+use trifold_server::admin::{AdminClient, api};
+use trifold_test_servers::{Kafka, free_address};
+use trifold_tests::guests::component;
+use trifold_tests::online::runtime;
+
+use crate::data::FLIGHT_EVENTS;
+use crate::expected::text;
+use crate::site::Site;
+use crate::worker::Worker;
+
+const RELEASES: usize = 50;
+const EVENTS: usize = 1_600;
+const VIEWS: [&str; 2] = ["carrier_load", "flight_profile"];
+
+/// A worker that is operated.
+struct Operated {
+    worker: Worker,
+    admin: AdminClient,
+}
+
+impl Operated {
+    fn start(site: &Site, name: &str, runtime: &Runtime) -> Self {
+        let address = free_address().unwrap();
+        let mut worker = Worker::start(site.command(name, &["--follow", "--admin", &address]));
+        worker.wait_for("those who operate this process are answered");
+        let admin = runtime.block_on(AdminClient::connect(&format!("http://{address}"))).unwrap();
+        Operated { worker, admin }
+    }
+}
+
+#[test]
+fn fifty_releases_of_a_group_of_workers() {
+    let kafka = Kafka::start().unwrap();
+    let site = Site::of(FLIGHT_EVENTS, &kafka, kafka.bootstrap(), 31, EVENTS as u64);
+    for package in site.data.packages {
+        site.trifold.run(["push", text(&component(package, &["v2"]).path)]).succeeded();
+    }
+    site.release(site.data.packages);
+    let runtime = runtime();
+    let mut workers = ["a", "b"].map(|name| Operated::start(&site, name, &runtime));
+    let slice = site.events.len() / (RELEASES + 1);
+    for number in 0..RELEASES {
+        site.produce(number * slice..(number + 1) * slice);
+        let (view, version) = (VIEWS[number % 2], 1 + (number as u64 / 2 + 1) % 2);
+        let request = api::ReleaseRequest { view: view.to_owned(), version, ..Default::default() };
+        // One of them is told, and the other looks when it is time, or is told too.
+        let told = &mut workers[number % 3 % 2];
+        let answer = runtime.block_on(told.admin.release(request)).unwrap();
+        let running = answer.status.unwrap().running.unwrap();
+        assert_eq!((running.version, running.release), (version, answer.release.map(|release| release.release)));
+        if number % 5 == 0 {
+            runtime.block_on(workers[1].admin.status(true)).unwrap();
+        }
+    }
+    site.produce(RELEASES * slice..site.events.len());
+    workers.into_iter().for_each(|operated| operated.worker.terminate());
+    site.run_to_end("afterwards");
+    for view in VIEWS {
+        let counts = site.check_rows_by_version(view, &[1, 2]);
+        assert!(counts.len() == 2 && counts.values().all(|rows| *rows > EVENTS / 20), "{view}: {counts:?}");
+    }
+}
