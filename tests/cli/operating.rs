@@ -188,7 +188,7 @@ fn only_this_machine_operates() {
     let trifold = site();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--admin"];
     let run = |address: &str| trifold.run(serve.iter().chain(&[address]));
-    run("0.0.0.0:0").refused(Exit::Usage, &["0.0.0.0:", "is no loopback address", "--admin"]);
+    run("0.0.0.0:0").refused(Exit::Usage, &["0.0.0.0:", "is no loopback address", "127.0.0.1:7412"]);
     run("nowhere").refused(Exit::Usage, &["nowhere", "it is no address with a port"]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

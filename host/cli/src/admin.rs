@@ -15,12 +15,9 @@ pub fn start(world: &World, args: &Operate, command: &'static str) -> Outcome<De
     if address.is_empty() {
         return Ok(desk);
     }
-    let listener = world.block_on(Admin::bind(address)).map_err(|error| {
-        let exit = match error {
-            AdminError::Exposed { .. } => Exit::Usage,
-            _ => Exit::Unavailable,
-        };
-        Failure::new(exit, format!("{error}; choose another address with --admin"))
+    let listener = world.block_on(Admin::bind(address)).map_err(|error| match error {
+        AdminError::Exposed { .. } => Failure::new(Exit::Usage, error),
+        _ => Failure::new(Exit::Unavailable, format!("{error}; choose another with --admin")),
     })?;
     let bound = listener.local_addr().or_exit(Exit::Io)?;
     tracing::info!(address = %format!("http://{bound}"), "those who operate this process are answered");
