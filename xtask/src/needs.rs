@@ -39,11 +39,11 @@ pub(crate) const KAFKA_CLIENT: [&Tool; 4] = [
     &Tool { sign: Sign::Header("zlib.h"), what: "zlib's headers", packages: &["zlib1g-dev"] },
 ];
 
-/// What Kafka and the schema registry run on.
+/// What Kafka, the schema registry and S3 run on.
 pub(crate) const JAVA: Tool =
     Tool { sign: Sign::Program("java"), what: "Java 17 or later", packages: &["default-jre-headless"] };
 
-/// What fetches Kafka and the schema registry.
+/// What fetches Kafka, the schema registry and S3.
 pub(crate) const MAVEN: Tool = Tool { sign: Sign::Program("mvn"), what: "Maven", packages: &["maven"] };
 
 /// Installing it starts it where there is a system to start it, at a port that tests do not take.

@@ -20,7 +20,7 @@ struct Jars {
     goal: &'static str,
 }
 
-const SERVERS: [Jars; 2] = [
+const SERVERS: [Jars; 3] = [
     Jars { name: "kafka", megabytes: 45, variable: "TRIFOLD_KAFKA_JARS", goal: "dependency:copy-dependencies" },
     Jars {
         name: "schema-registry",
@@ -28,9 +28,15 @@ const SERVERS: [Jars; 2] = [
         variable: "TRIFOLD_SCHEMA_REGISTRY_JARS",
         goal: "dependency:unpack-dependencies",
     },
+    Jars {
+        name: "s3proxy",
+        megabytes: 55,
+        variable: "TRIFOLD_S3PROXY_JARS",
+        goal: "dependency:copy-dependencies",
+    },
 ];
 
-/// Makes sure that Kafka, Redis and the schema registry can be started.
+/// Makes sure that Kafka, Redis, the schema registry and S3 can be started.
 pub(crate) fn prepare(workspace: &Workspace) -> Result<(), Error> {
     needs::tools(&[&needs::JAVA, &needs::REDIS, &needs::OPENSSL])?;
     let mut wanted = SERVERS.iter().filter(|server| variable(server.variable).is_none());
@@ -102,9 +108,10 @@ mod tests {
 
     #[test]
     fn the_folders_have_the_versions_that_the_tests_look_for() {
-        let [kafka, registry] = &SERVERS;
+        let [kafka, registry, s3proxy] = &SERVERS;
         assert_eq!(kafka.folder_name(include_str!("../../tests/servers/kafka/pom.xml")), "kafka-4.1.1");
         let pom = include_str!("../../tests/servers/schema-registry/pom.xml");
         assert_eq!(registry.folder_name(pom), "schema-registry-2.6.13.Final");
+        assert_eq!(s3proxy.folder_name(include_str!("../../tests/servers/s3proxy/pom.xml")), "s3proxy-4.1.0");
     }
 }

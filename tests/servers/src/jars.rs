@@ -26,6 +26,13 @@ pub(crate) const SCHEMA_REGISTRY: Jars = Jars {
     pom: include_str!("../schema-registry/pom.xml"),
 };
 
+pub(crate) const S3PROXY: Jars = Jars {
+    server: "S3",
+    name: "s3proxy",
+    variable: "TRIFOLD_S3PROXY_JARS",
+    pom: include_str!("../s3proxy/pom.xml"),
+};
+
 impl Jars {
     /// The folder of the jars: the one that is set, or the one that `cargo xtask test` made in the target directory
     /// that this program lies in.
@@ -80,5 +87,6 @@ mod tests {
     fn the_jars_are_looked_for_above_the_program() {
         check(&KAFKA, "kafka-4.1.1", "Kafka");
         check(&SCHEMA_REGISTRY, "schema-registry-2.6.13.Final", "the schema registry");
+        check(&S3PROXY, "s3proxy-4.1.0", "S3");
     }
 }

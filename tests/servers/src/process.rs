@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub(crate) struct Process {
     signals: ChildStdin,
     id: String,
     /// Nothing is ever said here, and nobody is left to say it once the shell has ended.
-    end: Receiver<()>,
+    end: Mutex<Receiver<()>>,
 }
 
 impl Process {
@@ -60,7 +61,7 @@ impl Process {
             let _ = io::copy(&mut told, &mut io::sink());
             drop(sender);
         });
-        Ok(Process { signals, shell, id: id.trim().to_owned(), end })
+        Ok(Process { signals, shell, id: id.trim().to_owned(), end: Mutex::new(end) })
     }
 
     /// Sends a signal, given by its name.
@@ -70,7 +71,8 @@ impl Process {
 
     /// Waits until it ends, for so long at most: whether it has.
     pub(crate) fn ends_within(&self, within: Duration) -> bool {
-        self.end.recv_timeout(within) == Err(RecvTimeoutError::Disconnected)
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.recv_timeout(within) == Err(RecvTimeoutError::Disconnected)
     }
 
     /// How it ended, if it has.

@@ -8,6 +8,7 @@ mod proxy;
 mod redis;
 mod redis_cluster;
 mod redis_options;
+mod s3;
 mod schema_registry;
 
 use std::io::{self, Read, Write};
