@@ -1,83 +1,159 @@
 //! Why the registry refuses or cannot answer.
 
-use std::path::PathBuf;
-
 use trifold_model::{ComponentDigest, ViewName};
 
-/// Why the registry refused or could not answer. Every path is a file or directory that can be looked at.
+use crate::location::Location;
+
+/// Why the registry refused or could not answer. Every place is a file, directory or object
+/// that can be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
     /// There is no registry.
-    #[error("there is no registry at {path}; push a component first, which creates it")]
+    #[error("there is no registry at {place}; push a component first, which creates it")]
     Missing {
         /// Where it was looked for.
-        path: PathBuf,
+        place: Location,
     },
     /// The registry's directory cannot be used.
-    #[error("cannot open the registry {path}: {reason}")]
+    #[error("cannot open the registry {place}: {reason}")]
     Open {
         /// The directory.
-        path: PathBuf,
+        place: Location,
         /// What the file system says.
         reason: String,
     },
     /// Nothing may be written.
     #[error(
-        "the registry is read-only: cannot write {path}: {reason}; change its permissions or use another directory"
+        "the registry is read-only: cannot write {place}: {reason}; change its permissions or use another directory"
     )]
     ReadOnly {
         /// What was to be written.
-        path: PathBuf,
+        place: Location,
         /// What the file system says.
         reason: String,
     },
     /// The file system failed.
-    #[error("cannot {action} {path}: {reason}")]
+    #[error("cannot {action} {place}: {reason}")]
     Io {
         /// What was to be done.
         action: &'static str,
         /// The file or directory.
-        path: PathBuf,
+        place: Location,
         /// What the file system says.
         reason: String,
     },
+    /// The settings of an object store are wrong.
+    #[error("cannot use the registry {place}: {reason}")]
+    Settings {
+        /// The registry.
+        place: Location,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no such bucket.
+    #[error("cannot find the registry {place}: {server} has no such bucket; make it first, or name another")]
+    MissingBucket {
+        /// The registry.
+        place: Location,
+        /// The object store.
+        server: String,
+    },
+    /// There are no credentials for an object store.
+    #[error(
+        "no credentials for the registry {place}: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, and others \
+         cannot be had: {reason}"
+    )]
+    NoCredentials {
+        /// The registry.
+        place: Location,
+        /// Why there are none.
+        reason: String,
+    },
+    /// The credentials are wrong, or do not allow something.
+    #[error("may not {action} {place}: {reason}; look at the credentials, and at what they are allowed to do")]
+    Denied {
+        /// What was to be done.
+        action: &'static str,
+        /// The object.
+        place: Location,
+        /// What the object store says.
+        reason: String,
+    },
+    /// An object store cannot be reached, or does not answer as it should. It may do so later.
+    #[error("cannot {action} {place}: {server} is not available: {reason}")]
+    Unavailable {
+        /// What was to be done.
+        action: &'static str,
+        /// The object.
+        place: Location,
+        /// The object store.
+        server: String,
+        /// What became of the requests.
+        reason: String,
+    },
+    /// An object store does not say whether it has written something.
+    #[error(
+        "cannot tell whether {place} was written: {server} is not available: {reason}; look whether it is there before \
+         you try again"
+    )]
+    Unclear {
+        /// The object.
+        place: Location,
+        /// The object store.
+        server: String,
+        /// What became of the requests.
+        reason: String,
+    },
+    /// An object store may overwrite what is there.
+    #[error(
+        "no registry can be at {place}: {server} does not support conditional writes (PutObject with If-None-Match: *), \
+         without which two releases could overwrite each other: {found}; use another object store"
+    )]
+    Unguarded {
+        /// The registry.
+        place: Location,
+        /// The object store.
+        server: String,
+        /// How that was found.
+        found: String,
+    },
     /// A file is larger than its kind may be.
-    #[error("{path} has {bytes} bytes, the most is {bytes_max}")]
+    #[error("{place} has {bytes} bytes, the most is {bytes_max}")]
     TooLarge {
         /// The file.
-        path: PathBuf,
+        place: Location,
         /// Its size.
         bytes: u64,
         /// The most that it may have.
         bytes_max: u64,
     },
     /// A component's bytes are not those that its name says.
-    #[error("the component {path} is damaged: the SHA-256 of its bytes is {found}; push it again to restore it")]
+    #[error("the component {place} is damaged: the SHA-256 of its bytes is {found}; push it again to restore it")]
     DamagedComponent {
         /// The file.
-        path: PathBuf,
+        place: Location,
         /// The digest of the bytes found.
         found: ComponentDigest,
     },
     /// A component is not there.
-    #[error("there is no component {path}; push it to restore it")]
+    #[error("there is no component {place}; push it to restore it")]
     MissingComponent {
         /// Where it would be.
-        path: PathBuf,
+        place: Location,
     },
     /// The record of a version or a release cannot be used.
-    #[error("the record {path} cannot be used: {damage}")]
+    #[error("the record {place} cannot be used: {damage}")]
     DamagedRecord {
         /// The file.
-        path: PathBuf,
+        place: Location,
         /// What is wrong with it.
         damage: RecordDamage,
     },
     /// A release that was in force is not recorded any more.
-    #[error("the record {path} of the release in force is gone; restore it, or release again")]
+    #[error("the record {place} of the release in force is gone; restore it, or release again")]
     Vanished {
         /// The file that was there.
-        path: PathBuf,
+        place: Location,
     },
     /// There is no such view.
     #[error("there is no view {view}; {}", known_views(known))]
@@ -151,6 +227,14 @@ impl RegistryError {
                 | RegistryError::MissingComponent { .. }
                 | RegistryError::TooLarge { .. }
                 | RegistryError::Vanished { .. }
+        )
+    }
+
+    /// Whether the same may succeed later.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            RegistryError::Unavailable { .. } | RegistryError::Unclear { .. } | RegistryError::Overtaken { .. }
         )
     }
 

@@ -7,6 +7,9 @@ use bytes::Bytes;
 
 use crate::error::RecordDamage;
 
+/// Where the id is.
+pub(crate) const ID_OBJECT: &str = "id";
+
 /// The longest id.
 const CHARS_MAX: usize = 64;
 

@@ -1,4 +1,4 @@
-//! Versions and releases of feature views, as append-only files in an object store.
+//! Versions and releases of feature views, as append-only files in a directory or an object store.
 //!
 //! ```text
 //! id                                      what tells the registry and its copies from others
@@ -12,22 +12,26 @@
 //! of a view is in force, and going back to an older version is one more release, which may say which one it takes
 //! back. Names that do not follow the layout belong to somebody else and are passed over.
 //!
-//! Reading order: [`record`], [`id`], [`registry`], [`timeline`], [`releases`], [`watcher`], [`error`]; `json` for the
-//! records' text, `objects` for the object store.
+//! Reading order: [`record`], [`id`], [`location`], [`s3`], [`registry`], [`timeline`], [`releases`], [`watcher`],
+//! [`error`]; `json` for the records' text, `objects` for the object store.
 
 pub mod error;
 pub mod id;
 mod json;
+pub mod location;
 mod objects;
 pub mod record;
 pub mod registry;
 pub mod releases;
+pub mod s3;
 pub mod timeline;
 pub mod watcher;
 
 pub use error::{RecordDamage, RegistryError};
 pub use id::RegistryId;
+pub use location::{Location, NoLocation};
 pub use record::{Act, Pushed, Release, ReleaseKind, VersionRecord};
 pub use registry::{COMPONENT_BYTES_MAX, RECORD_BYTES_MAX, Registry};
 pub use releases::Releases;
+pub use s3::S3Settings;
 pub use watcher::Watcher;

@@ -1,23 +1,29 @@
 //! The little that a registry asks of an object store. Only this module knows the client library.
 
+mod bucket;
+mod directory;
+mod fault;
+
 use std::error::Error;
-use std::fs::File;
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
-use object_store::{GetOptions, ObjectStore, PutMode, PutOptions};
+use object_store::{GetOptions, ListResult, ObjectStore};
 
 use crate::error::RegistryError;
+use crate::id::RegistryId;
+use crate::location::Location;
+use crate::objects::bucket::Bucket;
+use crate::objects::directory::Directory;
+use crate::s3::S3Settings;
 
-/// A directory of objects on this machine.
+/// The objects of a registry.
 #[derive(Debug, Clone)]
-pub(crate) struct Objects {
-    store: Arc<dyn ObjectStore>,
-    root: PathBuf,
+pub(crate) enum Objects {
+    Directory(Directory),
+    Bucket(Arc<Bucket>),
 }
 
 /// The names directly below a prefix, each in ascending order.
@@ -27,104 +33,102 @@ pub(crate) struct Listing {
 }
 
 impl Objects {
-    /// Opens a directory. A missing one is made if `create` says so.
+    /// Opens a directory of this machine. A missing one is made if `create` says so.
     pub(crate) fn local(dir: &Path, create: bool) -> Result<Self, RegistryError> {
-        if create {
-            std::fs::create_dir_all(dir).map_err(|error| write_failed(dir.to_owned(), &error))?;
-        }
-        check_directory(dir)?;
-        let store = LocalFileSystem::new_with_prefix(dir)
-            .map_err(|error| RegistryError::Open { path: dir.to_owned(), reason: reason(&error) })?;
-        Ok(Objects { store: Arc::new(store), root: dir.to_owned() })
+        Directory::open(dir, create).map(Objects::Directory)
     }
 
-    /// Checks that the directory is still there: without it every listing would be empty.
+    /// Opens a place in a bucket, without asking for anything. With an id, the first write makes a registry that
+    /// is not there.
+    pub(crate) fn s3(
+        bucket: &str,
+        prefix: &str,
+        settings: &S3Settings,
+        create: Option<RegistryId>,
+    ) -> Result<Self, RegistryError> {
+        Bucket::open(bucket, prefix, settings, create).map(|bucket| Objects::Bucket(Arc::new(bucket)))
+    }
+
+    /// Checks that a directory is still there: without it every listing would be empty. A bucket says so of
+    /// itself.
     pub(crate) fn check(&self) -> Result<(), RegistryError> {
-        check_directory(&self.root)
+        match self {
+            Objects::Directory(directory) => directory.check(),
+            Objects::Bucket(_) => Ok(()),
+        }
     }
 
     /// Where an object lies, for messages.
-    pub(crate) fn path(&self, object: &str) -> PathBuf {
-        self.root.join(object)
+    pub(crate) fn place(&self, object: &str) -> Location {
+        match self {
+            Objects::Directory(directory) => directory.place(object),
+            Objects::Bucket(bucket) => bucket.place(object),
+        }
     }
 
     /// Reads an object, or `None` when there is none.
     pub(crate) async fn get(&self, object: &str, bytes_max: u64) -> Result<Option<Bytes>, RegistryError> {
-        let failed = |error| RegistryError::Io { action: "read", path: self.path(object), reason: reason(&error) };
-        let found = match self.store.get_opts(&ObjectPath::from(object), GetOptions::default()).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(failed(error)),
+        let read = match self {
+            Objects::Directory(directory) => directory.get(object, bytes_max).await?,
+            Objects::Bucket(bucket) => bucket.get(object, bytes_max).await?,
         };
-        let bytes = found.meta.size;
-        if bytes > bytes_max {
-            return Err(RegistryError::TooLarge { path: self.path(object), bytes, bytes_max });
+        match read {
+            None => Ok(None),
+            Some(Read::Whole(bytes)) => Ok(Some(bytes)),
+            Some(Read::TooLarge { bytes }) => {
+                Err(RegistryError::TooLarge { place: self.place(object), bytes, bytes_max })
+            }
         }
-        found.bytes().await.map(Some).map_err(failed)
     }
 
     /// Writes an object that is not there yet and returns whether it did: `false` means that it exists. A written
     /// object survives a loss of power.
     pub(crate) async fn create(&self, object: &str, bytes: Bytes) -> Result<bool, RegistryError> {
-        match self.put(object, bytes, PutMode::Create).await {
-            Ok(()) => self.sync(object).map(|()| true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) => Err(write_failed(self.path(object), &error)),
+        match self {
+            Objects::Directory(directory) => directory.create(object, bytes).await,
+            Objects::Bucket(bucket) => bucket.create(object, bytes).await,
         }
     }
 
     /// Writes an object whatever is there.
     pub(crate) async fn replace(&self, object: &str, bytes: Bytes) -> Result<(), RegistryError> {
-        let put = self.put(object, bytes, PutMode::Overwrite).await;
-        put.map_err(|error| write_failed(self.path(object), &error))?;
-        self.sync(object)
-    }
-
-    async fn put(&self, object: &str, bytes: Bytes, mode: PutMode) -> object_store::Result<()> {
-        let options = PutOptions { mode, ..Default::default() };
-        self.store.put_opts(&ObjectPath::from(object), bytes.into(), options).await.map(drop)
-    }
-
-    /// The client library does not wait for the disk, so this does, for the file and the directories above it.
-    /// It blocks its thread for a moment; objects are written by hand, a few a day.
-    fn sync(&self, object: &str) -> Result<(), RegistryError> {
-        let path = self.path(object);
-        let failed = |error: io::Error| write_failed(path.clone(), &error);
-        let places = path.ancestors().take_while(|place| place.starts_with(&self.root));
-        places.into_iter().try_for_each(|place| File::open(place)?.sync_all()).map_err(failed)
+        match self {
+            Objects::Directory(directory) => directory.replace(object, bytes).await,
+            Objects::Bucket(bucket) => bucket.replace(object, bytes).await,
+        }
     }
 
     /// Lists what lies directly below a prefix; nothing when the prefix does not exist.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Listing, RegistryError> {
-        let failed = |error| RegistryError::Io { action: "list", path: self.path(prefix), reason: reason(&error) };
-        let listed = self.store.list_with_delimiter(Some(&ObjectPath::from(prefix))).await.map_err(failed)?;
+        match self {
+            Objects::Directory(directory) => directory.list(prefix).await,
+            Objects::Bucket(bucket) => bucket.list(prefix).await,
+        }
+    }
+}
+
+/// An object that was read.
+enum Read {
+    Whole(Bytes),
+    TooLarge { bytes: u64 },
+}
+
+async fn read(store: &dyn ObjectStore, object: &str, bytes_max: u64) -> object_store::Result<Read> {
+    let found = store.get_opts(&ObjectPath::from(object), GetOptions::default()).await?;
+    match found.meta.size {
+        bytes if bytes > bytes_max => Ok(Read::TooLarge { bytes }),
+        _ => found.bytes().await.map(Read::Whole),
+    }
+}
+
+impl From<ListResult> for Listing {
+    fn from(listed: ListResult) -> Self {
         let name = |path: &ObjectPath| path.filename().map(str::to_owned);
         let mut directories: Vec<_> = listed.common_prefixes.iter().filter_map(name).collect();
         let mut files: Vec<_> = listed.objects.iter().filter_map(|object| name(&object.location)).collect();
         directories.sort();
         files.sort();
-        Ok(Listing { directories, files })
-    }
-}
-
-fn check_directory(path: &Path) -> Result<(), RegistryError> {
-    match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(RegistryError::Open { path: path.to_owned(), reason: "it is not a directory".to_owned() }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(RegistryError::Missing { path: path.to_owned() }),
-        Err(error) => Err(RegistryError::Open { path: path.to_owned(), reason: error.to_string() }),
-    }
-}
-
-/// Tells a place where nothing may be written from other failures to write.
-fn write_failed(path: PathBuf, error: &(dyn Error + 'static)) -> RegistryError {
-    let kind = chain(error).filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).next();
-    let reason = reason(error);
-    match kind {
-        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
-            RegistryError::ReadOnly { path, reason }
-        }
-        _ => RegistryError::Io { action: "write", path, reason },
+        Listing { directories, files }
     }
 }
 

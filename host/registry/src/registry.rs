@@ -7,11 +7,13 @@ use bytes::Bytes;
 use trifold_model::{ComponentDigest, FeatureView, StateId, ViewName};
 
 use crate::error::RegistryError;
-use crate::id::RegistryId;
+use crate::id::{ID_OBJECT, RegistryId};
 use crate::json::{Recorded, compact};
+use crate::location::Location;
 use crate::objects::Objects;
 use crate::record::{Act, Pushed, Release, ReleaseKind, VersionRecord};
 use crate::releases::{Releases, in_force};
+use crate::s3::S3Settings;
 use crate::timeline;
 use crate::watcher::Watcher;
 
@@ -20,9 +22,6 @@ pub const COMPONENT_BYTES_MAX: u64 = 256 << 20;
 
 /// The most bytes of a record; a description of a thousand well documented fields has less than one million.
 pub const RECORD_BYTES_MAX: u64 = 4 << 20;
-
-/// Where the id is.
-const ID_OBJECT: &str = "id";
 
 /// How many numbers are tried before giving up. Each one lost is somebody else's success, so it takes a thousand
 /// writers of one view at once.
@@ -35,6 +34,19 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// Opens the registry at a place. With an id, one that is not there is made: a directory at once, and in an
+    /// object store under this id with the first write. No object store is asked for anything yet.
+    pub fn open(
+        location: &Location,
+        settings: &S3Settings,
+        create: Option<RegistryId>,
+    ) -> Result<Self, RegistryError> {
+        match location {
+            Location::Path(dir) => Registry::local(dir, create.is_some()),
+            Location::S3 { bucket, key } => Ok(Registry { objects: Objects::s3(bucket, key, settings, create)? }),
+        }
+    }
+
     /// Opens the registry in a local directory. A missing directory is made if `create` says so, and is an error
     /// otherwise.
     pub fn local(dir: &Path, create: bool) -> Result<Self, RegistryError> {
@@ -46,7 +58,8 @@ impl Registry {
         self.objects.check()?;
         loop {
             if let Some(found) = self.objects.get(ID_OBJECT, RECORD_BYTES_MAX).await? {
-                let damaged = |damage| RegistryError::DamagedRecord { path: self.objects.path(ID_OBJECT), damage };
+                let damaged =
+                    |damage| RegistryError::DamagedRecord { place: self.objects.place(ID_OBJECT), damage };
                 return RegistryId::from_file(&found).map_err(damaged);
             }
             if self.objects.create(ID_OBJECT, new.to_file()).await? {
@@ -119,8 +132,8 @@ impl Registry {
         let object = component_object(digest);
         let bytes = wasm.len() as u64;
         if bytes > COMPONENT_BYTES_MAX {
-            let path = self.objects.path(&object);
-            return Err(RegistryError::TooLarge { path, bytes, bytes_max: COMPONENT_BYTES_MAX });
+            let place = self.objects.place(&object);
+            return Err(RegistryError::TooLarge { place, bytes, bytes_max: COMPONENT_BYTES_MAX });
         }
         let wasm = Bytes::copy_from_slice(wasm);
         if self.objects.create(&object, wasm.clone()).await? {
@@ -218,12 +231,12 @@ impl Registry {
     /// A component's bytes, checked against their digest.
     pub async fn component(&self, digest: &ComponentDigest) -> Result<Vec<u8>, RegistryError> {
         let object = component_object(digest);
-        let path = || self.objects.path(&object);
+        let place = || self.objects.place(&object);
         let wasm = self.objects.get(&object, COMPONENT_BYTES_MAX).await?;
-        let wasm = wasm.ok_or_else(|| RegistryError::MissingComponent { path: path() })?;
+        let wasm = wasm.ok_or_else(|| RegistryError::MissingComponent { place: place() })?;
         let found = ComponentDigest::of(&wasm);
         if found != *digest {
-            return Err(RegistryError::DamagedComponent { path: path(), found });
+            return Err(RegistryError::DamagedComponent { place: place(), found });
         }
         Ok(wasm.into())
     }
@@ -332,7 +345,7 @@ impl Registry {
         };
         match T::from_json(&json, view, number) {
             Ok(record) => Ok(Some(record)),
-            Err(damage) => Err(RegistryError::DamagedRecord { path: self.objects.path(&object), damage }),
+            Err(damage) => Err(RegistryError::DamagedRecord { place: self.objects.place(&object), damage }),
         }
     }
 
@@ -359,15 +372,15 @@ impl Registry {
             .map_err(|error| RegistryError::Description { view: view.clone(), reason: error.to_string() })?;
         let bytes = json.len() as u64;
         if bytes > RECORD_BYTES_MAX {
-            let path = self.objects.path(&object);
-            return Err(RegistryError::TooLarge { path, bytes, bytes_max: RECORD_BYTES_MAX });
+            let place = self.objects.place(&object);
+            return Err(RegistryError::TooLarge { place, bytes, bytes_max: RECORD_BYTES_MAX });
         }
         self.objects.create(&object, json).await
     }
 
     /// That the record of a release in force is gone.
     pub(crate) fn vanished(&self, view: &ViewName, seq: u64) -> RegistryError {
-        RegistryError::Vanished { path: self.objects.path(&Series::Releases.object(view, seq)) }
+        RegistryError::Vanished { place: self.objects.place(&Series::Releases.object(view, seq)) }
     }
 
     pub(crate) fn check(&self) -> Result<(), RegistryError> {

@@ -7,14 +7,15 @@ use tempfile::TempDir;
 use trifold_model::ComponentDigest;
 use trifold_registry::{RecordDamage, Registry, RegistryError};
 
-use crate::fixtures::{DESCRIPTION, NOW, component_path, edit, name, push, registry, release_path, serve, view};
+use crate::fixtures::{DESCRIPTION, NOW, component_object, edit, name, push, release_object, serve, view};
+use crate::site::{Site, over_both};
 
 #[test]
 fn a_directory_that_is_missing_or_none_is_refused() {
     let dir = TempDir::new().unwrap();
     let missing = dir.path().join("registry");
     let error = Registry::local(&missing, false).unwrap_err();
-    assert_eq!(error, RegistryError::Missing { path: missing.clone() });
+    assert_eq!(error, RegistryError::Missing { place: missing.clone().into() });
     assert!(error.to_string().contains("push a component first"));
     Registry::local(&missing, true).unwrap();
     Registry::local(&missing, false).unwrap();
@@ -22,7 +23,7 @@ fn a_directory_that_is_missing_or_none_is_refused() {
     let file = dir.path().join("file");
     fs::write(&file, b"").unwrap();
     let error = Registry::local(&file, false).unwrap_err();
-    assert_eq!(error, RegistryError::Open { path: file, reason: "it is not a directory".to_owned() });
+    assert_eq!(error, RegistryError::Open { place: file.into(), reason: "it is not a directory".to_owned() });
 }
 
 /// Nobody, not even root, may write into the kernel's own directory.
@@ -34,40 +35,40 @@ async fn a_read_only_directory_is_named() {
     let registry = Registry::local(Path::new("/sys/kernel"), false).unwrap();
     assert!(registry.views().await.unwrap().is_empty());
     match registry.push(b"one", &view("flights"), DESCRIPTION, NOW).await.unwrap_err() {
-        RegistryError::ReadOnly { path, .. } => assert_eq!(path, component_path(Path::new("/sys/kernel"), b"one")),
+        RegistryError::ReadOnly { place, .. } => {
+            assert_eq!(place, Path::new("/sys/kernel").join(component_object(b"one")).into());
+        }
         other => panic!("{other:?}"),
     }
 }
 
-#[tokio::test]
-async fn a_damaged_component_is_refused_until_it_is_pushed_again() {
-    let (dir, registry) = registry();
+async fn a_damaged_component_is_refused_until_it_is_pushed_again(site: &Site) {
+    let registry = site.make().await;
     let (version, _) = push(&registry, "flights", b"one").await;
-    let path = component_path(dir.path(), b"one");
+    let (path, place) = (site.file(component_object(b"one")), site.place(&component_object(b"one")));
     let digest = ComponentDigest::of(b"one");
     for bytes in [&b"onf"[..], b"", b"one and more"] {
         fs::write(&path, bytes).unwrap();
-        let damaged = RegistryError::DamagedComponent { path: path.clone(), found: ComponentDigest::of(bytes) };
+        let damaged = RegistryError::DamagedComponent { place: place.clone(), found: ComponentDigest::of(bytes) };
         assert_eq!(registry.component(&digest).await, Err(damaged.clone()));
         assert_eq!(registry.release(&name("flights"), version, NOW).await, Err(damaged.clone()));
-        assert!(damaged.is_damage() && damaged.to_string().contains(path.to_str().unwrap()));
+        assert!(damaged.is_damage() && damaged.to_string().contains(&place.to_string()));
         assert_eq!(push(&registry, "flights", b"one").await, (version, false));
         assert_eq!(registry.component(&digest).await.unwrap(), b"one");
     }
     fs::remove_file(&path).unwrap();
     let missing = registry.component(&digest).await.unwrap_err();
-    assert_eq!(missing, RegistryError::MissingComponent { path });
+    assert_eq!(missing, RegistryError::MissingComponent { place });
     assert_eq!(push(&registry, "flights", b"one").await, (version, false));
     assert_eq!(registry.release(&name("flights"), version, NOW).await.unwrap().seq, 1);
 }
 
-#[tokio::test]
-async fn a_damaged_release_hides_no_other_view() {
-    let (dir, registry) = registry();
+async fn a_damaged_release_hides_no_other_view(site: &Site) {
+    let registry = site.make().await;
     for view in ["airports", "flights", "tails"] {
         serve(&registry, view, b"one").await;
     }
-    let path = release_path(dir.path(), "flights", 1);
+    let (path, place) = (site.file(release_object("flights", 1)), site.place(&release_object("flights", 1)));
     let whole = fs::read_to_string(&path).unwrap();
     for (from, to, expected) in [
         ("\"seq\"", "\"sequence\"", "unknown field `sequence`"),
@@ -84,7 +85,7 @@ async fn a_damaged_release_hides_no_other_view() {
         let problem = &releases.problems[&name("flights")];
         assert!(matches!(problem, RegistryError::DamagedRecord { .. }), "{problem:?}");
         let text = problem.to_string();
-        assert!(text.contains(expected) && text.contains(path.to_str().unwrap()), "{text}");
+        assert!(text.contains(expected) && text.contains(&place.to_string()), "{text}");
         fs::write(&path, &whole).unwrap();
     }
     fs::write(&path, vec![b' '; 5 << 20]).unwrap();
@@ -97,16 +98,15 @@ async fn a_damaged_release_hides_no_other_view() {
     assert_eq!((releases.views.len(), releases.problems.len()), (3, 0));
 }
 
-#[tokio::test]
-async fn a_damaged_version_is_an_error_and_no_obstacle() {
-    let (dir, registry) = registry();
+async fn a_damaged_version_is_an_error_and_no_obstacle(site: &Site) {
+    let registry = site.make().await;
     push(&registry, "flights", b"one").await;
-    let path = dir.path().join("views/flights/versions/0000000001.json");
-    edit(&path, "\"size\"", "\"sizes\"");
+    let object = "views/flights/versions/0000000001.json";
+    edit(&site.file(object), "\"size\"", "\"sizes\"");
     let error = registry.version(&name("flights"), 1).await.unwrap_err();
     match &error {
-        RegistryError::DamagedRecord { path: named, damage: RecordDamage::Json(reason) } => {
-            assert_eq!(*named, path);
+        RegistryError::DamagedRecord { place, damage: RecordDamage::Json(reason) } => {
+            assert_eq!(*place, site.place(object));
             assert!(reason.contains("unknown field `sizes`"), "{reason}");
         }
         other => panic!("{other:?}"),
@@ -116,4 +116,10 @@ async fn a_damaged_version_is_an_error_and_no_obstacle() {
     assert_eq!(push(&registry, "flights", b"two").await, (2, true));
     assert_eq!(push(&registry, "flights", b"one").await, (3, true));
     assert_eq!(registry.release(&name("flights"), 3, NOW).await.unwrap().version, 3);
+}
+
+over_both! {
+    a_damaged_component_is_refused_until_it_is_pushed_again
+    a_damaged_release_hides_no_other_view
+    a_damaged_version_is_an_error_and_no_obstacle
 }

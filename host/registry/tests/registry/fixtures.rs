@@ -1,9 +1,8 @@
 //! What the tests push, and where.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tempfile::TempDir;
 use trifold_model::{
     ComponentDigest, EventTime, FeatureView, Field, FieldType, RowLimits, ViewKind, ViewName, ViewSpec,
 };
@@ -39,12 +38,6 @@ pub(crate) fn view(view: &str) -> FeatureView {
     .unwrap()
 }
 
-pub(crate) fn registry() -> (TempDir, Registry) {
-    let dir = TempDir::new().unwrap();
-    let registry = Registry::local(dir.path(), true).unwrap();
-    (dir, registry)
-}
-
 pub(crate) async fn push(registry: &Registry, of: &str, wasm: &[u8]) -> (u64, bool) {
     let pushed = registry.push(wasm, &view(of), DESCRIPTION, NOW).await.unwrap();
     (pushed.version.version, pushed.new)
@@ -56,12 +49,12 @@ pub(crate) async fn serve(registry: &Registry, of: &str, wasm: &[u8]) -> u64 {
     registry.release(&name(of), version, NOW).await.unwrap().seq
 }
 
-pub(crate) fn component_path(dir: &Path, wasm: &[u8]) -> PathBuf {
-    dir.join(format!("components/sha256/{}.wasm", ComponentDigest::of(wasm)))
+pub(crate) fn component_object(wasm: &[u8]) -> String {
+    format!("components/sha256/{}.wasm", ComponentDigest::of(wasm))
 }
 
-pub(crate) fn release_path(dir: &Path, view: &str, seq: u64) -> PathBuf {
-    dir.join(format!("views/{view}/releases/{seq:010}.json"))
+pub(crate) fn release_object(view: &str, seq: u64) -> String {
+    format!("views/{view}/releases/{seq:010}.json")
 }
 
 pub(crate) fn edit(path: &Path, from: &str, to: &str) {

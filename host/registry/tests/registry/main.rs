@@ -1,9 +1,12 @@
-//! The registry over real directories.
+//! The registry over real directories and a real object store.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod damage;
 mod fixtures;
+mod gateway;
 mod pushing;
+mod s3;
+mod site;
 mod timeline;
 mod watching;

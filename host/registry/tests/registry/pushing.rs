@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use trifold_model::{ComponentDigest, EventTime};
-use trifold_registry::{Registry, RegistryError, RegistryId};
+use trifold_registry::RegistryError;
 
-use crate::fixtures::{NOW, component_path, name, push, registry, release_path, serve, view};
+use crate::fixtures::{NOW, component_object, name, push, release_object, serve, view};
+use crate::site::{Site, id, over_both};
 
-#[tokio::test]
-async fn a_push_is_recorded_once() {
-    let (dir, registry) = registry();
+async fn a_push_is_recorded_once(site: &Site) {
+    let registry = site.make().await;
     assert_eq!(push(&registry, "flights", b"one").await, (1, true));
     assert_eq!(push(&registry, "flights", b"two").await, (2, true));
     assert_eq!(push(&registry, "flights", b"one").await, (1, false));
@@ -25,13 +25,12 @@ async fn a_push_is_recorded_once() {
     assert_eq!(registry.versions(&name("flights")).await.unwrap().len(), 2);
     assert_eq!(registry.views().await.unwrap(), [name("flights"), name("tails")]);
     assert_eq!(registry.component(&version.digest).await.unwrap(), b"two");
-    assert!(component_path(dir.path(), b"two").is_file());
-    assert!(dir.path().join("views/flights/versions/0000000002.json").is_file());
+    assert!(site.file(component_object(b"two")).is_file());
+    assert!(site.file("views/flights/versions/0000000002.json").is_file());
 }
 
-#[tokio::test]
-async fn the_highest_release_is_in_force() {
-    let (dir, registry) = registry();
+async fn the_highest_release_is_in_force(site: &Site) {
+    let registry = site.make().await;
     for wasm in [b"one", b"two"] {
         push(&registry, "flights", wasm).await;
     }
@@ -48,14 +47,13 @@ async fn the_highest_release_is_in_force() {
     assert_eq!(releases.get(&name("tails")), None);
     let history = registry.history(&name("flights")).await.unwrap();
     assert_eq!(history.iter().map(|release| release.seq).collect::<Vec<_>>(), (1..=11).collect::<Vec<_>>());
-    let text = fs::read_to_string(release_path(dir.path(), "flights", 11)).unwrap();
+    let text = fs::read_to_string(site.file(release_object("flights", 11))).unwrap();
     let keys = ["view", "seq", "version", "digest", "kind", "released-at-micros"];
     assert!(keys.iter().all(|key| text.contains(&format!("\"{key}\": "))), "{text}");
 }
 
-#[tokio::test]
-async fn unknown_views_and_versions_say_what_there_is() {
-    let (_dir, registry) = registry();
+async fn unknown_views_and_versions_say_what_there_is(site: &Site) {
+    let registry = site.make().await;
     let unknown = registry.release(&name("flights"), 1, NOW).await.unwrap_err();
     assert_eq!(unknown.to_string(), "there is no view flights; nothing was pushed yet");
     push(&registry, "flights", b"one").await;
@@ -76,11 +74,10 @@ async fn unknown_views_and_versions_say_what_there_is() {
     assert!(matches!(bad, RegistryError::Description { .. }), "{bad}");
 }
 
-#[tokio::test]
-async fn foreign_names_are_passed_over() {
-    let (dir, registry) = registry();
+async fn foreign_names_are_passed_over(site: &Site) {
+    let registry = site.make().await;
     serve(&registry, "flights", b"one").await;
-    let views = dir.path().join("views");
+    let views = site.file("views");
     fs::create_dir(views.join("Not A View")).unwrap();
     fs::write(views.join("notes.txt"), b"").unwrap();
     for foreign in ["2.json", "0000000002.json#1", "0000000002.json~", "0000000000.json", ".DS_Store"] {
@@ -92,14 +89,13 @@ async fn foreign_names_are_passed_over() {
 }
 
 /// Every task has a registry of its own, as every process has.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn concurrent_pushes_and_releases_lose_nothing() {
+async fn concurrent_pushes_and_releases_lose_nothing(site: &Site) {
     const TASKS: u64 = 48;
-    let (dir, registry) = registry();
+    let registry = site.make().await;
     push(&registry, "flights", b"first").await;
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
-            let registry = Registry::local(dir.path(), false).unwrap();
+            let registry = site.open();
             tokio::spawn(async move {
                 let own = push(&registry, "flights", format!("component {task}").as_bytes()).await;
                 let shared = push(&registry, "flights", format!("shared {}", task % 4).as_bytes()).await;
@@ -124,23 +120,51 @@ async fn concurrent_pushes_and_releases_lose_nothing() {
 
     let versions = registry.versions(&name("flights")).await.unwrap();
     let digests: BTreeSet<_> = versions.iter().map(|version| version.digest).collect();
-    assert_eq!(versions.len() as u64, 1 + TASKS + 4);
+    let numbers: Vec<_> = versions.iter().map(|version| version.version).collect();
+    assert_eq!(numbers, (1..=1 + TASKS + 4).collect::<Vec<_>>());
     assert_eq!(digests.len(), versions.len());
-    assert_eq!(registry.history(&name("flights")).await.unwrap().len() as u64, TASKS);
+    let history = registry.history(&name("flights")).await.unwrap();
+    assert_eq!(history.iter().map(|release| release.seq).collect::<Vec<_>>(), (1..=TASKS).collect::<Vec<_>>());
+    let by_task: BTreeSet<_> = history.iter().map(|release| release.released.at).collect();
+    assert_eq!(by_task.len(), history.len());
     assert_eq!(registry.releases().await.unwrap().views[&name("flights")].seq, TASKS);
 }
 
-#[tokio::test]
-async fn a_registry_has_the_id_that_it_got_first_and_so_have_its_copies() {
-    let (dir, registry) = registry();
-    let id = |text: &str| text.parse::<RegistryId>().unwrap();
-    assert_eq!(registry.id(&id("one")).await.unwrap(), id("one"));
-    assert_eq!(registry.id(&id("two")).await.unwrap(), id("one"));
-    let copy = tempfile::TempDir::new().unwrap();
-    fs::copy(dir.path().join("id"), copy.path().join("id")).unwrap();
-    let copy = Registry::local(copy.path(), false).unwrap();
-    assert_eq!(copy.id(&id("three")).await.unwrap(), id("one"));
-    fs::write(dir.path().join("id"), "no id").unwrap();
+/// Nobody takes another's record for its own, however alike they are.
+async fn releases_that_are_alike_are_all_made(site: &Site) {
+    const TASKS: u64 = 16;
+    push(&site.make().await, "flights", b"one").await;
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let registry = site.open();
+            tokio::spawn(async move { registry.release(&name("flights"), 1, NOW).await.unwrap().seq })
+        })
+        .collect();
+    let mut seqs = BTreeSet::new();
+    for task in tasks {
+        seqs.insert(task.await.unwrap());
+    }
+    assert_eq!(seqs, (1..=TASKS).collect());
+}
+
+async fn a_registry_has_the_id_that_it_got_first_and_so_have_its_copies(site: &Site) {
+    let registry = site.make().await;
+    assert_eq!(registry.id(&id("one")).await.unwrap(), id("of-tests"));
+    let copy = site.another();
+    fs::create_dir_all(&copy.files).unwrap();
+    fs::write(copy.file("id"), "one\n").unwrap();
+    assert_eq!(copy.open().id(&id("two")).await.unwrap(), id("one"));
+    fs::write(site.file("id"), "no id").unwrap();
     let error = registry.id(&id("two")).await.unwrap_err();
     assert!(error.is_damage() && error.to_string().contains("field id is `no id`"), "{error}");
+}
+
+over_both! {
+    a_push_is_recorded_once
+    the_highest_release_is_in_force
+    unknown_views_and_versions_say_what_there_is
+    foreign_names_are_passed_over
+    concurrent_pushes_and_releases_lose_nothing
+    releases_that_are_alike_are_all_made
+    a_registry_has_the_id_that_it_got_first_and_so_have_its_copies
 }

@@ -5,7 +5,8 @@ use std::fs;
 use trifold_model::EventTime;
 use trifold_registry::{Act, Registry, RegistryError};
 
-use crate::fixtures::{DESCRIPTION, NOW, edit, name, push, registry, release_path, serve, view};
+use crate::fixtures::{DESCRIPTION, NOW, edit, name, push, release_object, serve, view};
+use crate::site::{Site, over_both};
 
 fn act(micros: i64, by: &str, note: &str) -> Act {
     Act { at: EventTime(micros), by: Some(by.to_owned()), note: Some(note.to_owned()) }
@@ -16,9 +17,8 @@ async fn versions(registry: &Registry) -> Vec<u64> {
     registry.history(&name("flights")).await.unwrap().iter().map(|release| release.version).collect()
 }
 
-#[tokio::test]
-async fn it_is_recorded_who_did_what_and_why() {
-    let (dir, registry) = registry();
+async fn it_is_recorded_who_did_what_and_why(site: &Site) {
+    let registry = site.make().await;
     let pushed = act(1, "ada", "counts \"refunds\"\nand fees");
     let version = registry.push(b"one", &view("flights"), DESCRIPTION, pushed.clone()).await.unwrap().version;
     assert_eq!(version.pushed, pushed);
@@ -27,18 +27,16 @@ async fn it_is_recorded_who_did_what_and_why() {
     // Whoever pushes the same again does not take the place of whoever was first.
     let again = registry.push(b"one", &view("flights"), DESCRIPTION, act(3, "eve", "mine")).await.unwrap();
     assert_eq!((again.new, again.version.pushed), (false, pushed.clone()));
-    let reopened = Registry::local(dir.path(), false).unwrap();
+    let reopened = site.open();
     assert_eq!(reopened.version(&name("flights"), 1).await.unwrap().pushed, pushed);
     let [release] = reopened.history(&name("flights")).await.unwrap().try_into().unwrap();
     assert_eq!((release.released, release.takes_back), (released, None));
 }
 
-#[tokio::test]
-async fn records_that_say_nothing_of_it_are_read() {
-    let (dir, registry) = registry();
+async fn records_that_say_nothing_of_it_are_read(site: &Site) {
+    let registry = site.make().await;
     serve(&registry, "flights", b"one").await;
-    for path in [release_path(dir.path(), "flights", 1), dir.path().join("views/flights/versions/0000000001.json")]
-    {
+    for path in [site.file(release_object("flights", 1)), site.file("views/flights/versions/0000000001.json")] {
         let text = fs::read_to_string(path).unwrap();
         for field in ["pushed-by", "released-by", "note", "takes-back"] {
             assert!(!text.contains(field), "{text}");
@@ -50,9 +48,8 @@ async fn records_that_say_nothing_of_it_are_read() {
     assert_eq!(releases.get(&name("flights")).unwrap().released, NOW.into());
 }
 
-#[tokio::test]
-async fn releases_are_taken_back_one_after_the_other() {
-    let (dir, registry) = registry();
+async fn releases_are_taken_back_one_after_the_other(site: &Site) {
+    let registry = site.make().await;
     for wasm in [&b"one"[..], b"two", b"three"] {
         serve(&registry, "flights", wasm).await;
     }
@@ -72,13 +69,12 @@ async fn releases_are_taken_back_one_after_the_other() {
     assert_eq!((back.seq, back.version, back.takes_back), (8, 3, Some(7)));
     assert_eq!(registry.roll_back(&flights, NOW).await.unwrap().version, 1);
     assert_eq!(versions(&registry).await, [1, 2, 3, 2, 1, 3, 2, 3, 1]);
-    let reopened = Registry::local(dir.path(), false).unwrap();
+    let reopened = site.open();
     assert_eq!(reopened.releases().await.unwrap().get(&flights).unwrap().takes_back, Some(6));
 }
 
-#[tokio::test]
-async fn what_cannot_be_taken_back_is_refused() {
-    let (dir, registry) = registry();
+async fn what_cannot_be_taken_back_is_refused(site: &Site) {
+    let registry = site.make().await;
     let flights = name("flights");
     let unknown = registry.roll_back(&flights, NOW).await.unwrap_err();
     assert_eq!(unknown, RegistryError::UnknownView { view: flights.clone(), known: Vec::new() });
@@ -90,24 +86,23 @@ async fn what_cannot_be_taken_back_is_refused() {
     serve(&registry, "flights", b"two").await;
     // What would come into force cannot serve.
     let digest = registry.version(&flights, 1).await.unwrap().digest;
-    fs::remove_file(dir.path().join(format!("components/sha256/{digest}.wasm"))).unwrap();
+    fs::remove_file(site.file(format!("components/sha256/{digest}.wasm"))).unwrap();
     assert!(registry.roll_back(&flights, NOW).await.unwrap_err().is_damage());
     assert_eq!(versions(&registry).await, [1, 2]);
     push(&registry, "flights", b"one").await;
-    edit(&release_path(dir.path(), "flights", 1), "\"full\"", "\"half\"");
+    edit(&site.file(release_object("flights", 1)), "\"full\"", "\"half\"");
     assert!(registry.roll_back(&flights, NOW).await.unwrap_err().is_damage());
 }
 
 /// Every task has a registry of its own, as every process has.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_those_who_take_the_same_release_back_one_does() {
+async fn of_those_who_take_the_same_release_back_one_does(site: &Site) {
     const ROUNDS: u64 = 20;
-    let (dir, registry) = registry();
+    let registry = site.make().await;
     serve(&registry, "flights", b"one").await;
     serve(&registry, "flights", b"two").await;
     for round in 0..ROUNDS {
         let both = [0, 1].map(|_| {
-            let registry = Registry::local(dir.path(), false).unwrap();
+            let registry = site.open();
             tokio::spawn(async move { registry.roll_back(&name("flights"), NOW).await })
         });
         let mut done = 0;
@@ -125,4 +120,12 @@ async fn of_those_who_take_the_same_release_back_one_does() {
         assert_eq!(done, 1, "round {round}");
         registry.release(&name("flights"), 2, NOW).await.unwrap();
     }
+}
+
+over_both! {
+    it_is_recorded_who_did_what_and_why
+    records_that_say_nothing_of_it_are_read
+    releases_are_taken_back_one_after_the_other
+    what_cannot_be_taken_back_is_refused
+    of_those_who_take_the_same_release_back_one_does
 }
