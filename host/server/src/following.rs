@@ -18,8 +18,10 @@ use crate::service::Clock;
 pub enum News<'a> {
     /// A release cannot be put into force. Told once, as long as it stays so.
     Problem(&'a CatalogProblem),
-    /// The releases cannot be read.
+    /// The releases cannot be read; those of before stay in force. Told once, as long as it stays so.
     Unread(&'a RegistryError),
+    /// The releases can be read again.
+    Read,
     /// What the store has of them cannot be read.
     Store(&'a StoreError),
 }
@@ -35,6 +37,8 @@ pub struct Following {
     tell: fn(News<'_>),
     /// The problems of the last look.
     told: BTreeSet<String>,
+    /// Why the last look could not read the releases.
+    unread: Option<RegistryError>,
 }
 
 impl Following {
@@ -50,9 +54,10 @@ impl Following {
         let call = calls.take();
         let problems = catalog.poll().await?;
         let publish = watch::channel(catalog.live()).0;
-        let mut following = Following { catalog, store, publish, desk, calls, clock, tell, told: BTreeSet::new() };
+        let (told, unread) = (BTreeSet::new(), None);
+        let mut following = Following { catalog, store, publish, desk, calls, clock, tell, told, unread };
         following.tell_problems(&problems);
-        following.tell_desk(call, None);
+        following.tell_desk(call);
         Ok(following)
     }
 
@@ -86,8 +91,14 @@ impl Following {
         .await?;
         match &polled {
             Ok(problems) => back.tell_problems(problems),
-            Err(error) => (back.tell)(News::Unread(error)),
+            Err(error) if back.unread.as_ref() != Some(error) => (back.tell)(News::Unread(error)),
+            Err(_) => {}
         }
+        let unread = polled.err();
+        if back.unread.is_some() && unread.is_none() {
+            (back.tell)(News::Read);
+        }
+        back.unread = unread;
         let serving = back.publish.borrow().clone();
         match take_over(&*back.store, &serving, &back.catalog.live()).await {
             Ok(next) if !next.same_versions(&serving) => {
@@ -96,7 +107,7 @@ impl Following {
             Ok(_) => {}
             Err(error) => (back.tell)(News::Store(&error)),
         }
-        back.tell_desk(call, polled.err().map(|error| error.to_string()));
+        back.tell_desk(call);
         Ok(back)
     }
 
@@ -108,7 +119,8 @@ impl Following {
         self.told = problems.iter().map(now).collect();
     }
 
-    fn tell_desk(&self, call: u64, registry_problem: Option<String>) {
+    fn tell_desk(&self, call: u64) {
+        let registry_problem = self.unread.as_ref().map(ToString::to_string);
         let (running, released) = (self.publish.borrow().clone(), self.catalog.live());
         let waiting = self.catalog.waiting();
         let looked = Looked { running: &running, released: &released, waiting, registry_problem };

@@ -89,7 +89,10 @@ fn report(news: News<'_>) {
         News::Problem(problem) => {
             tracing::error!("{problem}; the version before it stays in force, if there is one");
         }
-        News::Unread(error) => tracing::error!("the releases cannot be read: {error}"),
+        News::Unread(error) => {
+            tracing::error!("the releases cannot be read: {error}; those of before stay in force");
+        }
+        News::Read => tracing::info!("the releases can be read again"),
         News::Store(error) => tracing::error!("new releases wait, because the store cannot be read: {error}"),
     }
 }

@@ -103,6 +103,8 @@ pub struct Materializer<R> {
     shares: Option<watch::Receiver<Shares>>,
     interval: Duration,
     clock: fn() -> u64,
+    /// Why the releases could not be read at the last look, if that was so.
+    unread: Option<String>,
     running: BTreeMap<FeedId, Running>,
     /// What came of those that are over.
     done: BTreeMap<FeedId, FedView>,
@@ -141,6 +143,7 @@ impl<R: ReleaseFeed> Materializer<R> {
             shares: None,
             interval,
             clock,
+            unread: None,
             running: BTreeMap::new(),
             done: BTreeMap::new(),
         })
@@ -198,12 +201,19 @@ impl<R: ReleaseFeed> Materializer<R> {
     ) -> Result<(), ClusterError> {
         match self.releases.poll().await {
             Ok(problems) => {
+                self.unread = None;
                 for problem in problems {
                     notify(FeedNotice::Problem { feed: None, problem: problem.to_string() });
                 }
             }
             Err(error) if first => return Err(StreamError::Registry(error).into()),
-            Err(error) => notify(FeedNotice::Problem { feed: None, problem: error.to_string() }),
+            Err(error) => {
+                let problem = error.to_string();
+                if self.unread.as_ref() != Some(&problem) {
+                    notify(FeedNotice::Problem { feed: None, problem: problem.clone() });
+                }
+                self.unread = Some(problem);
+            }
         }
         let live = self.releases.live();
         let wanted = wanted(&live);
