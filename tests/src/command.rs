@@ -13,6 +13,7 @@ use trifold_cli::exit::Exit;
 pub struct Trifold {
     program: PathBuf,
     dir: TempDir,
+    variables: Vec<(String, String)>,
 }
 
 /// How a command ended.
@@ -31,7 +32,13 @@ pub struct Ran {
 impl Trifold {
     /// A fresh data directory for a program of cargo's.
     pub fn new(program: &str) -> Self {
-        Trifold { program: PathBuf::from(program), dir: tempfile::tempdir().unwrap() }
+        Trifold { program: PathBuf::from(program), dir: tempfile::tempdir().unwrap(), variables: Vec::new() }
+    }
+
+    /// The same with a variable in the environment of every command.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// A path in the directory above the data directory, where tests may put what they like.
@@ -49,10 +56,11 @@ impl Trifold {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
         let ours = std::env::vars_os().map(|(name, _)| name);
-        for name in ours.filter(|name| name.to_string_lossy().starts_with("TRIFOLD_")) {
+        let is_read = |name: &str| name.starts_with("TRIFOLD_") || name.starts_with("AWS_");
+        for name in ours.filter(|name| is_read(&name.to_string_lossy())) {
             command.env_remove(name);
         }
-        command.env("TRIFOLD_DATA_DIR", self.data(""));
+        command.env("TRIFOLD_DATA_DIR", self.data("")).envs(self.variables.iter().cloned());
         command
     }
 

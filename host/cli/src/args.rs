@@ -12,7 +12,7 @@ pub use self::options::{
     Kafka, KafkaCluster, KafkaValues, Log, Operate, Processes, Redis, Samples, Server, Signature, Source,
     StreamLog, Watch,
 };
-use crate::config::listen_address;
+use crate::config::{listen_address, registry_place};
 
 /// Feature transforms written once, run as the same WebAssembly component in streams, backfills and the online
 /// server, with the same bytes.
@@ -72,6 +72,10 @@ pub struct Global {
     /// The directory of registry, store, emitted rows and caches [default: .trifold]
     #[arg(long, global = true, help_heading = GLOBAL, env = "TRIFOLD_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// The registry: a directory, or s3://BUCKET/PREFIX with credentials from AWS_ACCESS_KEY_ID and
+    /// AWS_SECRET_ACCESS_KEY or a role [default: registry in the data directory]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "TRIFOLD_REGISTRY", value_name = "PLACE", value_parser = registry_place)]
+    pub registry: Option<String>,
     /// What commands print: text for people, json for scripts
     #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::Table;
 use tracing_subscriber::EnvFilter;
+use trifold_registry::Location;
 
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -24,6 +25,10 @@ pub const FILE_NAME: &str = "trifold.toml";
 pub struct Config {
     /// The directory of the registry, the embedded store, emitted rows and caches.
     pub data_dir: PathBuf,
+    /// The registry's place; empty for one in the data directory.
+    pub registry: String,
+    /// The registry's object store, where it is in one.
+    pub s3: S3Section,
     /// The columns of events.
     pub source: SourceSection,
     /// The stream worker.
@@ -46,6 +51,20 @@ pub struct Config {
     pub admin: AdminSection,
     /// Structured logs.
     pub log: LogSection,
+}
+
+/// How an object store with the interface of S3 is reached.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct S3Section {
+    /// Its address; empty for what the environment says, or Amazon's.
+    pub endpoint: String,
+    /// The region; empty for what the environment says.
+    pub region: String,
+    /// Whether it may be asked without TLS.
+    pub allow_http: bool,
+    /// Whether the bucket is part of the host's name.
+    pub virtual_hosted_style: bool,
 }
 
 /// What the columns of events mean.
@@ -289,6 +308,14 @@ pub fn listen_address(text: &str) -> Result<String, String> {
     }
 }
 
+/// Where a registry may be.
+pub fn registry_place(text: &str) -> Result<String, String> {
+    match text.parse::<Location>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{}; name a directory, or s3://BUCKET/PREFIX", error.reason)),
+    }
+}
+
 /// Which log lines are written.
 pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(text).map_err(|error| format!("the log filter `{text}` is wrong: {error}; try `info`"))
@@ -381,6 +408,7 @@ impl Reader<'_> {
     fn section<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Option<T> {
         let table = self.get::<Table>(name)?;
         let prefix = match name {
+            "s3" => "s3.",
             "source" => "source.",
             "stream" => "stream.",
             "backfill" => "backfill.",
@@ -398,7 +426,17 @@ impl Reader<'_> {
 
     fn config(&mut self) -> Option<Config> {
         // Every part is read before any is missed, so that all problems are shown at once.
-        let data_dir = self.get("data-dir");
+        let (data_dir, registry) = (self.get("data-dir"), self.text("registry", registry_place));
+        let s3 = self.section("s3", |r| {
+            let parts = (r.get("endpoint"), r.get("region"), r.get("allow-http"), r.get("virtual-hosted-style"));
+            let (endpoint, region, allow_http, virtual_hosted_style) = parts;
+            Some(S3Section {
+                endpoint: endpoint?,
+                region: region?,
+                allow_http: allow_http?,
+                virtual_hosted_style: virtual_hosted_style?,
+            })
+        });
         let source = self.section("source", |r| {
             let parts = (r.get("event-time"), r.get("event-id"), r.get("arrival"), r.get("assume-on-time"));
             let (event_time, event_id, arrival, assume_on_time) = parts;
@@ -528,6 +566,8 @@ impl Reader<'_> {
         });
         Some(Config {
             data_dir: data_dir?,
+            registry: registry?,
+            s3: s3?,
             source: source?,
             stream: stream?,
             kafka: kafka?,

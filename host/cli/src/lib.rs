@@ -7,6 +7,7 @@ pub mod args;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod environment;
 pub mod exit;
 pub mod monitor;
 pub mod output;

@@ -10,13 +10,14 @@ use tokio::sync::watch;
 use trifold_eventlog::SourceConfig;
 use trifold_model::{ComponentDigest, FeatureView, OnDemandSpec, ViewName};
 use trifold_pipeline::{LiveVersion, reads};
-use trifold_registry::{Registry, RegistryError, RegistryId};
+use trifold_registry::{Location, Registry, RegistryError, RegistryId, S3Settings};
 use trifold_sandbox::{AdmissionError, CompileLimits, Compiler, Sandbox, SandboxConfig, SandboxError, Transform};
 use trifold_store::{CACHE_BYTES, EmbeddedStore, Holder, RedisSettings, RedisStore, StoreError};
 
 use crate::args::{COMPILE_ONE, Format, Global, Redis, Source};
 use crate::clock;
 use crate::config::{self, Config, SandboxSection};
+use crate::environment;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
 
 /// The stack of every thread that may run guests.
@@ -37,6 +38,9 @@ impl World {
         let mut config = config::load(global.config.as_deref())?;
         if let Some(dir) = &global.data_dir {
             config.data_dir.clone_from(dir);
+        }
+        if let Some(registry) = global.registry.as_ref().filter(|registry| !registry.is_empty()) {
+            config.registry.clone_from(registry);
         }
         if let Some(filter) = &global.log {
             config.log.filter.clone_from(filter);
@@ -98,16 +102,35 @@ impl World {
 
     /// The registry. Only commands that write to it make it.
     pub fn registry(&self, create: bool) -> Outcome<Registry> {
-        if create {
-            self.make_data_dir()?;
+        let location = match self.config.registry.as_str() {
+            "" => {
+                if create {
+                    self.make_data_dir()?;
+                }
+                Location::Path(self.data("registry"))
+            }
+            place => place.parse().or_exit(Exit::Usage)?,
+        };
+        let new = create.then(new_registry_id).transpose()?;
+        Registry::open(&location, &self.s3(), new).map_err(registry_failure)
+    }
+
+    /// How the registry's object store is reached, if it is in one.
+    fn s3(&self) -> S3Settings {
+        let section = &self.config.s3;
+        let said = |text: &String| (!text.is_empty()).then(|| text.clone());
+        S3Settings {
+            endpoint: said(&section.endpoint),
+            region: said(&section.region),
+            allow_http: section.allow_http,
+            virtual_hosted_style: section.virtual_hosted_style,
+            environment: environment::aws(),
         }
-        Registry::local(&self.data("registry"), create).map_err(registry_failure)
     }
 
     /// What tells the registry from others, made now if it has none.
     pub async fn registry_id(&self, registry: &Registry) -> Outcome<RegistryId> {
-        let new = format!("{:x}-{:x}", clock::now().0, std::process::id()).parse().or_exit(Exit::Internal)?;
-        registry.id(&new).await.map_err(registry_failure)
+        registry.id(&new_registry_id()?).await.map_err(registry_failure)
     }
 
     /// The sandbox with its compile cache.
@@ -259,6 +282,11 @@ impl World {
     }
 }
 
+/// What no other registry is known by.
+fn new_registry_id() -> Outcome<RegistryId> {
+    format!("{:x}-{:x}", clock::now().0, std::process::id()).parse().or_exit(Exit::Internal)
+}
+
 /// An embedded store, for this process alone, with so many bytes of pages in memory.
 pub fn open_store(path: &Path, command: &str, cache_bytes: usize) -> Outcome<Arc<EmbeddedStore>> {
     let holder = Holder { pid: std::process::id(), command: format!("trifold {command}"), since: clock::now() };
@@ -350,14 +378,13 @@ pub fn redis_exit(error: &StoreError) -> Exit {
 
 /// The exit code of a registry's error.
 pub fn registry_failure(error: RegistryError) -> Failure {
-    let exit = if error.is_unknown() || matches!(error, RegistryError::Missing { .. }) {
-        Exit::NotFound
-    } else if error.is_damage() {
-        Exit::Data
-    } else if matches!(error, RegistryError::Overtaken { .. }) {
-        Exit::Unavailable
-    } else {
-        Exit::Io
+    let exit = match &error {
+        error if error.is_unknown() => Exit::NotFound,
+        RegistryError::Missing { .. } | RegistryError::MissingBucket { .. } => Exit::NotFound,
+        RegistryError::Settings { .. } | RegistryError::Unguarded { .. } => Exit::Usage,
+        error if error.is_damage() => Exit::Data,
+        error if error.is_passing() => Exit::Unavailable,
+        _ => Exit::Io,
     };
     Failure { exit, error: error.into() }
 }
