@@ -243,11 +243,17 @@ impl World {
     /// none where there is no registry yet.
     pub async fn sharing(&self, transform: &Transform) -> Outcome<Vec<(u64, Transform)>> {
         let view = transform.view();
-        if view.windows().is_none() || !self.data("registry").exists() {
+        if view.windows().is_none() {
             return Ok(Vec::new());
         }
-        let registry = self.registry(false)?;
-        let records = registry.sharing(&view.name, view.state_id()).await.map_err(registry_failure)?;
+        let registry = match self.registry(false) {
+            Err(failure) if failure.exit == Exit::NotFound => return Ok(Vec::new()),
+            registry => registry?,
+        };
+        let records = match registry.sharing(&view.name, view.state_id()).await.map_err(registry_failure) {
+            Err(failure) if failure.exit == Exit::NotFound => return Ok(Vec::new()),
+            records => records?,
+        };
         let mut sharing = Vec::new();
         for record in records.iter().filter(|record| record.digest != transform.digest()) {
             match self.transform(&registry, &record.digest).await {
