@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use serde_json::Value;
 use trifold_cli::exit::Exit;
 use trifold_tests::command::{Ran, Trifold};
+use trifold_tests::flights;
 use trifold_tests::guests::component;
 
 use crate::site::{departures, empty, log, of_view, parquet, stream, with_views};
@@ -131,6 +132,45 @@ fn what_happened_to_a_view_is_told() {
     assert!(last.ends_with("takes release 2 back, in force  nulls since noon") && last.contains("eve"), "{text}");
     let text = trifold.run(["versions", "flight_profile"]).succeeded().stdout;
     assert!(text.lines().nth(1).unwrap().ends_with("release 3  the first"), "{text}");
+}
+
+#[test]
+fn how_a_version_was_made_and_tried_is_told() {
+    let trifold = empty();
+    let (wasm, sample) = (component("flight-profile", &[]), flights());
+    let sample = ["--sample", sample.to_str().unwrap(), "--sample-rows", "300"];
+    trifold.run(["push", wasm.path.to_str().unwrap(), "--by", "ada"].iter().chain(&sample)).succeeded();
+    let json = |command: &[&str]| trifold.run(command.iter().chain(&["--format", "json"])).succeeded().json();
+    let version = &json(&["versions", "flight_profile"])[0];
+    let tools: Vec<_> = version["toolchain"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
+    for tool in ["Rust", "rustc", "wit-component", "trifold-sdk"] {
+        assert!(tools.iter().any(|name| *name == tool), "{tool} is not among {tools:?}");
+    }
+    let gate = &version["gate"];
+    assert!(gate["fuel-counted-by"].as_str().unwrap().starts_with("wasmtime "), "{gate}");
+    let [generated, departures] = &gate["samples"].as_array().unwrap()[..] else { panic!("{gate}") };
+    assert_eq!((&generated["file"], &generated["rows"]), (&Value::Null, &256.into()));
+    assert_eq!((&departures["file"], &departures["rows"]), (&"flights-2013-01-02.parquet".into(), &300.into()));
+    for sample in [generated, departures] {
+        let checks = sample["checks"].as_array().unwrap();
+        assert!(checks.len() >= 6 && checks.iter().all(|check| check["rows"] == sample["rows"]), "{sample}");
+        let fuel = ["median", "max", "total"].map(|of| sample["fuel"][of].as_u64().unwrap());
+        assert!(fuel.is_sorted() && fuel[0] > 0, "{fuel:?}");
+    }
+    // The same rows burn the same fuel.
+    let checked = json(&[&["check", wasm.path.to_str().unwrap()][..], &sample].concat());
+    assert_eq!(checked["samples"][1]["fuel"], departures["fuel"]);
+
+    let inspected = json(&["inspect", "flight_profile@1"]);
+    assert_eq!((&inspected["file"], &inspected["recorded"]["gate"]), (&Value::Null, gate));
+    assert_eq!((&inspected["digest"], &inspected["bytes"]), (&version["digest"], &version["bytes"]));
+    let text = trifold.run(["inspect", "flight_profile@1"]).succeeded().stdout;
+    for part in ["made by ", "rustc 1.", "trifold-sdk ", "by ada", "checks passed over 300 rows of flights-2013"] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    let text = trifold.run(["versions", "flight_profile"]).succeeded().stdout;
+    assert!(text.contains("rustc 1.") && text.contains("556 rows"), "{text}");
+    trifold.run(["inspect", "flight_profile@2"]).refused(Exit::NotFound, &["has no version 2; it has 1"]);
 }
 
 #[test]

@@ -77,10 +77,10 @@ pub fn build(options: &BuildOptions, console: &mut dyn FnMut(&str)) -> Result<Bu
     let package = package::find(&toolchain, &manifest)?;
     toolchain.ensure_target(console)?;
     let target_dir = target_dir(options, &package.target_dir)?;
-    let remaps = package::remap_flags(&toolchain, &package, &target_dir, options)?;
-    let wasm = compile::compile(&toolchain, &package, &target_dir, &remaps, options, console)?;
+    let resolved = package::resolve(&toolchain, &package, &target_dir, options)?;
+    let wasm = compile::compile(&toolchain, &package, &target_dir, &resolved.remaps, options, console)?;
     let bytes = fs::read(&wasm).map_err(|source| file_error("read", &wasm, source))?;
-    let component = module::componentize(&package.name, &bytes)?;
+    let component = module::componentize(&package.name, resolved.sdk.as_deref(), &bytes)?;
     let out = options.out.clone().unwrap_or_else(|| package.target_dir.join("trifold"));
     let path = out.join(format!("{}.wasm", package.name));
     write(&out, &path, &component)?;

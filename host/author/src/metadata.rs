@@ -8,13 +8,29 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) packages: Vec<PackageInfo>,
+    /// Who depends on whom; absent where dependencies were not asked for.
+    pub(crate) resolve: Option<Resolve>,
     pub(crate) workspace_root: PathBuf,
     pub(crate) target_directory: PathBuf,
+}
+
+/// Who depends on whom.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Resolve {
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// The direct dependencies of one package.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Node {
+    pub(crate) id: String,
+    pub(crate) dependencies: Vec<String>,
 }
 
 /// One package of a workspace or among its dependencies.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PackageInfo {
+    pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) version: String,
     /// Absent for a package of a local path.

@@ -2,6 +2,7 @@
 //! out, and the rest is wrapped.
 
 mod callers;
+mod producers;
 mod strip;
 
 use wasmparser::{BinaryReaderError, Parser, Payload};
@@ -15,8 +16,8 @@ const COMPONENT_TYPE: &str = "component-type";
 /// All imports of a transform are of this package.
 const IMPORTS: &str = "trifold:feature/";
 
-/// Checks, strips and wraps the module of a package.
-pub(crate) fn componentize(package: &str, module: &[u8]) -> Result<Vec<u8>, BuildError> {
+/// Checks, strips and wraps the module of a package that was written against a version of the SDK.
+pub(crate) fn componentize(package: &str, sdk: Option<&str>, module: &[u8]) -> Result<Vec<u8>, BuildError> {
     let unreadable = |source| BuildError::Module { package: package.to_owned(), source };
     let surface = Surface::read(module).map_err(unreadable)?;
     let package_name = || package.to_owned();
@@ -34,7 +35,8 @@ pub(crate) fn componentize(package: &str, module: &[u8]) -> Result<Vec<u8>, Buil
         let callers = callers::callers(module, &names, random).map_err(unreadable)?;
         return Err(BuildError::RandomState { package: package_name(), callers });
     }
-    let stripped = strip::strip(module).map_err(unreadable)?;
+    let producers = producers::producers(module, sdk).map_err(unreadable)?;
+    let stripped = strip::strip(module, &producers).map_err(unreadable)?;
     encode(&stripped).map_err(|message| BuildError::Component { package: package_name(), message })
 }
 

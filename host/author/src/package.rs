@@ -8,6 +8,9 @@ use crate::error::BuildError;
 use crate::metadata::{Metadata, PackageInfo};
 use crate::toolchain::{TARGET, Toolchain, said};
 
+/// The package that transforms are written against.
+pub(crate) const SDK: &str = "trifold-sdk";
+
 /// A package that is built as a `cdylib`, and where its workspace keeps things.
 #[derive(Debug)]
 pub(crate) struct Package {
@@ -41,14 +44,22 @@ pub(crate) fn find(toolchain: &Toolchain, manifest: &Path) -> Result<Package, Bu
     })
 }
 
-/// The compiler flags that replace the machine's paths in panic messages, for the whole workspace, so that all
-/// its transforms share the compiled dependencies.
-pub(crate) fn remap_flags(
+/// What is known of a package once its dependencies are.
+pub(crate) struct Resolved {
+    /// The compiler flags that replace the machine's paths in panic messages, for the whole workspace, so that all
+    /// its transforms share the compiled dependencies.
+    pub(crate) remaps: Vec<String>,
+    /// The version of the SDK that the package is written against, if it depends on it.
+    pub(crate) sdk: Option<String>,
+}
+
+/// Resolves the dependencies of a package.
+pub(crate) fn resolve(
     toolchain: &Toolchain,
     package: &Package,
     target_dir: &Path,
     options: &BuildOptions,
-) -> Result<Vec<String>, BuildError> {
+) -> Result<Resolved, BuildError> {
     let mut arguments = vec!["--filter-platform", TARGET];
     arguments.extend(options.resolution_flags());
     let metadata = read(toolchain, &package.manifest, &arguments)?;
@@ -59,7 +70,14 @@ pub(crate) fn remap_flags(
     remaps.sort();
     remaps.dedup();
     let flag = |(from, to): &(PathBuf, String)| format!("--remap-path-prefix={}={to}", from.display());
-    Ok(remaps.iter().map(flag).collect())
+    Ok(Resolved { remaps: remaps.iter().map(flag).collect(), sdk: sdk_version(&metadata, &package.manifest) })
+}
+
+fn sdk_version(metadata: &Metadata, manifest: &Path) -> Option<String> {
+    let package = metadata.packages.iter().find(|package| package.manifest_path == manifest)?;
+    let node = metadata.resolve.as_ref()?.nodes.iter().find(|node| node.id == package.id)?;
+    let is_sdk = |package: &&PackageInfo| package.name == SDK && node.dependencies.contains(&package.id);
+    metadata.packages.iter().find(is_sdk).map(|sdk| sdk.version.clone())
 }
 
 fn remap(package: &PackageInfo, workspace_root: &Path) -> Option<(PathBuf, String)> {
@@ -92,6 +110,7 @@ mod tests {
 
     fn package(manifest_path: &str, source: Option<&str>) -> PackageInfo {
         PackageInfo {
+            id: "dep".to_owned(),
             name: "dep".to_owned(),
             version: "1.2.3".to_owned(),
             source: source.map(str::to_owned),

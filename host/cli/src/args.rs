@@ -107,8 +107,10 @@ pub enum Command {
         after_help = "Examples:\n  trifold build\n  trifold build examples/flights/flight-profile --features v2 --out build/"
     )]
     Build(Build),
-    /// Show what a component says of itself: view, fields, documentation, limits
-    #[command(after_help = "Example:\n  trifold inspect target/trifold/card_activity.wasm")]
+    /// Show what a component says of itself: view, fields, documentation, limits, and what made it
+    #[command(
+        after_help = "Examples:\n  trifold inspect target/trifold/card_activity.wasm\n  trifold inspect card_activity@2\n\nOf a version of the registry it also shows when and by whom it was pushed, and what the publish gate saw."
+    )]
     Inspect(Inspect),
     /// Admit a component and run the publish gate over sample rows
     #[command(after_help = "Example:\n  trifold check target/trifold/card_activity.wasm --sample events.jsonl")]
@@ -245,8 +247,8 @@ pub struct Build {
 /// `trifold inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The component
-    pub component: PathBuf,
+    /// The component: a file, or a version of the registry as in `card_activity@2`; without `@` the version in force
+    pub component: String,
 }
 
 /// `trifold check`.

@@ -26,7 +26,7 @@ pub fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::New(args) => commands::author::new(&world, args),
         Command::Build(args) => commands::author::build(&world, args),
-        Command::Inspect(args) => commands::inspect::run(&world, args),
+        Command::Inspect(args) => world.block_on(commands::inspect::run(&world, args)),
         Command::Check(args) => commands::check::run(&world, args),
         Command::Push(args) => world.block_on(commands::registry::push(&world, args)),
         Command::Release(args) => world.block_on(commands::registry::release(&world, args)),

@@ -5,18 +5,20 @@
 //! convert them at their own edge.
 //!
 //! Reading order: [`types`] and [`name`], [`view`], [`window`] and [`on_demand`], [`time`] and [`calendar`], [`position`],
-//! [`canonical`], [`identity`].
+//! [`canonical`], [`identity`], [`tool`] and [`fuel`].
 
 pub mod calendar;
 pub mod canonical;
 pub mod decode;
 pub mod difference;
+pub mod fuel;
 pub mod identity;
 pub mod name;
 pub mod on_demand;
 pub mod position;
 pub mod status;
 pub mod time;
+pub mod tool;
 pub mod types;
 pub mod view;
 pub mod window;
@@ -24,12 +26,14 @@ pub mod window;
 pub use canonical::{CanonicalRows, canonical_nans};
 pub use decode::{DecodeError, decode_keys, decode_rows, decode_rows_as};
 pub use difference::{Difference, first_difference};
+pub use fuel::FuelSummary;
 pub use identity::{ComponentDigest, ComputationId, EntityKey, RowDigest, StateId};
 pub use name::{FieldName, NameError, ViewName};
 pub use on_demand::{FeatureRef, OnDemandSpec};
 pub use position::{Cut, EventNumber, LogId, Position, Positions};
 pub use status::{ErrorCode, RowStatus};
 pub use time::{ArrivalTime, EventTime, Span};
+pub use tool::{Tool, ToolRole};
 pub use types::{FieldType, ItemType, TypeError};
 pub use view::{FeatureView, Field, RowLimits, ViewError, ViewKind, ViewSpec};
 pub use window::{FoldOrder, Slot, Window, WindowSpec};

@@ -10,12 +10,12 @@ mod sharing;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use trifold_model::ErrorCode;
 use trifold_model::canonical::ForeignType;
+use trifold_model::{ErrorCode, FuelSummary};
 use trifold_sandbox::{Transform, Unavailable};
 
 use folds::fold_checks;
-use rows::{Function, row_checks};
+use rows::{Function, RowReport, row_checks};
 use sharing::sharing_check;
 
 const ANSWERS: &str = "answers as described";
@@ -66,6 +66,8 @@ pub struct GateReport {
     pub sample_rows: usize,
     /// Those of them that are row errors, by code. They count as values, but samples that are all errors show little.
     pub errors: Vec<ErrorRows>,
+    /// What each sample row burnt in a call of its own: of `apply`, or of `prepare` for a window view.
+    pub fuel: FuelSummary,
     /// Everything that was tried.
     pub checks: Vec<GateCheck>,
 }
@@ -111,7 +113,7 @@ pub fn publish_gate(
     seed: u64,
 ) -> Result<GateReport, GateError> {
     let function = if transform.view().windows().is_some() { Function::Prepare } else { Function::Apply };
-    let (mut checks, errors) = row_checks(transform, function, samples, seed)?;
+    let RowReport { mut checks, errors, fuel } = row_checks(transform, function, samples, seed)?;
     if let Some(spec) = transform.view().windows() {
         checks.extend(fold_checks(transform, spec, samples, seed)?);
         let state_id = transform.view().state_id();
@@ -119,5 +121,5 @@ pub fn publish_gate(
             checks.push(sharing_check(transform, (*number, earlier), spec, samples, seed)?);
         }
     }
-    Ok(GateReport { sample_rows: samples.num_rows(), errors, checks })
+    Ok(GateReport { sample_rows: samples.num_rows(), errors, fuel, checks })
 }

@@ -1,6 +1,8 @@
 //! The JSON of the records. A field that is not known is refused rather than passed over, because a newer version
 //! of Trifold may mean something by it that changes what serves.
 
+mod provenance;
+
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -12,6 +14,7 @@ use trifold_model::{EventTime, ViewName};
 
 use crate::error::RecordDamage;
 use crate::record::{Act, Release, ReleaseKind, VersionRecord};
+use provenance::{GateJson, ToolJson};
 
 const FULL: &str = "full";
 
@@ -28,6 +31,10 @@ struct VersionJson {
     pushed_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    toolchain: Vec<ToolJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gate: Option<GateJson>,
     description: Value,
 }
 
@@ -73,6 +80,8 @@ impl Recorded for VersionRecord {
             pushed_at_micros: self.pushed.at.0,
             pushed_by: self.pushed.by.clone(),
             note: self.pushed.note.clone(),
+            toolchain: self.tools.iter().map(ToolJson::of).collect(),
+            gate: self.gate.as_ref().map(GateJson::of),
             description: serde_json::from_str(&self.description)?,
         })
     }
@@ -88,6 +97,8 @@ impl Recorded for VersionRecord {
             size: json.size,
             state_id: parse("state-id", &json.state_id)?,
             pushed: Act { at: EventTime(json.pushed_at_micros), by: json.pushed_by, note: json.note },
+            tools: json.toolchain.into_iter().map(ToolJson::read).collect::<Result<_, _>>()?,
+            gate: json.gate.map(GateJson::read),
             description: json.description.to_string(),
         })
     }

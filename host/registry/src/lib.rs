@@ -30,7 +30,7 @@ pub mod watcher;
 pub use error::{RecordDamage, RegistryError};
 pub use id::RegistryId;
 pub use location::{Location, NoLocation};
-pub use record::{Act, Pushed, Release, ReleaseKind, VersionRecord};
+pub use record::{Act, GateRecord, GateSample, Provenance, Pushed, Release, ReleaseKind, VersionRecord};
 pub use registry::{COMPONENT_BYTES_MAX, RECORD_BYTES_MAX, Registry};
 pub use releases::Releases;
 pub use s3::S3Settings;

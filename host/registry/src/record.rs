@@ -1,6 +1,8 @@
 //! What is recorded of versions and releases.
 
-use trifold_model::{ComponentDigest, EventTime, StateId, ViewName};
+use std::collections::BTreeMap;
+
+use trifold_model::{ComponentDigest, ErrorCode, EventTime, FuelSummary, StateId, Tool, ViewName};
 
 /// When something was done, by whom, and what they say about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,57 @@ impl From<EventTime> for Act {
     }
 }
 
+/// How a component was made and tried before it was pushed, and how it was pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provenance {
+    /// When, by whom and why it was pushed.
+    pub pushed: Act,
+    /// What made it, as it says itself.
+    pub tools: Vec<Tool>,
+    /// What it showed in the publish gate, if it was there.
+    pub gate: Option<GateRecord>,
+}
+
+/// A component of which nothing else is said.
+impl From<Act> for Provenance {
+    fn from(pushed: Act) -> Self {
+        Provenance { pushed, tools: Vec::new(), gate: None }
+    }
+}
+
+/// The same, pushed by nobody in particular.
+impl From<EventTime> for Provenance {
+    fn from(at: EventTime) -> Self {
+        Act::from(at).into()
+    }
+}
+
+/// What a component showed in the publish gate, which let it through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateRecord {
+    /// What a unit of fuel was there: the engine that counted, and the rewriter whose instructions it counted too.
+    pub fuel_counted_by: String,
+    /// The samples that were tried.
+    pub samples: Vec<GateSample>,
+}
+
+/// What the rows of one sample came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateSample {
+    /// The name of the file that they stood in; `None` for generated rows.
+    pub file: Option<String>,
+    /// How many there were.
+    pub rows: u64,
+    /// Those of them that are row errors, by code.
+    pub errors: BTreeMap<ErrorCode, u64>,
+    /// Rows of the file that were not tried because they do not fit the view, by reason.
+    pub aside: BTreeMap<String, u64>,
+    /// What each row burnt in a call of its own: of `apply`, or of `prepare` for a window view.
+    pub fuel: FuelSummary,
+    /// What was tried, each with the number of rows. All of it passed.
+    pub checks: Vec<(String, u64)>,
+}
+
 /// One version of a view: a component that was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionRecord {
@@ -35,6 +88,10 @@ pub struct VersionRecord {
     pub state_id: StateId,
     /// How it was pushed.
     pub pushed: Act,
+    /// What made it, as it says itself; empty where it says nothing.
+    pub tools: Vec<Tool>,
+    /// What it showed in the publish gate; `None` where that was not recorded.
+    pub gate: Option<GateRecord>,
     /// What the component's `describe` says, as compact JSON.
     pub description: String,
 }

@@ -11,7 +11,7 @@ use crate::id::{ID_OBJECT, RegistryId};
 use crate::json::{Recorded, compact};
 use crate::location::Location;
 use crate::objects::Objects;
-use crate::record::{Act, Pushed, Release, ReleaseKind, VersionRecord};
+use crate::record::{Act, Provenance, Pushed, Release, ReleaseKind, VersionRecord};
 use crate::releases::{Releases, in_force};
 use crate::s3::S3Settings;
 use crate::timeline;
@@ -69,23 +69,27 @@ impl Registry {
     }
 
     /// Registers a component as the next version of its view, or returns the version that it already is.
-    /// `description` is what the component's `describe` says.
+    /// `description` is what the component's `describe` says. The record of a version that is there already stays as
+    /// it is.
     pub async fn push(
         &self,
         wasm: &[u8],
         view: &FeatureView,
         description: &str,
-        pushed: impl Into<Act>,
+        provenance: impl Into<Provenance>,
     ) -> Result<Pushed, RegistryError> {
         let description = compact(description)
             .map_err(|error| RegistryError::Description { view: view.name.clone(), reason: error.to_string() })?;
+        let Provenance { pushed, tools, gate } = provenance.into();
         let record = VersionRecord {
             view: view.name.clone(),
             version: 0,
             digest: ComponentDigest::of(wasm),
             size: wasm.len() as u64,
             state_id: view.state_id(),
-            pushed: pushed.into(),
+            pushed,
+            tools,
+            gate,
             description,
         };
         self.put_component(&record.digest, wasm).await?;

@@ -4,8 +4,8 @@
 //! A component sees its arguments and nothing else, every call is capped in fuel, memory and rows, and a row's
 //! verdict does not depend on the batch in which it was computed: see [`Transform::apply`].
 //!
-//! Reading order: `config` (the engine), `sandbox`, `admission` and [`nan`] (how a component gets in), `describe` (what
-//! it says of itself), `compile`, `cache`, `transform`, `apply`, `fold` and `finish` (batches to
+//! Reading order: `config` (the engine), `sandbox`, `admission`, [`nan`] and `producers` (how a component gets in),
+//! `describe` (what it says of itself), `compile`, `cache`, `transform`, `apply`, `fold` and `finish` (batches to
 //! calls), `caller`, `call` and `host` (one call), `wire` and `slab` (what crosses).
 
 mod admission;
@@ -26,6 +26,7 @@ mod limits;
 pub mod nan;
 mod pace;
 mod permits;
+mod producers;
 mod sandbox;
 mod slab;
 mod text;

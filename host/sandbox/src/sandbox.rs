@@ -18,6 +18,7 @@ use crate::host::{self, Host};
 use crate::limits::{DESCRIBE_FUEL, DESCRIPTION_BYTES};
 use crate::nan;
 use crate::permits::Permits;
+use crate::producers;
 use crate::transform::{Admitted, Transform};
 
 /// Compiles and runs transforms. One engine for all of them; cheap to clone.
@@ -63,7 +64,8 @@ impl Sandbox {
         let view = describe::parse(digest, &description)?;
         check_world(&view, world)?;
         check_memory(&view, memory_initial)?;
-        let admitted = Admitted { few_rows, many_rows, digest, view, description, memory_initial };
+        let tools = producers::tools(wasm);
+        let admitted = Admitted { few_rows, many_rows, digest, view, description, tools, memory_initial };
         Ok(Transform::new(shared.clone(), admitted))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{BinaryArray, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
-use trifold_model::{ComponentDigest, ComputationId, FeatureView, Field};
+use trifold_model::{ComponentDigest, ComputationId, FeatureView, Field, Tool};
 
 use crate::applied::Applied;
 use crate::apply::{Apply, Prepare, Run};
@@ -37,6 +37,7 @@ struct Inner {
     view: FeatureView,
     name: Arc<str>,
     description: String,
+    tools: Vec<Tool>,
     outputs: SchemaRef,
     prepared: SchemaRef,
     states: wire::StateColumn,
@@ -64,12 +65,13 @@ pub(crate) struct Admitted {
     pub(crate) digest: ComponentDigest,
     pub(crate) view: FeatureView,
     pub(crate) description: String,
+    pub(crate) tools: Vec<Tool>,
     pub(crate) memory_initial: u64,
 }
 
 impl Transform {
     pub(crate) fn new(sandbox: Arc<Shared>, admitted: Admitted) -> Self {
-        let Admitted { few_rows, many_rows, digest, view, description, memory_initial } = admitted;
+        let Admitted { few_rows, many_rows, digest, view, description, tools, memory_initial } = admitted;
         let pace = || Pace::new(sandbox.config.batch_rows_max, view.limits, memory_initial);
         let paces = Paces { rows: pace(), fold: pace(), finish: pace() };
         let name = view.name.as_str().into();
@@ -85,6 +87,7 @@ impl Transform {
             view,
             name,
             description,
+            tools,
             outputs,
             prepared,
             states: wire::StateColumn::new(),
@@ -111,6 +114,11 @@ impl Transform {
     /// The JSON that `describe` returned.
     pub fn description(&self) -> &str {
         &self.0.description
+    }
+
+    /// What made the component, as it says itself; empty where it does not.
+    pub fn tools(&self) -> &[Tool] {
+        &self.0.tools
     }
 
     /// Computes one output row for each row of `inputs`, which has the columns of the view's input schema.

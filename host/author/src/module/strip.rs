@@ -1,13 +1,13 @@
-//! Takes names, producers and other notes out of a module. They do not shape what it computes, but they would
-//! shape its digest.
+//! Takes names and other notes out of a module. They do not shape what it computes, but they would shape its
+//! digest.
 
-use wasm_encoder::{Module, RawSection};
+use wasm_encoder::{Module, ProducersSection, RawSection};
 use wasmparser::{BinaryReaderError, Parser, Payload};
 
 use super::COMPONENT_TYPE;
 
-/// The module with no custom sections but those that say what world it was bound to.
-pub(crate) fn strip(module: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+/// The module with no custom sections but those that say what world it was bound to, and what made it.
+pub(crate) fn strip(module: &[u8], producers: &ProducersSection) -> Result<Vec<u8>, BinaryReaderError> {
     let mut stripped = Module::new();
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload?;
@@ -20,5 +20,6 @@ pub(crate) fn strip(module: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
             stripped.section(&RawSection { id, data: &module[range] });
         }
     }
+    stripped.section(producers);
     Ok(stripped.finish())
 }

@@ -30,9 +30,13 @@ fn the_same_source_gives_the_same_digest_in_two_directories() {
     assert_eq!(one.digest, ComponentDigest::of(&one.component));
     assert!(own_target.join("wasm32-unknown-unknown").is_dir());
 
+    let text = String::from_utf8_lossy(&one.component);
+    for tool in ["rustc", "trifold-sdk"] {
+        assert!(text.contains(tool), "{tool} is not named by the component");
+    }
     for machine in [first.path(), &sdk().canonicalize().unwrap()] {
         let machine = machine.to_str().unwrap();
-        assert!(!String::from_utf8_lossy(&one.component).contains(machine), "{machine} is in the component");
+        assert!(!text.contains(machine), "{machine} is in the component");
     }
 }
 

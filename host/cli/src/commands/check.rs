@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
-use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, decode};
+use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, RawBatch, SourceConfig, decode};
+use trifold_model::{ErrorCode, FeatureView, FuelSummary};
 use trifold_pipeline::{GateReport, publish_gate, synthetic_samples};
-use trifold_sandbox::Transform;
+use trifold_registry::{GateRecord, GateSample};
+use trifold_sandbox::{Transform, fuel_counted_by};
 
+use super::provenance::Fuel;
 use super::stream::log_failure;
 use crate::args::{Check, Samples, Source};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
@@ -26,6 +29,7 @@ pub struct Checked {
     view: String,
     digest: String,
     passed: bool,
+    fuel_counted_by: String,
     samples: Vec<SampleReport>,
 }
 
@@ -34,12 +38,21 @@ impl Checked {
     pub fn passed(&self) -> bool {
         self.passed
     }
+
+    /// What is recorded of it once it passed.
+    pub fn record(&self) -> GateRecord {
+        let samples = self.samples.iter().map(SampleReport::record).collect();
+        GateRecord { fuel_counted_by: self.fuel_counted_by.clone(), samples }
+    }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct SampleReport {
     rows_from: String,
+    /// The name of the file, where it was one.
+    #[serde(skip)]
+    file: Option<String>,
     rows: usize,
     error_rows: usize,
     errors: Vec<ErrorReport>,
@@ -47,7 +60,23 @@ struct SampleReport {
     aside: BTreeMap<&'static str, u64>,
     /// The first of them, and what is wrong with it.
     first_aside: Option<String>,
+    fuel: Fuel,
     checks: Vec<CheckReport>,
+}
+
+impl SampleReport {
+    fn record(&self) -> GateSample {
+        let rows = self.rows as u64;
+        let Fuel { median, max, total } = self.fuel;
+        GateSample {
+            file: self.file.clone(),
+            rows,
+            errors: self.errors.iter().map(|errors| (ErrorCode(errors.code), errors.rows as u64)).collect(),
+            aside: self.aside.iter().map(|(reason, rows)| ((*reason).to_owned(), *rows)).collect(),
+            fuel: FuelSummary { rows, median, max, total },
+            checks: self.checks.iter().map(|check| (check.name.to_owned(), check.rows as u64)).collect(),
+        }
+    }
 }
 
 /// The rows that end with one error code.
@@ -96,7 +125,13 @@ pub fn gate(
         reports.push(try_sample(world, transform, earlier, (path, samples.sample_rows), source)?);
     }
     let passed = reports.iter().flat_map(|report| &report.checks).all(|check| check.failure.is_none());
-    Ok(Checked { view: view.name.to_string(), digest: transform.digest().to_string(), passed, samples: reports })
+    Ok(Checked {
+        view: view.name.to_string(),
+        digest: transform.digest().to_string(),
+        passed,
+        fuel_counted_by: fuel_counted_by(),
+        samples: reports,
+    })
 }
 
 /// Runs the publish gate over the first rows of a sample that fit the view.
@@ -116,12 +151,7 @@ fn try_sample(
         );
         return Err(Failure::new(Exit::Usage, message));
     }
-    let columns = Some(source.columns([view]));
-    let mut log = FileLog::open(path, LogOptions { columns, ..LogOptions::default() }).map_err(log_failure)?;
-    let raw = log
-        .read(0, rows_max)
-        .map_err(log_failure)?
-        .ok_or_else(|| Failure::new(Exit::Data, format!("the sample {} has no rows", path.display())))?;
+    let raw = read_sample(path, rows_max, &source, [view])?;
     let events = decode(&raw, &source, view, &mut ArrivalClock::default()).map_err(log_failure)?;
     if let (true, Some(aside)) = (events.offsets.is_empty(), events.aside.first()) {
         let message = format!("no row of {} fits the view; row 0: {}", path.display(), aside.detail);
@@ -143,13 +173,29 @@ fn try_sample(
             .map(|errors| format!("error {} and the like, {}", errors.code.0, errors.first)),
         advice: "every row of the sample traps or goes beyond a limit, so no lookup would ever have a value",
     });
-    Ok(SampleReport { aside, first_aside, ..sample })
+    // Where it stood says nothing to others.
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(SampleReport { file, aside, first_aside, ..sample })
+}
+
+/// The first rows of a sample, with the columns that some views need.
+pub(super) fn read_sample<'a>(
+    path: &Path,
+    rows_max: usize,
+    source: &SourceConfig,
+    views: impl IntoIterator<Item = &'a FeatureView>,
+) -> Outcome<RawBatch> {
+    let columns = Some(source.columns(views));
+    let mut log = FileLog::open(path, LogOptions { columns, ..LogOptions::default() }).map_err(log_failure)?;
+    let raw = log.read(0, rows_max).map_err(log_failure)?;
+    raw.ok_or_else(|| Failure::new(Exit::Data, format!("the sample {} has no rows", path.display())))
 }
 
 fn sample_report(rows_from: String, report: &GateReport) -> SampleReport {
     let checks = report.checks.iter();
     SampleReport {
         rows_from,
+        file: None,
         rows: report.sample_rows,
         error_rows: report.error_rows(),
         errors: report
@@ -159,6 +205,7 @@ fn sample_report(rows_from: String, report: &GateReport) -> SampleReport {
             .collect(),
         aside: BTreeMap::new(),
         first_aside: None,
+        fuel: report.fuel.into(),
         checks: checks
             .map(|check| CheckReport {
                 name: check.name,
@@ -180,6 +227,8 @@ fn text(checked: &Checked) -> String {
         for error in &report.errors {
             text.push_str(&format!("  {} with error {}, the first: {}\n", error.rows, error.code, error.first));
         }
+        let Fuel { median, max, .. } = report.fuel;
+        text.push_str(&format!("  fuel of a row: median {median}, most {max}\n"));
         if let Some(first) = &report.first_aside {
             let counts: Vec<_> = report.aside.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
             text.push_str(&format!("  set aside and not tried: {}; {first}\n", counts.join(", ")));

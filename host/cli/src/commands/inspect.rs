@@ -4,36 +4,44 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use trifold_model::{FeatureView, Field, Span};
-use trifold_sandbox::{Transform, fuel_counted_by};
+use trifold_sandbox::fuel_counted_by;
 
+use super::component::Component;
+use super::provenance::{Provenance, ToolLine, tool_lines, tools_text};
 use crate::args::Inspect;
 use crate::exit::{Exit, OrExit, Outcome};
 use crate::output;
-use crate::world::{World, named, read_file};
+use crate::world::World;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Inspected {
-    file: PathBuf,
-    bytes: usize,
+    /// None for a version of the registry.
+    file: Option<PathBuf>,
+    /// None for a file.
+    recorded: Option<Provenance>,
+    bytes: u64,
     digest: String,
     state_id: String,
     fuel_counted_by: String,
+    toolchain: Vec<ToolLine>,
     describe: serde_json::Value,
     #[serde(skip)]
     view: FeatureView,
 }
 
 /// Shows what a component says of itself.
-pub fn run(world: &World, args: Inspect) -> Outcome {
-    let wasm = read_file(&args.component)?;
-    let transform: Transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
+pub async fn run(world: &World, args: Inspect) -> Outcome {
+    let Component { file, record, bytes, live, .. } = Component::load(world, &args.component).await?;
+    let transform = live.transform;
     let inspected = Inspected {
-        file: args.component,
-        bytes: wasm.len(),
+        file,
+        recorded: record.map(Provenance::of),
+        bytes,
         digest: transform.digest().to_string(),
         state_id: transform.view().state_id().to_string(),
         fuel_counted_by: fuel_counted_by(),
+        toolchain: tool_lines(transform.tools()),
         describe: serde_json::from_str(transform.description()).or_exit(Exit::Data)?,
         view: transform.view().clone(),
     };
@@ -55,9 +63,15 @@ fn text(inspected: &Inspected) -> String {
             ),
         ),
         ("component", format!("{} bytes, sha256 {}", inspected.bytes, inspected.digest)),
+        ("made by", tools_text(&inspected.toolchain)),
     ];
-    let facts: Vec<_> =
-        of_events(view).into_iter().chain(facts).map(|(name, value)| vec![format!("  {name}"), value]).collect();
+    let recorded = inspected.recorded.iter().flat_map(Provenance::facts);
+    let facts: Vec<_> = of_events(view)
+        .into_iter()
+        .chain(facts)
+        .chain(recorded)
+        .map(|(name, value)| vec![format!("  {name}"), value])
+        .collect();
     text.push_str(&output::table(&facts));
     let source = |field: &Field| {
         let on_demand = view.on_demand()?;

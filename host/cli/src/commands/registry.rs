@@ -1,7 +1,7 @@
 //! `trifold push`, `trifold release`, `trifold rollback` and `trifold views`.
 
 use serde::Serialize;
-use trifold_registry::{Act, Registry, Releases};
+use trifold_registry::{Act, Provenance, Registry, Releases};
 
 use super::{check, status};
 use crate::args::{Push, Release, Rollback, Signature};
@@ -32,8 +32,13 @@ pub async fn push(world: &World, args: Push) -> Outcome {
         return Err(check::refusal(&checked));
     }
     let registry = world.registry(true)?;
+    let provenance = Provenance {
+        pushed: act(&args.signature),
+        tools: transform.tools().to_vec(),
+        gate: Some(checked.record()),
+    };
     let pushed = registry
-        .push(&wasm, transform.view(), transform.description(), act(&args.signature))
+        .push(&wasm, transform.view(), transform.description(), provenance)
         .await
         .map_err(registry_failure)?;
     world.registry_id(&registry).await?;

@@ -4,6 +4,7 @@ use serde::Serialize;
 use trifold_eventlog::time_text;
 use trifold_registry::{Act, Release, VersionRecord};
 
+use super::provenance::{Provenance, compiler};
 use crate::args::OneView;
 use crate::exit::Outcome;
 use crate::output;
@@ -12,15 +13,13 @@ use crate::world::{World, registry_failure};
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct VersionLine {
-    version: u64,
     digest: String,
     state_id: String,
     bytes: u64,
-    pushed_at: String,
-    pushed_by: Option<String>,
-    note: Option<String>,
     /// The release that puts the version into force, if it is in force.
     release: Option<u64>,
+    #[serde(flatten)]
+    provenance: Provenance,
 }
 
 #[derive(Serialize)]
@@ -45,18 +44,22 @@ pub async fn versions(world: &World, OneView { view }: OneView) -> Outcome {
     let in_force = releases.get(&view);
     let lines: Vec<_> = versions.into_iter().map(|version| version_line(version, in_force)).collect();
     output::print(world.format, &lines, |lines| {
-        let headings = ["VERSION", "PUSHED", "BY", "BYTES", "STATE", "COMPONENT", "IN FORCE", "NOTE"];
+        let headings =
+            ["VERSION", "PUSHED", "BY", "BYTES", "STATE", "COMPONENT", "COMPILER", "TRIED ON", "IN FORCE", "NOTE"];
         let rows = lines.iter().map(|line| {
             let release = line.release.map_or_else(String::new, |release| format!("release {release}"));
+            let Provenance { version, pushed_at, pushed_by, note, toolchain, gate } = &line.provenance;
             [
-                line.version.to_string(),
-                line.pushed_at.clone(),
-                text(&line.pushed_by),
+                version.to_string(),
+                pushed_at.clone(),
+                text(pushed_by),
                 line.bytes.to_string(),
                 line.state_id[..output::DIGEST_SHOWN].to_owned(),
                 line.digest[..output::DIGEST_SHOWN].to_owned(),
+                compiler(toolchain),
+                gate.as_ref().map_or_else(String::new, |gate| format!("{} rows", gate.rows())),
                 release,
-                text(&line.note),
+                text(note),
             ]
         });
         output::listing(headings, rows)
@@ -67,16 +70,12 @@ pub async fn versions(world: &World, OneView { view }: OneView) -> Outcome {
 
 fn version_line(version: VersionRecord, in_force: Option<&Release>) -> VersionLine {
     let release = in_force.filter(|release| release.version == version.version).map(|release| release.seq);
-    let Act { at, by, note } = version.pushed;
     VersionLine {
-        version: version.version,
         digest: version.digest.to_string(),
         state_id: version.state_id.to_string(),
         bytes: version.size,
-        pushed_at: time_text(at),
-        pushed_by: by,
-        note,
         release,
+        provenance: Provenance::of(version),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
-use trifold_model::{CanonicalRows, ErrorCode, Field, RowStatus, first_difference};
+use trifold_model::{CanonicalRows, ErrorCode, Field, FuelSummary, RowStatus, first_difference};
 use trifold_sandbox::{Applied, Budget, Transform, Verdict, WarmInstance};
 
 use super::{ANSWERS, ErrorRows, GateCheck, GateError};
@@ -41,10 +41,10 @@ pub(super) enum Function {
 }
 
 impl Function {
-    fn fresh(self, transform: &Transform, rows: &RecordBatch) -> Applied {
+    fn fresh(self, transform: &Transform, rows: &RecordBatch, budget: &mut Budget) -> Applied {
         match self {
-            Function::Apply => transform.apply(rows, &mut Budget::unlimited()),
-            Function::Prepare => transform.prepare(rows, &mut Budget::unlimited()),
+            Function::Apply => transform.apply(rows, budget),
+            Function::Prepare => transform.prepare(rows, budget),
         }
     }
 
@@ -69,18 +69,33 @@ struct Gate<'a> {
     alone: &'a [Row],
 }
 
-/// Computes sample rows in every way in which a runner might; the checks, and the row errors by code.
+/// What rows alone and together came to.
+pub(super) struct RowReport {
+    pub(super) checks: Vec<GateCheck>,
+    /// The row errors by code.
+    pub(super) errors: Vec<ErrorRows>,
+    /// What each row burnt alone.
+    pub(super) fuel: FuelSummary,
+}
+
+/// Computes sample rows in every way in which a runner might.
 pub(super) fn row_checks(
     transform: &Transform,
     function: Function,
     samples: &RecordBatch,
     seed: u64,
-) -> Result<(Vec<GateCheck>, Vec<ErrorRows>), GateError> {
+) -> Result<RowReport, GateError> {
     let count = samples.num_rows();
     let in_order: Vec<u32> = (0..count as u32).collect();
     let shuffled = shuffle(in_order.clone(), seed);
-    let fresh = |rows: &RecordBatch| Ok(function.fresh(transform, rows));
-    let alone = one_by_one(samples, fresh)?;
+    let fresh = |rows: &RecordBatch| Ok(function.fresh(transform, rows, &mut Budget::unlimited()));
+    let mut fuel = Vec::with_capacity(count);
+    let alone = one_by_one(samples, |row| {
+        let mut budget = Budget::unlimited();
+        let applied = function.fresh(transform, row, &mut budget);
+        fuel.push(budget.spent());
+        Ok(applied)
+    })?;
     let gate = Gate { transform, function, alone: &alone };
     let mut warm = transform.warm()?;
     let reordered = take_record_batch(samples, &UInt32Array::from(shuffled.clone()))?;
@@ -97,7 +112,7 @@ pub(super) fn row_checks(
     ));
     let warm_batch = bytes(&function.used(&mut warm, &reordered), count)?;
     checks.push(gate.check("all rows, shuffled, in a used instance", &shuffled, warm_batch));
-    Ok((checks, gate.errors(samples)))
+    Ok(RowReport { checks, errors: gate.errors(samples), fuel: FuelSummary::of(fuel) })
 }
 
 impl Gate<'_> {
@@ -127,7 +142,7 @@ impl Gate<'_> {
 
     /// What is said of a row that fails.
     fn message(&self, samples: &RecordBatch, row: usize) -> String {
-        let applied = self.function.fresh(self.transform, &samples.slice(row, 1));
+        let applied = self.function.fresh(self.transform, &samples.slice(row, 1), &mut Budget::unlimited());
         let message = applied.failures.first().map_or("", |failure| failure.message.as_str());
         format!("sample row {row}: {message}")
     }

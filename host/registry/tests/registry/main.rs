@@ -5,6 +5,7 @@
 mod damage;
 mod fixtures;
 mod gateway;
+mod provenance;
 mod pushing;
 mod s3;
 mod site;
