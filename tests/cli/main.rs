@@ -6,6 +6,7 @@
 mod bucket;
 mod compiler;
 mod components;
+mod diff;
 mod events;
 mod explain;
 mod files;

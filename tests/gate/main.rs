@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
 mod command;
+mod differences;
 mod identity;
 mod refusals;
 mod sharing;

@@ -143,6 +143,11 @@ pub enum Command {
         after_help = "Examples:\n  trifold status http://127.0.0.1:7412\n  trifold status http://127.0.0.1:7412 http://127.0.0.1:7413 --format json\n\nThe addresses are those of `--admin` of `trifold serve`, `stream` and `up`; without any, `processes` in the section `admin` of the configuration file says which."
     )]
     Status(Status),
+    /// Compare two versions of a view: what they declare, and what they compute on sample rows
+    #[command(
+        after_help = "Examples:\n  trifold diff card_activity@1 card_activity@2\n  trifold diff card_activity new.wasm --sample events.jsonl\n\nValues are compared by their canonical bytes, never within a tolerance: over the rows of --sample, else over generated rows. A row view answers each row, a window view is folded and answers after every event, as the stream emits it; the sample of an on-demand view has its inputs as columns, features of other views among them. Only features that both versions have, with the same type, are compared. Where window views share their stored state, the states that both fold the sample to are compared too.\n\nExits with 0 whether or not anything differs, unless --exit-code is given."
+    )]
+    Diff(Diff),
     /// Apply a log of events to the online store and emit one row per event and view
     #[command(
         after_help = "Examples:\n  trifold stream --events events/\n  trifold stream --events events/ --follow --rows-format jsonl\n  trifold stream --topic flights --brokers localhost:9092 --worker a --follow\n\nEmitted rows are in DATA_DIR/rows, events that do not count in DATA_DIR/aside. Interrupted at any point, it goes on where it was, and each event counts once."
@@ -315,6 +320,28 @@ pub struct Status {
     /// The addresses of the processes
     #[arg(value_name = "URL", env = "TRIFOLD_PROCESSES", value_delimiter = ',')]
     pub urls: Vec<String>,
+}
+
+/// `trifold diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The version to compare with: one of the registry, as in `card_activity@1` (without `@` the version in force), or
+    /// a component's file
+    pub left: String,
+    /// The version that is compared, named alike
+    pub right: String,
+    /// The sample rows
+    #[command(flatten)]
+    pub samples: Samples,
+    /// The columns of the sample events
+    #[command(flatten)]
+    pub source: Source,
+    /// The most differing rows to print
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub show: usize,
+    /// Exit with 1 if the versions declare or compute anything differently
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// `trifold versions` and `trifold releases`.

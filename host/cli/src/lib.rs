@@ -35,6 +35,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Versions(args) => world.block_on(commands::timeline::versions(&world, args)),
         Command::Releases(args) => world.block_on(commands::timeline::releases(&world, args)),
         Command::Status(args) => world.block_on(commands::status::run(&world, args)),
+        Command::Diff(args) => commands::diff::run(&world, args),
         Command::Stream(args) => commands::stream::run(&world, args),
         Command::Backfill(args) => commands::backfill::run(&world, args),
         Command::Serve(args) => commands::serve::run(&world, args),

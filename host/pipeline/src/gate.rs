@@ -17,6 +17,7 @@ use trifold_sandbox::{Transform, Unavailable};
 use folds::fold_checks;
 use rows::{Function, RowReport, row_checks};
 use sharing::sharing_check;
+pub(crate) use sharing::state_difference;
 
 const ANSWERS: &str = "answers as described";
 

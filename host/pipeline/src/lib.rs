@@ -4,12 +4,14 @@
 //! Reading order: [`version`] is what runs; [`rows`] is what comes out; [`values`] turns the latest inputs of
 //! entities into rows. [`admission`] decides which events count; [`ingest`] folds a batch of them into records;
 //! [`lookup`] reads `records`, and folds in what is [`in_hand`]; [`timeline`] and [`point_in_time`] answer points in
-//! time over recorded events, and [`explain`] says why one of them is what it is; [`row_table`] puts rows into the columns of files. [`windows`] does the same for window
-//! views, and [`on_demand`] computes from all of them when a request is made. [`catalog`] follows the releases,
-//! [`takeover`] says when one may answer, [`gate`] guards the registry and [`samples`] makes rows for it.
+//! time over recorded events, and [`explain`] says why one of them is what it is; [`row_table`] puts rows into the
+//! columns of files. [`windows`] does the same for window views, and [`on_demand`] computes from all of them when a
+//! request is made. [`catalog`] follows the releases, [`takeover`] says when one may answer, [`gate`] guards the
+//! registry, [`diff`] compares versions, and [`samples`] makes rows for both.
 
 pub mod admission;
 pub mod catalog;
+pub mod diff;
 pub mod explain;
 pub mod gate;
 pub mod in_hand;
@@ -30,6 +32,7 @@ pub mod windows;
 
 pub use admission::{ArrivalPolicy, ArrivalPolicyError};
 pub use catalog::{Catalog, CatalogProblem, LiveViews, Waiting};
+pub use diff::{DeclarationDiff, DiffError, ValueDiff, compare_declarations, compare_values};
 pub use explain::{Explain, ExplainBounds, ExplainError, Explanation};
 pub use gate::{ErrorRows, GateCheck, GateReport, publish_gate};
 pub use in_hand::InHand;

@@ -137,6 +137,15 @@ impl Timeline {
 
     /// The rows of a batch of events, and the events that do not count.
     pub fn events(&self, events: Events) -> Result<(RecordBatch, Vec<Aside>), TimelineError> {
+        self.events_on(events, &mut Budget::unlimited())
+    }
+
+    /// The same, on somebody's budget.
+    pub(crate) fn events_on(
+        &self,
+        events: Events,
+        budget: &mut Budget,
+    ) -> Result<(RecordBatch, Vec<Aside>), TimelineError> {
         let view = self.version.view();
         let (mut events, carried) = match view.windows() {
             None => {
@@ -145,12 +154,8 @@ impl Timeline {
                 (events, columns)
             }
             Some(_) => {
-                let Prepared { events, columns } = prepare::<TimelineError>(
-                    &self.version,
-                    &self.version.transform,
-                    events,
-                    &mut Budget::unlimited(),
-                )?;
+                let Prepared { events, columns } =
+                    prepare::<TimelineError>(&self.version, &self.version.transform, events, budget)?;
                 let content: ArrayRef = Arc::new(BinaryArray::from_iter_values(contents(&events.inputs)?));
                 (events, [&[content], columns.columns()].concat())
             }

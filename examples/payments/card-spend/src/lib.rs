@@ -27,7 +27,14 @@ fn check(payment: &Payment<'_>) -> Result<(), RowError> {
 }
 
 /// How often and how much a card paid.
-#[window_view(event = Payment<'_>, windows = "5m, 1h, 1d", lateness = "1h", max_early = "1m", check = check)]
+#[cfg_attr(
+    not(feature = "v2"),
+    window_view(event = Payment<'_>, windows = "5m, 1h, 1d", lateness = "1h", max_early = "1m", check = check)
+)]
+#[cfg_attr(
+    feature = "v2",
+    window_view(event = Payment<'_>, windows = "5m, 1h, 7d", lateness = "1h", max_early = "1m", check = check)
+)]
 pub struct CardSpend {
     /// Payments, refused ones included.
     #[of(())]

@@ -8,6 +8,9 @@ pub const IMPLAUSIBLE: u16 = 2;
 /// Payments of an hour, as a multiple of those of five minutes.
 const FIVE_MINUTES_PER_HOUR: f64 = 12.0;
 
+/// How much it weighs that a card is elsewhere than before.
+const MOVED_WEIGHT: f64 = if cfg!(feature = "v2") { 2.0 } else { 1.5 };
+
 /// A payment that is to be made, and what is known of its card.
 #[derive(Request)]
 pub struct Purchase<'a> {
@@ -71,7 +74,7 @@ pub fn payment_risk(purchase: Purchase<'_>) -> Result<Risk, RowError> {
         0.5 * times_usual.unwrap_or(1.0).ln_1p(),
         0.1 * velocity.unwrap_or(0.0),
         2.0 * purchase.share_declined.unwrap_or(0.0),
-        if moved == Some(true) { 1.5 } else { 0.0 },
+        if moved == Some(true) { MOVED_WEIGHT } else { 0.0 },
     ];
     let score = signs.into_iter().fold(-3.0, |sum, sign| sum + sign);
     Ok(Risk { times_usual, deviations, velocity, moved, score: 1.0 / (1.0 + (-score).exp()) })

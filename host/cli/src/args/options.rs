@@ -11,10 +11,10 @@ const EVENTS: &str = "Events";
 const KAFKA: &str = "Kafka";
 const REDIS: &str = "Redis";
 
-/// Sample rows for the publish gate.
+/// Sample rows to try components on.
 #[derive(Debug, Args)]
 pub struct Samples {
-    /// Events to sample, Parquet or JSON lines; generated rows are tried in any case
+    /// Events to sample, Parquet or JSON lines; the publish gate tries generated rows in any case
     #[arg(long, value_name = "ROWS")]
     pub sample: Option<PathBuf>,
     /// The most rows to take from the sample

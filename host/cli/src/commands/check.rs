@@ -18,9 +18,9 @@ use crate::output;
 use crate::world::{World, named, read_file};
 
 /// Generated rows are always tried, so that a component is never published on friendly samples alone.
-const GENERATED_ROWS: usize = 256;
+pub(super) const GENERATED_ROWS: usize = 256;
 /// Decides the generated rows and the shuffles; fixed, so that the gate gives the same verdict every time.
-const SEED: u64 = 0x7472_6966_6F6C_6431;
+pub(super) const SEED: u64 = 0x7472_6966_6F6C_6431;
 
 /// What the gate found, over generated rows and over the sample that was given.
 #[derive(Serialize)]

@@ -11,6 +11,8 @@ use crate::world::{World, named, read_file, registry_failure};
 
 /// A component that was named, ready to run.
 pub(super) struct Component {
+    /// How it is called: the file, or `view@3`.
+    pub(super) name: String,
     /// The file that it was read from.
     pub(super) file: Option<PathBuf>,
     /// What the registry has recorded of it.
@@ -31,7 +33,13 @@ impl Component {
         let live = world.version(name).await?;
         let record =
             world.registry(false)?.version(&live.view().name, live.version).await.map_err(registry_failure)?;
-        Ok(Component { file: None, bytes: record.size, record: Some(record), live })
+        Ok(Component {
+            name: format!("{}@{}", record.view, record.version),
+            file: None,
+            bytes: record.size,
+            record: Some(record),
+            live,
+        })
     }
 
     fn read(world: &World, name: &str) -> Outcome<Component> {
@@ -39,6 +47,6 @@ impl Component {
         let wasm = read_file(&file)?;
         let transform = world.sandbox()?.admit(&wasm).map_err(named(&file))?;
         let live = LiveVersion { version: 0, release: None, transform };
-        Ok(Component { file: Some(file), record: None, bytes: wasm.len() as u64, live })
+        Ok(Component { name: name.to_owned(), file: Some(file), record: None, bytes: wasm.len() as u64, live })
     }
 }

@@ -7,6 +7,7 @@ pub mod backfill;
 pub mod check;
 pub mod clear;
 mod component;
+pub mod diff;
 pub mod events;
 pub mod explain;
 mod fields;

@@ -26,16 +26,24 @@ pub(super) fn sharing_check(
     samples: &RecordBatch,
     seed: u64,
 ) -> Result<GateCheck, GateError> {
-    let mut folds = [Folds::new(transform, spec, samples, seed)?, Folds::new(earlier, spec, samples, seed)?];
-    let failure = difference(&mut folds)?.map(|difference| format!("version {number} {difference}"));
-    Ok(GateCheck { name: SHARED, rows: folds[0].events() as usize, failure })
+    let difference = state_difference([earlier, transform], spec, samples, seed)?;
+    let failure = difference.map(|difference| format!("version {number} {difference}"));
+    Ok(GateCheck { name: SHARED, rows: samples.num_rows(), failure })
 }
 
-fn difference([new, earlier]: &mut [Folds<'_>; 2]) -> Result<Option<String>, GateError> {
-    if let Some(sample) = new.other_sample(earlier) {
+/// What the earlier one of two versions with one state id does otherwise with the sample events, if anything.
+pub(crate) fn state_difference(
+    [earlier, new]: [&Transform; 2],
+    spec: &WindowSpec,
+    samples: &RecordBatch,
+    seed: u64,
+) -> Result<Option<String>, GateError> {
+    let mut new = Folds::new(new, spec, samples, seed)?;
+    let mut earlier = Folds::new(earlier, spec, samples, seed)?;
+    if let Some(sample) = new.other_sample(&earlier) {
         return Ok(Some(format!("and this one do not both accept sample event {sample}")));
     }
-    if let Some(sample) = new.prepared_otherwise(earlier)? {
+    if let Some(sample) = new.prepared_otherwise(&earlier)? {
         return Ok(Some(format!("prepares sample event {sample} otherwise")));
     }
     let states = match (new.states(), earlier.states()) {
