@@ -159,7 +159,10 @@ fn a_process_that_does_not_answer() {
     let trifold = site();
     let address = free_address().unwrap();
     let nobody = format!("http://{address}");
-    let (_server, url) = serve(&trifold, &["serve"]);
+    let (server, url) = serve(&trifold, &["serve"]);
+    trifold
+        .run(["status", &server.url])
+        .refused(Exit::Unavailable, &[&server.url, "name the address of its `--admin`"]);
     // The other processes are told of all the same.
     let asked = status(&trifold, &[&nobody, &url]).refused(Exit::Unavailable, &[&nobody, "--admin"]);
     assert_eq!(asked.json()[1]["views"].as_array().map(Vec::len), Some(2));

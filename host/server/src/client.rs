@@ -39,6 +39,12 @@ pub enum ClientError {
         /// What the transport said.
         source: tonic::transport::Error,
     },
+    /// Whoever answers there is not operated there.
+    #[error("{url} is not where a process is operated: name the address of its `--admin`")]
+    NotOperated {
+        /// The address.
+        url: String,
+    },
     /// The server refused the request.
     #[error("the server refused: {} ({:?})", .0.message(), .0.code())]
     Refused(Box<tonic::Status>),

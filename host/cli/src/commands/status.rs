@@ -128,6 +128,9 @@ fn text(reports: &[ProcessReport]) -> String {
         if let Some(problem) = &told.registry_problem {
             notes.push_str(&format!("\n{}: the releases cannot be read: {problem}", report.process));
         }
+        if told.views.is_empty() {
+            notes.push_str(&format!("\n{}: runs no view yet", report.process));
+        }
         for view in &told.views {
             let digest = view.digest.as_deref().unwrap_or_default();
             rows.push([
@@ -143,6 +146,9 @@ fn text(reports: &[ProcessReport]) -> String {
                 notes.push_str(&format!("\n{}: {}", report.process, waiting_text(&view.view, waiting)));
             }
         }
+    }
+    if rows.is_empty() {
+        return notes.trim_start().to_owned();
     }
     let headings = ["PROCESS", "COMMAND", "VIEW", "VERSION", "RELEASE", "SINCE", "COMPONENT"];
     output::listing(headings, rows.into_iter()) + &notes

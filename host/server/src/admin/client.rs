@@ -1,6 +1,7 @@
 //! Asks a process what it runs, and has it release.
 
 use tonic::transport::Channel;
+use tonic::{Code, Response, Status};
 use trifold_model::ViewName;
 
 use crate::admin::api;
@@ -10,6 +11,7 @@ use crate::client::{ClientError, connect};
 /// A connection to a process that is operated. Clones share it.
 #[derive(Debug, Clone)]
 pub struct AdminClient {
+    url: String,
     inner: AdminServiceClient<Channel>,
 }
 
@@ -18,33 +20,48 @@ impl AdminClient {
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
         let channel =
             connect(url, "`trifold serve --admin` or `trifold stream --admin`, and that address").await?;
-        Ok(AdminClient { inner: AdminServiceClient::new(channel).max_decoding_message_size(usize::MAX) })
+        let inner = AdminServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+        Ok(AdminClient { url: url.to_owned(), inner })
     }
 
     /// What the process runs, after a look at the registry if that is asked for.
     pub async fn status(&mut self, look: bool) -> Result<api::GetStatusResponse, ClientError> {
-        Ok(self.inner.get_status(api::GetStatusRequest { look }).await?.into_inner())
+        let answer = self.inner.get_status(api::GetStatusRequest { look }).await;
+        self.answered(answer)
     }
 
     /// The versions of a view, oldest first.
     pub async fn versions(&mut self, view: &ViewName) -> Result<Vec<api::Version>, ClientError> {
-        let request = api::ListVersionsRequest { view: view.to_string() };
-        Ok(self.inner.list_versions(request).await?.into_inner().versions)
+        let answer = self.inner.list_versions(api::ListVersionsRequest { view: view.to_string() }).await;
+        Ok(self.answered(answer)?.versions)
     }
 
     /// The releases of a view, oldest first.
     pub async fn releases(&mut self, view: &ViewName) -> Result<Vec<api::ReleaseRecord>, ClientError> {
-        let request = api::ListReleasesRequest { view: view.to_string() };
-        Ok(self.inner.list_releases(request).await?.into_inner().releases)
+        let answer = self.inner.list_releases(api::ListReleasesRequest { view: view.to_string() }).await;
+        Ok(self.answered(answer)?.releases)
     }
 
     /// Puts a version into force, and says whether the process runs it.
     pub async fn release(&mut self, request: api::ReleaseRequest) -> Result<api::ReleaseResponse, ClientError> {
-        Ok(self.inner.release(request).await?.into_inner())
+        let answer = self.inner.release(request).await;
+        self.answered(answer)
     }
 
     /// Takes the release in force back, and says what the process runs then.
     pub async fn roll_back(&mut self, request: api::RollBackRequest) -> Result<api::ReleaseResponse, ClientError> {
-        Ok(self.inner.roll_back(request).await?.into_inner())
+        let answer = self.inner.roll_back(request).await;
+        self.answered(answer)
+    }
+
+    fn answered<T>(&self, answer: Result<Response<T>, Status>) -> Result<T, ClientError> {
+        match answer {
+            Ok(answer) => Ok(answer.into_inner()),
+            // A server of lookups, or of something else.
+            Err(status) if status.code() == Code::Unimplemented => {
+                Err(ClientError::NotOperated { url: self.url.clone() })
+            }
+            Err(status) => Err(status.into()),
+        }
     }
 }

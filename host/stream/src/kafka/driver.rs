@@ -22,6 +22,9 @@ use crate::releases::ReleaseFeed;
 use crate::sink::AsideKind;
 use crate::worker::{Restored, WorkerConfig};
 
+/// How soon a worker that waits for records hears those who operate it: the client waits for records alone.
+const HEARS_WITHIN: Duration = Duration::from_millis(50);
+
 /// Runs a worker of a group over the releases in force.
 pub struct KafkaDriver<R> {
     settings: Arc<KafkaSettings>,
@@ -121,7 +124,8 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
             let none = problem.map_or(StreamError::NoViews, |first| StreamError::Releases(first.to_string()));
             return Err(none.into());
         }
-        let (restored, report) = session.round(&self.releases.live(), self.interval, notify).await?;
+        let wait = if until == Until::Follow { self.interval.min(HEARS_WITHIN) } else { self.interval };
+        let (restored, report) = session.round(&self.releases.live(), wait, notify).await?;
         self.announce(notify, restored);
         let is_over = report.is_none() && until != Until::Follow && session.is_done()?;
         self.progress = session.progress();
