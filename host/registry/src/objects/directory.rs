@@ -10,6 +10,7 @@ use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, PutMode, PutOptions};
+use tokio::runtime::Handle;
 
 use super::{Listing, Read, chain, read, reason};
 use crate::error::RegistryError;
@@ -57,7 +58,7 @@ impl Directory {
 
     pub(super) async fn create(&self, object: &str, bytes: Bytes) -> Result<bool, RegistryError> {
         match self.put(object, bytes, PutMode::Create).await {
-            Ok(()) => self.sync(object).map(|()| true),
+            Ok(()) => self.sync(object).await.map(|()| true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(write_failed(self.path(object), &error)),
         }
@@ -66,7 +67,7 @@ impl Directory {
     pub(super) async fn replace(&self, object: &str, bytes: Bytes) -> Result<(), RegistryError> {
         let put = self.put(object, bytes, PutMode::Overwrite).await;
         put.map_err(|error| write_failed(self.path(object), &error))?;
-        self.sync(object)
+        self.sync(object).await
     }
 
     async fn put(&self, object: &str, bytes: Bytes, mode: PutMode) -> object_store::Result<()> {
@@ -74,13 +75,18 @@ impl Directory {
         self.store.put_opts(&ObjectPath::from(object), bytes.into(), options).await.map(drop)
     }
 
-    /// The client library does not wait for the disk, so this does, for the file and the directories above it.
-    /// It blocks its thread for a moment; objects are written by hand, a few a day.
-    fn sync(&self, object: &str) -> Result<(), RegistryError> {
+    /// The client library does not wait for the disk, so this does, for the file and the directories above it; on a
+    /// thread of its own, for whoever releases may share one with the requests of a server.
+    async fn sync(&self, object: &str) -> Result<(), RegistryError> {
         let path = self.path(object);
-        let failed = |error: io::Error| write_failed(path.clone(), &error);
         let places = path.ancestors().take_while(|place| place.starts_with(&self.root));
-        places.into_iter().try_for_each(|place| File::open(place)?.sync_all()).map_err(failed)
+        let places: Vec<PathBuf> = places.map(Path::to_owned).collect();
+        let sync = move || places.into_iter().try_for_each(|place| File::open(place)?.sync_all());
+        let synced = match Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(sync).await.unwrap_or_else(|panicked| Err(panicked.into())),
+            Err(_) => sync(),
+        };
+        synced.map_err(|error: io::Error| write_failed(path, &error))
     }
 
     pub(super) async fn list(&self, prefix: &str) -> Result<Listing, RegistryError> {
