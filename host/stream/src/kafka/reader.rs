@@ -42,7 +42,7 @@ pub(crate) fn ends<C: ConsumerContext>(
 
 /// Has a reader go on at these offsets of partitions, and read no others.
 ///
-/// librdkafka (until 2.15, issue 5573) aborts the process if partitions are given anew while it still stops reading them
+/// librdkafka (until 2.15) aborts the process if partitions are given anew while it still stops reading them
 /// from where they were. It serves requests in turn, so what it has answered after a move, it has stopped before.
 pub(crate) fn read_from<'a, C: ConsumerContext>(
     reader: &BaseConsumer<C>,
