@@ -77,7 +77,7 @@ fn a_worker_and_a_server_over_it_are_told() {
     let running = of_view(&status(&trifold, &[&url]).succeeded().json(), "flight_profile");
     assert_eq!((&running["version"], &running["release"]), (&2.into(), &2.into()));
     drop(up);
-    let worker = Worker::start(&trifold, &["stream", "--follow", "--views", "flight_profile"]);
+    let mut worker = Worker::start(&trifold, &["stream", "--follow", "--views", "flight_profile"]);
     let told = worker.status(&trifold);
     assert_eq!((&told[0]["command"], told[0]["views"].as_array().map(Vec::len)), (&"stream".into(), Some(1)));
     trifold.run(["rollback", "flight_profile", "--process", &worker.url, "--wait", "30"]).succeeded();
@@ -106,8 +106,9 @@ impl Worker {
     }
 
     /// What it says, once it runs anything.
-    fn status(&self, trifold: &Trifold) -> Value {
+    fn status(&mut self, trifold: &Trifold) -> Value {
         loop {
+            assert_eq!(self.child.try_wait().unwrap(), None, "the worker ended");
             let told = status(trifold, &[&self.url]);
             if told.code == Some(0) && told.json()[0]["views"].as_array().is_some_and(|views| !views.is_empty()) {
                 return told.json();
@@ -179,7 +180,20 @@ fn a_process_that_does_not_answer() {
     trifold
         .run(["status", "ftp://127.0.0.1"])
         .refused(Exit::Unavailable, &["`ftp://127.0.0.1` is not the URL of a server"]);
-    trifold.run(["release", "flight_profile@2", "--wait", "1"]).refused(Exit::Usage, &["--process"]);
+    // Whoever waits for nobody has released nothing either.
+    let releases = || trifold.run(["releases", "flight_profile", "--format", "json"]).succeeded().stdout;
+    let before = releases();
+    for command in [["release", "flight_profile@1"], ["rollback", "flight_profile"]] {
+        let line = command.iter().chain(&["--wait", "1"]);
+        trifold.run(line).refused(Exit::Usage, &["`--wait` waits for processes", "--process"]);
+    }
+    assert_eq!(releases(), before);
+    let wasm = component("flight-profile", &[]).path.clone();
+    let push = ["push", wasm.to_str().unwrap(), "--process", &url, "--wait", "30"];
+    trifold.run(push).refused(Exit::Usage, &["`--release`"]);
+    assert_eq!(releases(), before);
+    trifold.run(push.iter().chain(&["--release"])).succeeded();
+    assert_eq!(of_view(&status(&trifold, &[&url]).succeeded().json(), "flight_profile")["version"], 1);
     // Those that are always asked stand in the file.
     std::fs::write(trifold.path("trifold.toml"), format!("[admin]\nprocesses = [\"{url}\"]\n")).unwrap();
     assert_eq!(status(&trifold, &[]).succeeded().json()[0]["process"], url);

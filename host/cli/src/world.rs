@@ -241,7 +241,7 @@ impl World {
 
     /// The versions in the registry, by number, that go on with what a window view has stored, and it with what they have;
     /// none where there is no registry yet.
-    pub async fn sharing(&self, transform: &Transform) -> Outcome<Vec<(u64, Transform)>> {
+    pub async fn sharing(&self, sandbox: &Sandbox, transform: &Transform) -> Outcome<Vec<(u64, Transform)>> {
         let view = transform.view();
         if view.windows().is_none() {
             return Ok(Vec::new());
@@ -256,7 +256,8 @@ impl World {
         };
         let mut sharing = Vec::new();
         for record in records.iter().filter(|record| record.digest != transform.digest()) {
-            match self.transform(&registry, &record.digest).await {
+            let wasm = registry.component(&record.digest).await.map_err(registry_failure);
+            match wasm.and_then(|wasm| sandbox.admit(&wasm).map_err(admission_failure)) {
                 Ok(earlier) => sharing.push((record.version, earlier)),
                 // It cannot be put into force either.
                 Err(failure) if failure.exit == Exit::Data => {

@@ -101,9 +101,10 @@ struct CheckReport {
 /// Checks a component file.
 pub fn run(world: &World, args: Check) -> Outcome {
     let wasm = read_file(&args.component)?;
-    let transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
+    let sandbox = world.sandbox()?;
+    let transform = sandbox.admit(&wasm).map_err(named(&args.component))?;
     world.block_on(world.reads(transform.view(), &[]))?;
-    let earlier = world.block_on(world.sharing(&transform))?;
+    let earlier = world.block_on(world.sharing(&sandbox, &transform))?;
     let checked = gate(world, &transform, &earlier, &args.samples, &args.source)?;
     output::print(world.format, &checked, text)?;
     if checked.passed { Ok(()) } else { Err(refusal(&checked)) }

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use trifold_registry::{Act, Provenance, Registry, Releases};
 
-use super::{check, status};
+use super::check;
+use super::status::Audience;
 use crate::args::{Push, Release, Rollback, Signature};
 use crate::clock;
-use crate::exit::Outcome;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
 use crate::world::{World, named, parse_version, read_file, registry_failure};
 
@@ -23,10 +24,15 @@ struct PushReport {
 
 /// Checks a component and registers it as a version of its view.
 pub async fn push(world: &World, args: Push) -> Outcome {
+    let audience = Audience::new(world, &args.processes)?;
+    if args.processes.wait.is_some() && !args.release {
+        return Err(Failure::new(Exit::Usage, "`--wait` waits for a release: give `--release` as well"));
+    }
     let wasm = read_file(&args.component)?;
-    let transform = world.sandbox()?.admit(&wasm).map_err(named(&args.component))?;
+    let sandbox = world.sandbox()?;
+    let transform = sandbox.admit(&wasm).map_err(named(&args.component))?;
     world.reads(transform.view(), &[]).await?;
-    let earlier = world.sharing(&transform).await?;
+    let earlier = world.sharing(&sandbox, &transform).await?;
     let checked = check::gate(world, &transform, &earlier, &args.samples, &args.source)?;
     if !checked.passed() {
         return Err(check::refusal(&checked));
@@ -46,7 +52,7 @@ pub async fn push(world: &World, args: Push) -> Outcome {
     let release = match args.release {
         true => {
             let release = registry.release(&view, pushed.version.version, act(&args.signature)).await;
-            Some(release.map_err(registry_failure)?.seq)
+            Some(release.map_err(registry_failure)?)
         }
         false => None,
     };
@@ -55,7 +61,7 @@ pub async fn push(world: &World, args: Push) -> Outcome {
         version: pushed.version.version,
         digest: pushed.version.digest.to_string(),
         new: pushed.new,
-        release,
+        release: release.as_ref().map(|release| release.seq),
     };
     output::print(world.format, &report, |report| {
         let known = if report.new { "pushed" } else { "already pushed:" };
@@ -65,7 +71,11 @@ pub async fn push(world: &World, args: Push) -> Outcome {
             None => format!("put it into force with `trifold release {view}@{version}`"),
         };
         format!("{known} {view}@{version}, sha256 {}\n{next}", report.digest)
-    })
+    })?;
+    match &release {
+        Some(release) => audience.tell(release).await,
+        None => Ok(()),
+    }
 }
 
 #[derive(Serialize)]
@@ -81,6 +91,7 @@ struct ReleaseReport {
 
 /// Puts a version into force.
 pub async fn release(world: &World, args: Release) -> Outcome {
+    let audience = Audience::new(world, &args.processes)?;
     let (view, number) = parse_version(&args.version)?;
     let registry = world.registry(false)?;
     let number = match number {
@@ -89,15 +100,16 @@ pub async fn release(world: &World, args: Release) -> Outcome {
     };
     let release = registry.put_into_force(&view, number, act(&args.signature)).await.map_err(registry_failure)?;
     print_release(world, &release)?;
-    status::tell(world, &args.processes, &release).await
+    audience.tell(&release).await
 }
 
 /// Takes the release in force back.
 pub async fn rollback(world: &World, args: Rollback) -> Outcome {
+    let audience = Audience::new(world, &args.processes)?;
     let registry = world.registry(false)?;
     let release = registry.roll_back(&args.view, act(&args.signature)).await.map_err(registry_failure)?;
     print_release(world, &release)?;
-    status::tell(world, &args.processes, &release).await
+    audience.tell(&release).await
 }
 
 fn print_release(world: &World, release: &trifold_registry::Release) -> Outcome {
@@ -146,7 +158,7 @@ pub async fn views(world: &World) -> Outcome {
         let headings = ["VIEW", "VERSION", "IN FORCE", "BYTES", "STATE", "COMPONENT"];
         let lines = rows.iter().map(|row| {
             let release = row.release.map_or_else(String::new, |release| format!("release {release}"));
-            let (state, digest) = (row.state_id[..12].to_owned(), row.digest[..12].to_owned());
+            let [state, digest] = [&row.state_id, &row.digest].map(|text| text[..output::DIGEST_SHOWN].to_owned());
             [row.view.clone(), row.version.to_string(), release, row.bytes.to_string(), state, digest]
         });
         output::listing(headings, lines)

@@ -159,29 +159,40 @@ fn waiting_text(view: &str, waiting: &WaitingReport) -> String {
     format!("{release} of view {view} waits: {}", waiting.reason)
 }
 
-/// Has the processes that are named look at the registry, and waits for them to run a release where that is asked for.
-/// Without, one that does not is told of and no failure: it looks again when it is time.
-pub async fn tell(world: &World, args: &Processes, release: &Release) -> Outcome {
-    let urls = addresses(world, &args.urls);
-    if args.wait.is_some() && urls.is_empty() {
-        return Err(Failure::new(Exit::Usage, "`--wait` waits for processes: name them with `--process`"));
-    }
-    let deadline = Instant::now() + Duration::from_secs(args.wait.unwrap_or(0));
-    let told = join_all(urls.iter().map(|url| tell_one(url, release, deadline))).await;
-    let mut late = None;
-    for (url, problem) in urls.iter().zip(told) {
-        match problem {
-            Some(problem) if args.wait.is_some() => {
-                late.get_or_insert(format!(
-                    "release {} is recorded, but {url} does not run it: {problem}",
-                    release.seq
-                ));
-            }
-            Some(problem) => tracing::warn!("{url} does not run release {} yet: {problem}", release.seq),
-            None => tracing::info!("{url} runs release {}", release.seq),
+/// The processes that are told of a release.
+pub struct Audience<'a> {
+    urls: &'a [String],
+    wait: Option<Duration>,
+}
+
+impl<'a> Audience<'a> {
+    /// Those that the command line or the configuration names. Refuses to wait for nobody, before anything is released.
+    pub fn new(world: &'a World, args: &'a Processes) -> Outcome<Self> {
+        let urls = addresses(world, &args.urls);
+        if args.wait.is_some() && urls.is_empty() {
+            return Err(Failure::new(Exit::Usage, "`--wait` waits for processes: name them with `--process`"));
         }
+        Ok(Audience { urls, wait: args.wait.map(Duration::from_secs) })
     }
-    late.map_or(Ok(()), |late| Err(Failure::new(Exit::Unavailable, late)))
+
+    /// Has them look at the registry, and waits for them to run a release where that is asked for. Without, one that does
+    /// not is told of and no failure: it looks again when it is time.
+    pub async fn tell(&self, release: &Release) -> Outcome {
+        let deadline = Instant::now() + self.wait.unwrap_or_default();
+        let told = join_all(self.urls.iter().map(|url| tell_one(url, release, deadline))).await;
+        let mut late = None;
+        for (url, problem) in self.urls.iter().zip(told) {
+            match problem {
+                Some(problem) if self.wait.is_some() => {
+                    let seq = release.seq;
+                    late.get_or_insert(format!("release {seq} is recorded, but {url} does not run it: {problem}"));
+                }
+                Some(problem) => tracing::warn!("{url} does not run release {} yet: {problem}", release.seq),
+                None => tracing::info!("{url} runs release {}", release.seq),
+            }
+        }
+        late.map_or(Ok(()), |late| Err(Failure::new(Exit::Unavailable, late)))
+    }
 }
 
 /// Has one process look until it runs a release: why it does not when the time is over.
