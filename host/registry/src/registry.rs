@@ -156,9 +156,19 @@ impl Registry {
         version: u64,
         released: impl Into<Act>,
     ) -> Result<Release, RegistryError> {
-        let released = released.into();
-        let digest = self.releasable(view, version).await?;
         let last = last(&self.numbers(view, Series::Releases).await?);
+        self.release_after(last, view, version, released.into()).await
+    }
+
+    /// The same where the last release is known, or others that came after it are passed.
+    async fn release_after(
+        &self,
+        last: u64,
+        view: &ViewName,
+        version: u64,
+        released: Act,
+    ) -> Result<Release, RegistryError> {
+        let digest = self.releasable(view, version).await?;
         for seq in (last + 1..).take(ATTEMPTS_MAX as usize) {
             let (view, released) = (view.clone(), released.clone());
             let kind = ReleaseKind::Full;
@@ -182,7 +192,7 @@ impl Registry {
             Ok(Some(release)) if release.version == version => Ok(release),
             // A new release is how one gets over a damaged one.
             Err(error) if !error.is_damage() => Err(error),
-            _ => self.release(view, version, released).await,
+            _ => self.release_after(newest, view, version, released.into()).await,
         }
     }
 
