@@ -113,11 +113,11 @@ struct Process {
 
 impl Process {
     /// A connection to it, once it answers.
-    async fn operate(&self) -> AdminClient {
+    async fn operate(&mut self) -> AdminClient {
         loop {
             match AdminClient::connect(&self.admin).await {
                 Ok(admin) => return admin,
-                Err(_) => tokio::task::yield_now().await,
+                Err(error) => assert_eq!(self.child.try_wait().unwrap(), None, "the process ended: {error}"),
             }
         }
     }
@@ -220,14 +220,14 @@ fn a_thousand_releases_of_a_server_under_load() {
     assert_eq!(distinct.len(), expected.len(), "two versions give the same rows");
 
     let listen = free_address().unwrap();
-    let server = site.start(&["serve", "--listen", &listen]);
+    let mut server = site.start(&["serve", "--listen", &listen]);
     let stop = Arc::new(AtomicBool::new(false));
     let runtime: Runtime = runtime();
     let seen = runtime.block_on(async {
         let mut admin = server.operate().await;
         // Answered once the first look is over, and then the server listens.
-        while Client::connect(&format!("http://{listen}")).await.is_err() {
-            tokio::task::yield_now().await;
+        while let Err(error) = Client::connect(&format!("http://{listen}")).await {
+            assert_eq!(server.child.try_wait().unwrap(), None, "the server ended: {error}");
         }
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
@@ -295,7 +295,7 @@ fn a_thousand_releases_of_a_worker() {
     site.views.truncate(2);
     let log = site.log();
     site.append(0, 1);
-    let worker = site.start(&["stream", "--follow", "--events", log.to_str().unwrap()]);
+    let mut worker = site.start(&["stream", "--follow", "--events", log.to_str().unwrap()]);
     runtime().block_on(async {
         let mut admin = worker.operate().await;
         let slice = SLICED_EVERY as usize * (EVENTS - 1) / RELEASES as usize;

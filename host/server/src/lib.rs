@@ -4,9 +4,10 @@
 //! and answers. Each request works on one snapshot of the versions, taken when it begins, so that a release never
 //! splits an answer. Nothing here computes a feature.
 //!
-//! Reading order: [`api`] is the generated contract; [`server`] listens, and `connection` is what it accepts; [`service`] answers; `request`, `in_hand` and
-//! `answer` convert at the edge; [`columns`] carries Arrow arrays in messages. [`client`] asks. [`admin`] is for those who
-//! operate a process, whatever it does.
+//! Reading order: [`api`] is the generated contract; [`server`] listens, and `connection` is what it accepts;
+//! [`service`] answers; `request`, `in_hand` and `answer` convert at the edge; [`columns`] carries Arrow arrays in
+//! messages; [`following`] brings new releases. [`client`] asks. [`admin`] is for those who operate a process, whatever
+//! it does.
 
 pub mod admin;
 mod answer;

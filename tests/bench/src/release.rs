@@ -177,15 +177,17 @@ impl<'a> Operator<'a> {
         let mut clients = Clients::connect(&self.site.online).await?;
         let (windows, length) = effort.choose((21, Duration::from_secs(1)), (3, Duration::from_millis(200)));
         clients.window(length).await?;
+        let mut swaps = tokio::time::interval(SWAPPED_EVERY);
         let (mut swapped, mut steady) = (Vec::new(), Vec::new());
         for _ in 0..windows {
             steady.push(clients.window(length).await?);
+            swaps.reset();
             let asking = clients.window(length);
             tokio::pin!(asking);
             let window = loop {
                 tokio::select! {
                     window = &mut asking => break window?,
-                    () = tokio::time::sleep(SWAPPED_EVERY) => self.release().await?,
+                    _ = swaps.tick() => self.release().await?,
                 }
             };
             swapped.push(window);
