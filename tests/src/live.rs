@@ -42,5 +42,5 @@ pub fn version(number: u64, transform: Transform) -> LiveVersion {
 /// Versions in force together.
 pub fn views(versions: impl IntoIterator<Item = LiveVersion>) -> Arc<LiveViews> {
     let named = versions.into_iter().map(|version| (version.view().name.clone(), version));
-    Arc::new(LiveViews { views: named.collect::<BTreeMap<ViewName, _>>() })
+    Arc::new(LiveViews::new(named.collect::<BTreeMap<ViewName, _>>()))
 }

@@ -63,7 +63,7 @@ pub struct EntityKey(pub Box<[u8]>);
 hex_display!(EntityKey);
 
 impl EntityKey {
-    /// The BLAKE3 hash of the key's bytes, for sharding and canaries.
+    /// The BLAKE3 hash of the key's bytes, for sharding.
     pub fn hash(&self) -> [u8; 32] {
         *blake3::hash(&self.0).as_bytes()
     }

@@ -5,7 +5,7 @@
 //! convert them at their own edge.
 //!
 //! Reading order: [`types`] and [`name`], [`view`], [`window`] and [`on_demand`], [`time`] and [`calendar`], [`position`],
-//! [`canonical`], [`identity`], [`tool`] and [`fuel`].
+//! [`canonical`], [`identity`], [`share`], [`tool`] and [`fuel`].
 
 pub mod calendar;
 pub mod canonical;
@@ -16,6 +16,7 @@ pub mod identity;
 pub mod name;
 pub mod on_demand;
 pub mod position;
+pub mod share;
 pub mod status;
 pub mod time;
 pub mod tool;
@@ -31,6 +32,7 @@ pub use identity::{ComponentDigest, ComputationId, EntityKey, RowDigest, StateId
 pub use name::{FieldName, NameError, ViewName};
 pub use on_demand::{FeatureRef, OnDemandSpec};
 pub use position::{Cut, EventNumber, LogId, Position, Positions};
+pub use share::{NoShare, Salt, Share};
 pub use status::{ErrorCode, RowStatus};
 pub use time::{ArrivalTime, EventTime, Span};
 pub use tool::{Tool, ToolRole};

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use trifold_model::{ComponentDigest, ViewName};
-use trifold_registry::{Registry, RegistryError, Release, Releases, Watcher};
+use trifold_registry::{Candidate, Registry, RegistryError, Release, Releases, Watcher};
 use trifold_sandbox::{AdmissionError, Sandbox, Transform};
 
+use crate::candidate::{Canary, CandidateError, LiveCandidate, Role, check_candidate};
 use crate::version::LiveVersion;
 
 /// The views in force at one moment. A request takes one and keeps it to its end.
@@ -14,15 +15,48 @@ use crate::version::LiveVersion;
 pub struct LiveViews {
     /// The version in force of each view.
     pub views: BTreeMap<ViewName, LiveVersion>,
+    /// The versions that are tried out beside them.
+    pub candidates: BTreeMap<ViewName, LiveCandidate>,
 }
 
 impl LiveViews {
-    /// Whether the same releases of the same versions are in force.
+    /// Views of which nothing is tried out.
+    pub fn new(views: BTreeMap<ViewName, LiveVersion>) -> Self {
+        LiveViews { views, candidates: BTreeMap::new() }
+    }
+
+    /// Whether the same releases of the same versions are in force, and tried out.
     pub fn same_versions(&self, other: &LiveViews) -> bool {
-        let numbers = |live: &LiveViews| -> Vec<_> {
-            live.views.iter().map(|(name, version)| (name.clone(), version.release, version.digest())).collect()
+        let key = |(name, version): (&ViewName, &LiveVersion)| (name.clone(), version.release, version.digest());
+        let numbers = |live: &LiveViews| -> (Vec<_>, Vec<_>) {
+            let candidates = live.candidates.iter().map(|(name, candidate)| (name, &candidate.version));
+            (live.views.iter().map(key).collect(), candidates.map(key).collect())
         };
         numbers(self) == numbers(other)
+    }
+
+    /// Those of the versions, tried out or not, for which this holds.
+    pub fn filtered(&self, keep: impl Fn(&ViewName, &LiveVersion) -> bool) -> LiveViews {
+        let mut kept = self.clone();
+        kept.views.retain(|name, version| keep(name, version));
+        kept.candidates.retain(|name, candidate| keep(name, &candidate.version));
+        kept
+    }
+
+    /// The version of a view that serves some of its entities, if one does.
+    pub fn canary(&self, view: &ViewName) -> Option<(&LiveVersion, &Canary)> {
+        match self.candidates.get(view)? {
+            LiveCandidate { version, role: Role::Canary(canary) } => Some((version, canary)),
+            _ => None,
+        }
+    }
+
+    /// The version of a view that is compared with the one in force, if one is.
+    pub fn shadow(&self, view: &ViewName) -> Option<&LiveVersion> {
+        match self.candidates.get(view)? {
+            LiveCandidate { version, role: Role::Shadow } => Some(version),
+            _ => None,
+        }
     }
 }
 
@@ -59,6 +93,18 @@ pub enum CatalogProblem {
         /// The view that the component declares.
         declared: ViewName,
     },
+    /// The version cannot be tried out beside the one in force.
+    #[error("view {view}, release {release}: version {version} is not tried out: {source}")]
+    Candidate {
+        /// The view.
+        view: ViewName,
+        /// The release's number.
+        release: u64,
+        /// The version.
+        version: u64,
+        /// Why not.
+        source: CandidateError,
+    },
 }
 
 impl CatalogProblem {
@@ -66,16 +112,17 @@ impl CatalogProblem {
         match self {
             CatalogProblem::Registry { view, .. }
             | CatalogProblem::Admission { view, .. }
-            | CatalogProblem::OtherView { view, .. } => view,
+            | CatalogProblem::OtherView { view, .. }
+            | CatalogProblem::Candidate { view, .. } => view,
         }
     }
 
     fn release(&self) -> Option<u64> {
         match self {
             CatalogProblem::Registry { .. } => None,
-            CatalogProblem::Admission { release, .. } | CatalogProblem::OtherView { release, .. } => {
-                Some(*release)
-            }
+            CatalogProblem::Admission { release, .. }
+            | CatalogProblem::OtherView { release, .. }
+            | CatalogProblem::Candidate { release, .. } => Some(*release),
         }
     }
 }
@@ -148,57 +195,99 @@ impl Catalog {
             .iter()
             .map(|(view, problem)| CatalogProblem::Registry { view: view.clone(), message: problem.to_string() })
             .collect();
-        let mut views = self.live.views.clone();
-        views.retain(|name, _| releases.views.contains_key(name) || releases.problems.contains_key(name));
+        let mut live = LiveViews::clone(&self.live);
+        let is_known = |name: &ViewName| releases.views.contains_key(name) || releases.problems.contains_key(name);
+        live.views.retain(|name, _| is_known(name));
+        live.candidates.retain(|name, _| is_known(name));
         for (name, release) in &releases.views {
             if self.refused.contains(&(name.clone(), release.seq)) {
                 continue;
             }
-            match self.load(name, release).await {
-                Ok(version) => {
-                    self.waiting.remove(name);
-                    let digest = version.digest();
-                    let before = views.insert(name.clone(), version);
-                    let before = before.filter(|before| before.digest() != digest);
-                    self.before.extend(before.map(|before| (name.clone(), before.transform)));
+            if let Err(problem) = self.put_into_force(&mut live, name, release).await {
+                match problem {
+                    CatalogProblem::Registry { .. } => self.unread = true,
+                    _ => drop(self.refused.insert((name.clone(), release.seq))),
                 }
-                Err(problem) => {
-                    match problem {
-                        CatalogProblem::Registry { .. } => self.unread = true,
-                        _ => drop(self.refused.insert((name.clone(), release.seq))),
-                    }
-                    problems.push(problem);
-                }
+                problems.push(problem);
             }
         }
         for problem in &problems {
             let waiting = Waiting { release: problem.release(), reason: problem.to_string() };
             self.waiting.insert(problem.view().clone(), waiting);
         }
-        self.live = Arc::new(LiveViews { views });
+        self.live = Arc::new(live);
         Ok(problems)
     }
 
-    async fn load(&self, name: &ViewName, release: &Release) -> Result<LiveVersion, CatalogProblem> {
-        let transform = match self.admitted(&release.digest) {
+    /// Puts what a release says into force, as far as it can be; what was tried out before is not any more.
+    async fn put_into_force(
+        &mut self,
+        live: &mut LiveViews,
+        name: &ViewName,
+        release: &Release,
+    ) -> Result<(), CatalogProblem> {
+        let version = self.load(name, release, (release.version, release.digest)).await?;
+        self.waiting.remove(name);
+        let before = live.views.insert(name.clone(), version.clone());
+        let tried = live.candidates.remove(name).map(|candidate| candidate.version);
+        let of_before = before.into_iter().chain(tried).rfind(|before| before.digest() != version.digest());
+        self.before.extend(of_before.map(|before| (name.clone(), before.transform)));
+        if let Some(candidate) = &release.candidate {
+            let candidate = self.load_candidate(name, release, candidate, &version).await?;
+            live.candidates.insert(name.clone(), candidate);
+        }
+        Ok(())
+    }
+
+    async fn load_candidate(
+        &self,
+        name: &ViewName,
+        release: &Release,
+        candidate: &Candidate,
+        serving: &LiveVersion,
+    ) -> Result<LiveCandidate, CatalogProblem> {
+        let version = self.load(name, release, (candidate.version, candidate.digest)).await?;
+        check_candidate((serving.version, serving.view()), version.view(), &candidate.trial).map_err(
+            |source| CatalogProblem::Candidate {
+                view: name.clone(),
+                release: release.seq,
+                version: version.version,
+                source,
+            },
+        )?;
+        Ok(LiveCandidate { version, role: Role::of(release, &candidate.trial) })
+    }
+
+    async fn load(
+        &self,
+        name: &ViewName,
+        release: &Release,
+        (version, digest): (u64, ComponentDigest),
+    ) -> Result<LiveVersion, CatalogProblem> {
+        let transform = match self.admitted(&digest) {
             Some(transform) => transform,
-            None => self.admit(name, release).await?,
+            None => self.admit(name, release, &digest).await?,
         };
         if transform.view().name != *name {
             return Err(CatalogProblem::OtherView {
                 view: name.clone(),
                 release: release.seq,
-                digest: release.digest,
+                digest,
                 declared: transform.view().name.clone(),
             });
         }
-        Ok(LiveVersion { version: release.version, release: Some(release.seq), transform })
+        Ok(LiveVersion { version, release: Some(release.seq), transform })
     }
 
-    async fn admit(&self, name: &ViewName, release: &Release) -> Result<Transform, CatalogProblem> {
+    async fn admit(
+        &self,
+        name: &ViewName,
+        release: &Release,
+        digest: &ComponentDigest,
+    ) -> Result<Transform, CatalogProblem> {
         let wasm = self
             .registry
-            .component(&release.digest)
+            .component(digest)
             .await
             .map_err(|error| CatalogProblem::Registry { view: name.clone(), message: error.to_string() })?;
         self.sandbox.admit(&wasm).map_err(|source| CatalogProblem::Admission {
@@ -209,7 +298,8 @@ impl Catalog {
     }
 
     fn admitted(&self, digest: &ComponentDigest) -> Option<Transform> {
-        let live = self.live.views.values().map(|version| &version.transform);
+        let tried = self.live.candidates.values().map(|candidate| &candidate.version);
+        let live = self.live.views.values().chain(tried).map(|version| &version.transform);
         live.chain(self.before.values()).find(|transform| transform.digest() == *digest).cloned()
     }
 }

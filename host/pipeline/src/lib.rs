@@ -6,10 +6,12 @@
 //! [`lookup`] reads `records`, and folds in what is [`in_hand`]; [`timeline`] and [`point_in_time`] answer points in
 //! time over recorded events, and [`explain`] says why one of them is what it is; [`row_table`] puts rows into the
 //! columns of files. [`windows`] does the same for window views, and [`on_demand`] computes from all of them when a
-//! request is made. [`catalog`] follows the releases, [`takeover`] says when one may answer, [`gate`] guards the
+//! request is made. [`catalog`] follows the releases, [`candidate`] says what is tried out beside
+//! them, [`takeover`] when one may answer, [`gate`] guards the
 //! registry, [`diff`] compares versions, and [`samples`] makes rows for both.
 
 pub mod admission;
+pub mod candidate;
 pub mod catalog;
 pub mod diff;
 pub mod explain;
@@ -31,6 +33,7 @@ pub mod version;
 pub mod windows;
 
 pub use admission::{ArrivalPolicy, ArrivalPolicyError};
+pub use candidate::{Canary, CandidateError, LiveCandidate, Role, check_candidate};
 pub use catalog::{Catalog, CatalogProblem, LiveViews, Waiting};
 pub use diff::{DeclarationDiff, DiffError, ValueDiff, compare_declarations, compare_values};
 pub use explain::{Explain, ExplainBounds, ExplainError, Explanation};
@@ -43,7 +46,7 @@ pub use point_in_time::{Answered, PointInTime};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
 pub use rows::{Outcome, Rows};
 pub use samples::synthetic_samples;
-pub use takeover::take_over;
+pub use takeover::{TakenOver, take_over};
 pub use timeline::{Ask, Timeline, TimelineError};
 pub use trifold_windows::Parts;
 pub use values::{Latest, values};

@@ -189,6 +189,25 @@ pub enum RegistryError {
         /// The version in force.
         version: u64,
     },
+    /// A version was to be tried out where none is in force.
+    #[error(
+        "view {view}: no version is in force beside which version {version} could be tried out; release one with \
+         `trifold release {view}@N`"
+    )]
+    NothingBeside {
+        /// The view.
+        view: ViewName,
+        /// The version that was to be tried out.
+        version: u64,
+    },
+    /// A version was to be tried out that serves everybody.
+    #[error("view {view}: version {version} is in force already; name another version to try out")]
+    Serves {
+        /// The view.
+        view: ViewName,
+        /// The version in force.
+        version: u64,
+    },
     /// Somebody else released meanwhile.
     #[error(
         "view {view}: somebody else made release {seq} meanwhile: look at `trifold releases {view}`, and try again"

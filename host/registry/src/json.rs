@@ -1,6 +1,7 @@
 //! The JSON of the records. A field that is not known is refused rather than passed over, because a newer version
 //! of Trifold may mean something by it that changes what serves.
 
+mod candidate;
 mod provenance;
 
 use std::fmt::Display;
@@ -13,7 +14,8 @@ use serde_json::Value;
 use trifold_model::{EventTime, ViewName};
 
 use crate::error::RecordDamage;
-use crate::record::{Act, Release, ReleaseKind, VersionRecord};
+use crate::record::{Act, Release, VersionRecord};
+use candidate::CandidateJson;
 use provenance::{GateJson, ToolJson};
 
 const FULL: &str = "full";
@@ -46,6 +48,10 @@ struct ReleaseJson {
     version: u64,
     digest: String,
     kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    candidate: Option<CandidateJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rollout: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     takes_back: Option<u64>,
     released_at_micros: i64,
@@ -106,13 +112,15 @@ impl Recorded for VersionRecord {
 
 impl Recorded for Release {
     fn to_json(&self) -> Result<Bytes, serde_json::Error> {
-        let ReleaseKind::Full = self.kind;
+        let candidate = self.candidate.as_ref();
         write(&ReleaseJson {
             view: self.view.to_string(),
             seq: self.seq,
             version: self.version,
             digest: self.digest.to_string(),
-            kind: FULL.to_owned(),
+            kind: candidate.map_or(FULL, |candidate| candidate.trial.name()).to_owned(),
+            candidate: candidate.map(CandidateJson::of),
+            rollout: (self.rollout != self.seq).then_some(self.rollout),
             takes_back: self.takes_back,
             released_at_micros: self.released.at.0,
             released_by: self.released.by.clone(),
@@ -124,16 +132,21 @@ impl Recorded for Release {
         let json: ReleaseJson = read(json)?;
         check_place("view", &json.view, view)?;
         check_place("seq", json.seq, number)?;
-        if json.kind != FULL {
-            let reason = "this version of trifold knows `full` only".to_owned();
-            return Err(RecordDamage::Value { field: "kind", value: json.kind, reason });
-        }
+        let candidate = match json.candidate {
+            None if json.kind == FULL => None,
+            Some(candidate) if json.kind != FULL => Some(candidate.read(&json.kind)?),
+            _ => {
+                let reason = "`full` has no candidate, and every other kind has one".to_owned();
+                return Err(RecordDamage::Value { field: "kind", value: json.kind, reason });
+            }
+        };
         Ok(Release {
             view: view.clone(),
             seq: number,
             version: json.version,
             digest: parse("digest", &json.digest)?,
-            kind: ReleaseKind::Full,
+            candidate,
+            rollout: json.rollout.unwrap_or(number),
             takes_back: json.takes_back,
             released: Act { at: EventTime(json.released_at_micros), by: json.released_by, note: json.note },
         })

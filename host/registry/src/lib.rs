@@ -9,8 +9,8 @@
 //!
 //! Numbers count from one and are padded to ten digits, so that listings sort. Every file is written with
 //! put-if-absent and never changed: whoever loses the race for a number takes the next one. The highest release
-//! of a view is in force, and going back to an older version is one more release, which may say which one it takes
-//! back. Names that do not follow the layout belong to somebody else and are passed over.
+//! of a view is in force and says all that serves: going back to an older version is one more release, which may say which one
+//! it takes back, and so is every step of a version that is tried out beside the one in force. Names that do not follow the layout belong to somebody else and are passed over.
 //!
 //! Reading order: [`record`], [`id`], [`location`], [`s3`], [`registry`], [`timeline`], [`releases`], [`watcher`],
 //! [`error`]; `json` for the records' text, `objects` for the object store.
@@ -30,7 +30,9 @@ pub mod watcher;
 pub use error::{RecordDamage, RegistryError};
 pub use id::RegistryId;
 pub use location::{Location, NoLocation};
-pub use record::{Act, GateRecord, GateSample, Provenance, Pushed, Release, ReleaseKind, VersionRecord};
+pub use record::{
+    Act, Candidate, GateRecord, GateSample, Provenance, Pushed, Release, Step, Steps, Trial, VersionRecord,
+};
 pub use registry::{COMPONENT_BYTES_MAX, RECORD_BYTES_MAX, Registry};
 pub use releases::Releases;
 pub use s3::S3Settings;

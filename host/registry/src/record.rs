@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use trifold_model::{ComponentDigest, ErrorCode, EventTime, FuelSummary, StateId, Tool, ViewName};
+use trifold_model::{ComponentDigest, ErrorCode, EventTime, FuelSummary, Share, StateId, Tool, ViewName};
 
 /// When something was done, by whom, and what they say about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,14 +105,7 @@ pub struct Pushed {
     pub new: bool,
 }
 
-/// How far a release reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReleaseKind {
-    /// The version serves everybody.
-    Full,
-}
-
-/// The record that says which version of a view serves from then on.
+/// The record that says what serves of a view from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// The view.
@@ -123,10 +116,68 @@ pub struct Release {
     pub version: u64,
     /// That version's component.
     pub digest: ComponentDigest,
-    /// How far it reaches.
-    pub kind: ReleaseKind,
+    /// A version that is tried out beside it.
+    pub candidate: Option<Candidate>,
+    /// The release with which what this one goes on with began; its own number if it goes on with nothing.
+    pub rollout: u64,
     /// The earlier release that it takes back, so that what was in force before that one is in force again.
     pub takes_back: Option<u64>,
     /// How it was released.
     pub released: Act,
+}
+
+/// A version that is tried out beside the one that serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The version.
+    pub version: u64,
+    /// That version's component.
+    pub digest: ComponentDigest,
+    /// What it is for.
+    pub trial: Trial,
+}
+
+/// What a candidate is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trial {
+    /// Its state is built, and nothing else.
+    Bootstrap,
+    /// It is computed beside the version that serves and compared with it, and never served.
+    Shadow,
+    /// It serves some of the entities.
+    Canary {
+        /// How many of them; never all.
+        share: Share,
+        /// How the share is to grow.
+        steps: Steps,
+    },
+}
+
+impl Trial {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Trial::Bootstrap => "bootstrap",
+            Trial::Shadow => "shadow",
+            Trial::Canary { .. } => "canary",
+        }
+    }
+}
+
+/// How a canary's share is to grow, for a controller.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Steps {
+    /// How long the share of now is to be held, in seconds; `None` is until somebody decides.
+    pub hold: Option<u64>,
+    /// What comes then, one after the other.
+    pub next: Vec<Step>,
+}
+
+/// One step of a canary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The share; all is a release for everybody.
+    pub share: Share,
+    /// How long it is to be held, in seconds; `None` is until somebody decides.
+    pub hold: Option<u64>,
 }

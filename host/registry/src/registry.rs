@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use trifold_model::{ComponentDigest, FeatureView, StateId, ViewName};
+use trifold_model::{ComponentDigest, FeatureView, Share, StateId, ViewName};
 
 use crate::error::RegistryError;
 use crate::id::{ID_OBJECT, RegistryId};
 use crate::json::{Recorded, compact};
 use crate::location::Location;
 use crate::objects::Objects;
-use crate::record::{Act, Provenance, Pushed, Release, ReleaseKind, VersionRecord};
+use crate::record::{Act, Candidate, Provenance, Pushed, Release, Steps, Trial, VersionRecord};
 use crate::releases::{Releases, in_force};
 use crate::s3::S3Settings;
 use crate::timeline;
@@ -149,30 +149,37 @@ impl Registry {
         }
     }
 
-    /// Lets a version serve from now on.
+    /// Lets a version serve everybody from now on.
     pub async fn release(
         &self,
         view: &ViewName,
         version: u64,
         released: impl Into<Act>,
     ) -> Result<Release, RegistryError> {
-        let last = last(&self.numbers(view, Series::Releases).await?);
-        self.release_after(last, view, version, released.into()).await
+        let newest = self.newest_unless_damaged(view).await?;
+        self.release_after(newest.as_ref(), view, version, released.into()).await
     }
 
     /// The same where the last release is known, or others that came after it are passed.
     async fn release_after(
         &self,
-        last: u64,
+        newest: Option<&Release>,
         view: &ViewName,
         version: u64,
         released: Act,
     ) -> Result<Release, RegistryError> {
         let digest = self.releasable(view, version).await?;
+        let last = match newest {
+            Some(newest) => newest.seq,
+            None => last(&self.numbers(view, Series::Releases).await?),
+        };
+        let mut rollout = newest.and_then(|newest| rollout_of(newest, version));
         for seq in (last + 1..).take(ATTEMPTS_MAX as usize) {
             let (view, released) = (view.clone(), released.clone());
-            let kind = ReleaseKind::Full;
-            let release = Release { view, seq, version, digest, kind, takes_back: None, released };
+            // What somebody else has put before is no part of the rollout.
+            let rollout = rollout.take().unwrap_or(seq);
+            let release =
+                Release { view, seq, version, digest, candidate: None, rollout, takes_back: None, released };
             if self.create(&release.view, Series::Releases, seq, &release).await? {
                 return Ok(release);
             }
@@ -180,24 +187,76 @@ impl Registry {
         Err(RegistryError::Contended { view: view.clone(), attempts: ATTEMPTS_MAX })
     }
 
-    /// Lets a version serve from now on, unless it does already: then the release in force is returned.
+    /// Lets a version serve everybody from now on, unless it does already: then the release in force is returned.
     pub async fn put_into_force(
         &self,
         view: &ViewName,
         version: u64,
         released: impl Into<Act>,
     ) -> Result<Release, RegistryError> {
-        let newest = last(&self.numbers(view, Series::Releases).await?);
-        match self.read::<Release>(view, Series::Releases, newest).await {
-            Ok(Some(release)) if release.version == version => Ok(release),
-            // A new release is how one gets over a damaged one.
-            Err(error) if !error.is_damage() => Err(error),
-            _ => self.release_after(newest, view, version, released.into()).await,
+        match self.newest_unless_damaged(view).await? {
+            Some(release) if release.version == version && release.candidate.is_none() => Ok(release),
+            newest => self.release_after(newest.as_ref(), view, version, released.into()).await,
         }
     }
 
-    /// Takes the release in force back: what was in force before it is in force again. Nothing is done if somebody else
-    /// releases meanwhile, for that one was not meant.
+    /// Tries a version out beside the one in force, unless just that is done already. It goes on with what was done with
+    /// the same version last, and takes the place of another candidate. Nothing is done if somebody else releases meanwhile.
+    pub async fn try_out(
+        &self,
+        view: &ViewName,
+        version: u64,
+        trial: Trial,
+        released: impl Into<Act>,
+    ) -> Result<Release, RegistryError> {
+        let candidate = Candidate { version, digest: self.releasable(view, version).await?, trial };
+        let Some(newest) = self.newest(view).await? else {
+            return Err(RegistryError::NothingBeside { view: view.clone(), version });
+        };
+        if newest.version == version {
+            return Err(RegistryError::Serves { view: view.clone(), version });
+        }
+        if newest.candidate.as_ref() == Some(&candidate) {
+            return Ok(newest);
+        }
+        let seq = newest.seq + 1;
+        let release = Release {
+            seq,
+            rollout: rollout_of(&newest, version).unwrap_or(seq),
+            candidate: Some(candidate),
+            takes_back: None,
+            released: released.into(),
+            ..newest
+        };
+        self.append_release(release).await
+    }
+
+    /// Goes on with the next step of a canary: a larger share, or everybody. `None` if it has no next step. Nothing is done
+    /// if somebody else has released since.
+    pub async fn advance(
+        &self,
+        release: &Release,
+        released: impl Into<Act>,
+    ) -> Result<Option<Release>, RegistryError> {
+        let Some(Candidate { version, digest, trial: Trial::Canary { steps, .. } }) = &release.candidate else {
+            return Ok(None);
+        };
+        let Some((step, rest)) = steps.next.split_first() else { return Ok(None) };
+        self.releasable(&release.view, *version).await?;
+        let mut next =
+            Release { seq: release.seq + 1, takes_back: None, released: released.into(), ..release.clone() };
+        if step.share == Share::ALL {
+            (next.version, next.digest, next.candidate) = (*version, *digest, None);
+        } else {
+            let steps = Steps { hold: step.hold, next: rest.to_vec() };
+            let trial = Trial::Canary { share: step.share, steps };
+            next.candidate = Some(Candidate { version: *version, digest: *digest, trial });
+        }
+        self.append_release(next).await.map(Some)
+    }
+
+    /// Takes the release in force back, and with it all of the rollout that it is part of: what was in force before it is
+    /// in force again. Nothing is done if somebody else releases meanwhile, for that one was not meant.
     pub async fn roll_back(&self, view: &ViewName, released: impl Into<Act>) -> Result<Release, RegistryError> {
         let history = self.history(view).await?;
         let Some(newest) = history.last() else {
@@ -205,22 +264,56 @@ impl Registry {
             self.latest_version(view).await?;
             return Err(RegistryError::NeverReleased { view: view.clone() });
         };
-        let (taken, before) = match timeline::standing(&history).as_slice() {
-            [.., before, taken] => (taken.seq, before.version),
-            _ => return Err(RegistryError::NothingBefore { view: view.clone(), version: newest.version }),
+        self.roll_back_from(newest, &history, released.into()).await
+    }
+
+    /// Takes a release back as [`Registry::roll_back`] does, unless somebody else has released since.
+    pub async fn take_back(&self, release: &Release, released: impl Into<Act>) -> Result<Release, RegistryError> {
+        let history = self.history(&release.view).await?;
+        match history.last() {
+            Some(newest) if newest == release => self.roll_back_from(newest, &history, released.into()).await,
+            newest => {
+                let seq = newest.map_or(0, |newest| newest.seq);
+                Err(RegistryError::Overtaken { view: release.view.clone(), seq })
+            }
+        }
+    }
+
+    async fn roll_back_from(
+        &self,
+        newest: &Release,
+        history: &[Release],
+        released: Act,
+    ) -> Result<Release, RegistryError> {
+        let [.., before, taken] = timeline::standing(history)[..] else {
+            return Err(RegistryError::NothingBefore { view: newest.view.clone(), version: newest.version });
         };
-        let release = Release {
-            view: view.clone(),
-            seq: newest.seq + 1,
-            version: before,
-            digest: self.releasable(view, before).await?,
-            kind: ReleaseKind::Full,
-            takes_back: Some(taken),
-            released: released.into(),
-        };
-        match self.create(view, Series::Releases, release.seq, &release).await? {
+        self.releasable(&before.view, before.version).await?;
+        let (seq, takes_back) = (newest.seq + 1, Some(taken.seq));
+        self.append_release(Release { seq, takes_back, released, ..before.clone() }).await
+    }
+
+    /// The newest release of a view, if it has one that can be read: a new release is how one gets over a damaged one.
+    async fn newest_unless_damaged(&self, view: &ViewName) -> Result<Option<Release>, RegistryError> {
+        match self.newest(view).await {
+            Err(error) if error.is_damage() => Ok(None),
+            newest => newest,
+        }
+    }
+
+    /// Writes a release under its own number, if that is still free.
+    async fn append_release(&self, release: Release) -> Result<Release, RegistryError> {
+        match self.create(&release.view, Series::Releases, release.seq, &release).await? {
             true => Ok(release),
-            false => Err(RegistryError::Overtaken { view: view.clone(), seq: release.seq }),
+            false => Err(RegistryError::Overtaken { view: release.view, seq: release.seq }),
+        }
+    }
+
+    /// The newest release of a view, if it has one.
+    async fn newest(&self, view: &ViewName) -> Result<Option<Release>, RegistryError> {
+        match last(&self.numbers(view, Series::Releases).await?) {
+            0 => Ok(None),
+            newest => self.read(view, Series::Releases, newest).await,
         }
     }
 
@@ -400,6 +493,12 @@ impl Registry {
     pub(crate) fn check(&self) -> Result<(), RegistryError> {
         self.objects.check()
     }
+}
+
+/// The rollout that a release of this version would go on with.
+fn rollout_of(newest: &Release, version: u64) -> Option<u64> {
+    let candidate = newest.candidate.as_ref()?;
+    (candidate.version == version).then_some(newest.rollout)
 }
 
 fn component_object(digest: &ComponentDigest) -> String {

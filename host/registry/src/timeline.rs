@@ -2,13 +2,16 @@
 
 use crate::record::Release;
 
-/// The releases that nobody took back, oldest first: the version of the last one is in force.
+/// What was put into force and not taken back, oldest first, each as its last release left it: the last one is in force.
 pub fn standing(history: &[Release]) -> Vec<&Release> {
     let mut standing: Vec<&Release> = Vec::new();
     for release in history {
         match release.takes_back {
             Some(taken) => standing.retain(|earlier| earlier.seq != taken),
-            None => standing.push(release),
+            None => {
+                standing.pop_if(|before| before.rollout == release.rollout);
+                standing.push(release);
+            }
         }
     }
     standing

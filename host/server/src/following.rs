@@ -1,13 +1,14 @@
 //! Follows the releases while a server answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{JoinError, spawn_blocking};
-use trifold_pipeline::{Catalog, CatalogProblem, LiveViews, take_over};
+use trifold_model::ViewName;
+use trifold_pipeline::{Catalog, CatalogProblem, LiveViews, TakenOver, Waiting, take_over};
 use trifold_registry::RegistryError;
 use trifold_store::{OnlineStore, StoreError};
 
@@ -35,6 +36,8 @@ pub struct Following {
     calls: Calls,
     clock: Clock,
     tell: fn(News<'_>),
+    /// What is released and does not answer yet.
+    held_back: BTreeMap<ViewName, Waiting>,
     /// The problems of the last look.
     told: BTreeSet<String>,
     /// Why the last look could not read the releases.
@@ -42,7 +45,7 @@ pub struct Following {
 }
 
 impl Following {
-    /// Looks for the first time. All views that are released are served then, whatever the store has.
+    /// Looks for the first time. All versions in force are served then, whatever the store has.
     pub async fn begin(
         mut catalog: Catalog,
         store: Arc<dyn OnlineStore>,
@@ -53,10 +56,15 @@ impl Following {
         let mut calls = desk.calls();
         let call = calls.take();
         let problems = catalog.poll().await?;
-        let publish = watch::channel(catalog.live()).0;
-        let (told, unread) = (BTreeSet::new(), None);
-        let mut following = Following { catalog, store, publish, desk, calls, clock, tell, told, unread };
+        let publish = watch::channel(Arc::default()).0;
+        let (held_back, told, unread) = Default::default();
+        let mut following =
+            Following { catalog, store, publish, desk, calls, clock, tell, held_back, told, unread };
         following.tell_problems(&problems);
+        if !following.take_over().await {
+            let in_force = LiveViews::new(following.catalog.live().views.clone());
+            following.publish.send_replace(Arc::new(in_force));
+        }
         following.tell_desk(call);
         Ok(following)
     }
@@ -99,16 +107,27 @@ impl Following {
             (back.tell)(News::Read);
         }
         back.unread = unread;
-        let serving = back.publish.borrow().clone();
-        match take_over(&*back.store, &serving, &back.catalog.live()).await {
-            Ok(next) if !next.same_versions(&serving) => {
-                back.publish.send_modify(|current| *current = Arc::new(next));
-            }
-            Ok(_) => {}
-            Err(error) => (back.tell)(News::Store(&error)),
-        }
+        back.take_over().await;
         back.tell_desk(call);
         Ok(back)
+    }
+
+    /// Serves what is released, as far as the store has it; whether it could be asked.
+    async fn take_over(&mut self) -> bool {
+        let serving = self.publish.borrow().clone();
+        match take_over(&*self.store, &serving, &self.catalog.live()).await {
+            Ok(TakenOver { live, waiting }) => {
+                self.held_back = waiting;
+                if !live.same_versions(&serving) {
+                    self.publish.send_replace(Arc::new(live));
+                }
+                true
+            }
+            Err(error) => {
+                (self.tell)(News::Store(&error));
+                false
+            }
+        }
     }
 
     fn tell_problems(&mut self, problems: &[CatalogProblem]) {
@@ -121,9 +140,10 @@ impl Following {
 
     fn tell_desk(&self, call: u64) {
         let registry_problem = self.unread.as_ref().map(ToString::to_string);
-        let (running, released) = (self.publish.borrow().clone(), self.catalog.live());
-        let waiting = self.catalog.waiting();
-        let looked = Looked { running: &running, released: &released, waiting, registry_problem };
+        let running = self.publish.borrow().clone();
+        let mut waiting = self.held_back.clone();
+        waiting.extend(self.catalog.waiting().iter().map(|(name, waiting)| (name.clone(), waiting.clone())));
+        let looked = Looked { running: &running, waiting, registry_problem };
         self.desk.tell(call, looked, (self.clock)());
     }
 }

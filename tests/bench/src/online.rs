@@ -71,7 +71,7 @@ async fn start_trifold(
 ) -> anyhow::Result<String> {
     let store = Arc::new(store::fill(directory, &version, keep_outputs).await?);
     let views = BTreeMap::from([(version.view().name.clone(), version)]);
-    let (live, follow) = watch::channel(Arc::new(LiveViews { views }));
+    let (live, follow) = watch::channel(Arc::new(LiveViews::new(views)));
     // The limits of the default configuration.
     let config = ServerConfig {
         rows_max: 1_000,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use trifold_model::{ComponentDigest, EventTime, ViewName};
-use trifold_pipeline::{LiveVersion, LiveViews, Waiting};
+use trifold_pipeline::{LiveVersion, LiveViews, Role, Waiting};
 
 /// What a process runs, and what keeps releases from being run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,7 +14,9 @@ pub struct Standing {
     pub answered: u64,
     /// What runs of each view, by name.
     pub running: BTreeMap<ViewName, Running>,
-    /// The releases that do not run, by view.
+    /// What is tried out beside it, by name.
+    pub candidates: BTreeMap<ViewName, (Running, Role)>,
+    /// The releases that do not run as they say, by view.
     pub waiting: BTreeMap<ViewName, Waiting>,
     /// Why the registry could not be read at the last look; what ran goes on.
     pub registry_problem: Option<String>,
@@ -43,10 +45,8 @@ impl Running {
 pub struct Looked<'a> {
     /// The views that run from now on.
     pub running: &'a LiveViews,
-    /// The views that the registry has in force, as far as they can run here.
-    pub released: &'a LiveViews,
-    /// The releases that cannot run here, by view.
-    pub waiting: &'a BTreeMap<ViewName, Waiting>,
+    /// The releases that do not run here as they say, by view.
+    pub waiting: BTreeMap<ViewName, Waiting>,
     /// Why the registry could not be read.
     pub registry_problem: Option<String>,
 }
@@ -96,22 +96,21 @@ impl Desk {
     /// Tells what a look came to that answers the calls up to a number, at the time `now`.
     pub fn tell(&self, answered: u64, looked: Looked<'_>, now: EventTime) {
         let before = self.standing();
-        let running = looked.running.views.iter().map(|(name, version)| {
+        let since = |known: Option<&Running>, version: &LiveVersion| {
             let anew = Running::new(version, now);
-            let known = before.running.get(name).filter(|known| Running { since: now, ..**known } == anew);
-            (name.clone(), known.copied().unwrap_or(anew))
+            known.filter(|known| Running { since: now, ..**known } == anew).copied().unwrap_or(anew)
+        };
+        let running = looked.running.views.iter();
+        let running = running.map(|(name, version)| (name.clone(), since(before.running.get(name), version)));
+        let candidates = looked.running.candidates.iter().map(|(name, candidate)| {
+            let known = before.candidates.get(name).map(|(known, _)| known);
+            (name.clone(), (since(known, &candidate.version), candidate.role))
         });
-        let held_back = looked.released.views.iter().filter_map(|(name, version)| {
-            let runs = looked.running.views.get(name).map(|running| running.release);
-            let reason = "its state has not caught up with the state of the version that runs".to_owned();
-            (runs != Some(version.release)).then(|| (name.clone(), Waiting { release: version.release, reason }))
-        });
-        let mut waiting: BTreeMap<_, _> = held_back.collect();
-        waiting.extend(looked.waiting.iter().map(|(name, waiting)| (name.clone(), waiting.clone())));
         self.standing.send_replace(Arc::new(Standing {
             answered,
             running: running.collect(),
-            waiting,
+            candidates: candidates.collect(),
+            waiting: looked.waiting,
             registry_problem: looked.registry_problem,
         }));
     }

@@ -63,7 +63,7 @@ pub(crate) fn score() -> LiveVersion {
 
 pub(crate) fn views(versions: &[LiveVersion]) -> Arc<LiveViews> {
     let named = versions.iter().map(|version| (version.view().name.clone(), version.clone()));
-    Arc::new(LiveViews { views: named.collect() })
+    Arc::new(LiveViews::new(named.collect()))
 }
 
 pub(crate) fn open(dir: &Path) -> EmbeddedStore {

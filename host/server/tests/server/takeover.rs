@@ -24,7 +24,7 @@ async fn reach(store: &EmbeddedStore, version: &LiveVersion, log: &str, next: u6
 }
 
 async fn taken(store: &EmbeddedStore, serving: &Arc<LiveViews>, released: &LiveVersion) -> u64 {
-    let next = take_over(store, serving, &views(std::slice::from_ref(released))).await.unwrap();
+    let next = take_over(store, serving, &views(std::slice::from_ref(released))).await.unwrap().live;
     assert_eq!(next.views.len(), 1);
     next.views[&released.view().name].version
 }
@@ -86,6 +86,6 @@ async fn a_release_that_replaces_nothing_answers_at_once() {
 async fn a_view_that_is_no_longer_released_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let serving = views(&[of_state(1, 1)]);
-    let next = take_over(&open(dir.path()), &serving, &LiveViews::default()).await.unwrap();
+    let next = take_over(&open(dir.path()), &serving, &LiveViews::default()).await.unwrap().live;
     assert!(next.views.is_empty());
 }

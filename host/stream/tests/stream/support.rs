@@ -90,7 +90,7 @@ impl World {
             let version = LiveVersion { version: 1, release: None, transform };
             (version.view().name.clone(), version)
         });
-        Fixed(Arc::new(LiveViews { views: views.collect() }))
+        Fixed(Arc::new(LiveViews::new(views.collect())))
     }
 
     pub(crate) async fn outcome(&self, run: &str, feed: &FeedId) -> Outcome {

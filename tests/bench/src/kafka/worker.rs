@@ -51,7 +51,7 @@ pub(crate) struct Worked {
 pub(crate) fn live(component: &Path) -> anyhow::Result<Fixed> {
     let transform = Sandbox::new(SandboxConfig::default())?.admit(&std::fs::read(component)?)?;
     let version = LiveVersion { version: 1, release: None, transform };
-    Ok(Fixed(Arc::new(LiveViews { views: [(version.view().name.clone(), version)].into() })))
+    Ok(Fixed(Arc::new(LiveViews::new([(version.view().name.clone(), version)].into()))))
 }
 
 pub(crate) fn cluster(brokers: String, group: String, worker: String) -> ClusterSettings {

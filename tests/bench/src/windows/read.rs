@@ -25,7 +25,7 @@ pub(crate) fn microseconds(version: &LiveVersion, tiles: u64, effort: Effort) ->
     let time = EventTime(FIRST_TIME + tiles as i64 * SECOND);
     let (key, commit) = payments(version, tiles)?;
     runtime.block_on(store.commit(vec![commit]))?;
-    let live = LiveViews { views: [(version.view().name.clone(), version.clone())].into() };
+    let live = LiveViews::new([(version.view().name.clone(), version.clone())].into());
     let schema = Arc::new(Schema::new(vec![Field::new("card", DataType::Int64, false)]));
     let columns = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![CARD]))])?;
     let look_up = || {

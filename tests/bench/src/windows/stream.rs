@@ -82,7 +82,7 @@ impl Rig {
 
     fn work(&self, store: EmbeddedStore, functions: MakeFunctions) -> anyhow::Result<()> {
         let config = WorkerConfig { source: source(), functions, ..WorkerConfig::new(1) };
-        let live = LiveViews { views: [(self.version.view().name.clone(), self.version.clone())].into() };
+        let live = LiveViews::new([(self.version.view().name.clone(), self.version.clone())].into());
         let log = FileLog::open(&self.log(), LogOptions::default())?;
         let worker = Worker::new(log, Arc::new(store), NoSink, config);
         let mut driver = Driver::new(worker, Fixed(Arc::new(live)), Duration::from_secs(1));

@@ -74,7 +74,7 @@ fn versions(world: &World, args: &Backfill) -> Outcome<Arc<LiveViews>> {
             return usage(format!("view {view} is named twice"));
         }
     }
-    Ok(Arc::new(LiveViews { views }))
+    Ok(Arc::new(LiveViews::new(views)))
 }
 
 /// What is loaded, and from where.

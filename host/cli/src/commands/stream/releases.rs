@@ -64,14 +64,12 @@ impl Chosen {
         let problems = self.catalog.poll().await;
         if let (Some(call), Some(desk)) = (call, &self.told) {
             let live = self.live();
-            let stored = live.views.iter().filter(|(_, version)| version.view().on_demand().is_none());
-            let live =
-                LiveViews { views: stored.map(|(name, version)| (name.clone(), version.clone())).collect() };
+            let live = live.filtered(|_, version| version.view().on_demand().is_none());
             let waiting = self.catalog.waiting().iter().filter(|(view, _)| self.is_chosen(view));
             let waiting: BTreeMap<_, _> = waiting.map(|(view, known)| (view.clone(), known.clone())).collect();
             let registry_problem = problems.as_ref().err().map(ToString::to_string);
             // What is in force after a look is what the next step computes with.
-            let looked = Looked { running: &live, released: &live, waiting: &waiting, registry_problem };
+            let looked = Looked { running: &live, waiting, registry_problem };
             desk.tell(call, looked, clock::now());
         }
         problems
@@ -88,8 +86,7 @@ impl ReleaseFeed for Chosen {
         if self.names.is_empty() {
             return live;
         }
-        let chosen = live.views.iter().filter(|(name, _)| self.is_chosen(name));
-        Arc::new(LiveViews { views: chosen.map(|(name, version)| (name.clone(), version.clone())).collect() })
+        Arc::new(live.filtered(|name, _| self.is_chosen(name)))
     }
 
     fn is_called(&self) -> bool {
