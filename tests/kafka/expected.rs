@@ -234,6 +234,7 @@ impl<'a> Expected<'a> {
             columns: columns(self.view(), &entities),
             in_hand: BTreeMap::new(),
             time: self.site.end(),
+            stopwatch: trifold_pipeline::lookup::stopped,
         };
         let budget = &mut trifold_sandbox::Budget::unlimited();
         let answer = runtime.block_on(trifold_pipeline::lookup(store, question, budget)).unwrap();

@@ -299,6 +299,7 @@ fn values(version: &LiveVersion, disk: &Disk, world: &World) -> Vec<Row> {
             in_hand: BTreeMap::new(),
             // All payments are of one day.
             time: EventTime(1_767_312_000_000_000),
+            stopwatch: trifold_pipeline::lookup::stopped,
         };
         let budget = &mut trifold_sandbox::Budget::unlimited();
         let answer = trifold_pipeline::lookup(&**store, question, budget).now_or_never().unwrap().unwrap();

@@ -20,6 +20,7 @@ pub fn server_config() -> ServerConfig {
         rows_max: 10_000,
         request_bytes_max: 4 << 20,
         request_fuel: 2_000_000_000,
+        shadows_max: 1,
         drain: Duration::from_secs(10),
     }
 }

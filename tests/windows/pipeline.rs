@@ -187,6 +187,7 @@ impl Case {
             views: vec![version],
             in_hand: Default::default(),
             time: EventTime(at),
+            stopwatch: trifold_pipeline::lookup::stopped,
         };
         let asked = lookup(memory, asking, &mut Budget::unlimited()).now_or_never().unwrap().unwrap();
         let cut = oracle::Cut::Position([(0, next)].into());

@@ -1,8 +1,10 @@
-//! The command line: the commands, in `registry` what those take that change the registry or tell of it, and in `options`
+//! The command line: the commands, in `registry` what those take that change the registry or tell of it, with the
+//! `steps` of a canary, and in `options`
 //! what several of them take.
 
 mod options;
 mod registry;
+mod steps;
 
 use std::path::PathBuf;
 
@@ -14,7 +16,8 @@ pub use self::options::{
     Kafka, KafkaCluster, KafkaValues, Log, Operate, Processes, Redis, Samples, Server, Signature, Source,
     StreamLog, Watch,
 };
-pub use self::registry::{Check, Diff, OneView, Push, Release, Rollback, Status};
+pub use self::registry::{Check, Controller, Diff, OneView, Push, Release, Rollback, Status, TryOut};
+pub use self::steps::CanarySteps;
 use crate::config::{listen_address, registry_place};
 
 /// Feature transforms written once, run as the same WebAssembly component in streams, backfills and the online
@@ -125,7 +128,7 @@ pub enum Command {
     Push(Push),
     /// Put a version of a view into force, as in `trifold release flight_profile@2`
     #[command(
-        after_help = "Examples:\n  trifold release card_activity@2 --note \"counts refunds\"\n  trifold rollback card_activity    # and back again"
+        after_help = "Examples:\n  trifold release card_activity@2 --note \"counts refunds\"\n  trifold rollback card_activity    # and back again\n  trifold release card_activity@2 --canary 10%    # to some of the cards first\n  trifold release card_activity@2 --steps 10%:10m,50%:1h,100%    # step by step, by `trifold controller`"
     )]
     Release(Release),
     /// Take the release of a view that is in force back: what was in force before it is in force again
@@ -133,6 +136,11 @@ pub enum Command {
         after_help = "Example:\n  trifold rollback card_activity --note \"nulls since noon\"\n\nOnce more, it takes the release before that one back. Releases that somebody took back are passed over."
     )]
     Rollback(Rollback),
+    /// Take the steps of canaries while they do as well as the version in force, and take back those that do not
+    #[command(
+        after_help = "Example:\n  trifold release card_activity@2 --steps 10%:10m,50%:1h,100%\n  trifold controller --process http://127.0.0.1:7412,http://127.0.0.1:7413 --until-done\n\nIt asks all processes that serve what they see of errors, nulls, fuel and latency; the section `controller` of the\nconfiguration file says by how much a canary may do worse. With --until-done the exit code is 1 if one was taken\nback. Several controllers may run at once: of two that decide the same, one does it."
+    )]
+    Controller(Controller),
     /// List the views of the registry with their versions and releases
     Views,
     /// List the versions of a view: what was pushed, when, by whom

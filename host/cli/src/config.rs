@@ -13,8 +13,8 @@ use tracing_subscriber::EnvFilter;
 use trifold_registry::Location;
 
 pub use self::sections::{
-    AdminSection, ArchiveSection, BackfillSection, Config, KafkaSection, LogSection, MetricsSection, RedisSection,
-    S3Section, SandboxSection, ServerSection, SourceSection, StreamSection,
+    AdminSection, ArchiveSection, BackfillSection, Config, ControllerSection, KafkaSection, LogSection,
+    MetricsSection, RedisSection, S3Section, SandboxSection, ServerSection, SourceSection, StreamSection,
 };
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -147,6 +147,15 @@ impl Reader<'_> {
         Some(value)
     }
 
+    fn not_negative(&mut self, key: &str) -> Option<f64> {
+        let value: f64 = self.get(key)?;
+        if value >= 0.0 {
+            return Some(value);
+        }
+        self.problems.0.push(format!("{}{key}: {value} must not be less than 0", self.prefix));
+        None
+    }
+
     fn one_of(&mut self, key: &str, words: &[&str]) -> Option<String> {
         let value: String = self.get(key)?;
         if words.contains(&value.as_str()) {
@@ -180,6 +189,7 @@ impl Reader<'_> {
             "redis" => "redis.",
             "metrics" => "metrics.",
             "admin" => "admin.",
+            "controller" => "controller.",
             "server" => "server.",
             "sandbox" => "sandbox.",
             _ => "log.",
@@ -299,6 +309,7 @@ impl Reader<'_> {
         let server = self.section("server", |r| {
             let listen = (r.text("listen", listen_address), r.positive("poll-interval-ms"), r.get("drain-ms"));
             let limits = (r.positive("rows-max"), r.positive("request-bytes-max"), r.positive("request-fuel"));
+            let shadows_max = r.get("shadows-max");
             Some(ServerSection {
                 listen: listen.0?,
                 poll_interval_ms: listen.1?,
@@ -306,6 +317,7 @@ impl Reader<'_> {
                 rows_max: limits.0?,
                 request_bytes_max: limits.1?,
                 request_fuel: limits.2?,
+                shadows_max: shadows_max?,
             })
         });
         let sandbox = self.section("sandbox", |r| {
@@ -319,6 +331,19 @@ impl Reader<'_> {
             })
         });
         let metrics = self.section("metrics", |r| Some(MetricsSection { listen: r.get("listen")? }));
+        let controller = self.section("controller", |r| {
+            let pace = (r.positive("interval-ms"), r.positive("rows-min"));
+            let parts = (r.not_negative("errors"), r.not_negative("nulls"));
+            let ratios = (r.not_negative("fuel"), r.not_negative("latency"));
+            Some(ControllerSection {
+                interval_ms: pace.0?,
+                rows_min: pace.1?,
+                errors: parts.0?,
+                nulls: parts.1?,
+                fuel: ratios.0?,
+                latency: ratios.1?,
+            })
+        });
         let admin = self.section("admin", |r| {
             let parts = (r.get("listen"), r.get("processes"));
             Some(AdminSection { listen: parts.0?, processes: parts.1? })
@@ -341,6 +366,7 @@ impl Reader<'_> {
             sandbox: sandbox?,
             metrics: metrics?,
             admin: admin?,
+            controller: controller?,
             log: log?,
         })
     }

@@ -31,6 +31,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Push(args) => world.block_on(commands::registry::push(&world, args)),
         Command::Release(args) => world.block_on(commands::registry::release(&world, args)),
         Command::Rollback(args) => world.block_on(commands::registry::rollback(&world, args)),
+        Command::Controller(args) => commands::controller::run(&world, args),
         Command::Views => world.block_on(commands::registry::views(&world)),
         Command::Versions(args) => world.block_on(commands::timeline::versions(&world, args)),
         Command::Releases(args) => world.block_on(commands::timeline::releases(&world, args)),

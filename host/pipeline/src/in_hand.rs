@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use arrow_array::{RecordBatch, StringArray};
+use arrow_array::cast::AsArray;
+use arrow_array::{RecordBatch, StringArray, UInt32Array};
+use arrow_schema::ArrowError;
+use arrow_select::take::{take, take_record_batch};
 use trifold_eventlog::{Events, YEARS_1_TO_9999};
 use trifold_model::{ArrivalTime, EventTime};
 use trifold_sandbox::{Budget, Verdict};
@@ -25,6 +28,23 @@ pub struct InHand {
     pub ids: StringArray,
     /// The view's inputs, with the view's input schema and canonical NaNs. The key fields are those of the row's entity.
     pub inputs: RecordBatch,
+}
+
+impl InHand {
+    /// The events of some rows, ascending, which are then counted from zero.
+    pub(crate) fn of_rows(&self, wanted: &[u32]) -> Result<InHand, ArrowError> {
+        let found =
+            self.rows.iter().zip(0..).filter_map(|(row, event)| Some((wanted.binary_search(row).ok()?, event)));
+        let (rows, events): (Vec<u32>, Vec<u32>) =
+            found.map(|(place, event): (_, u32)| (place as u32, event)).unzip();
+        let places = UInt32Array::from(events.clone());
+        Ok(InHand {
+            rows,
+            times: events.iter().map(|&event| self.times[event as usize]).collect(),
+            ids: take(&self.ids, &places, None)?.as_string().clone(),
+            inputs: take_record_batch(&self.inputs, &places)?,
+        })
+    }
 }
 
 /// The events in hand, judged as the stream judges events.

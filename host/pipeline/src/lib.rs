@@ -7,7 +7,7 @@
 //! time over recorded events, and [`explain`] says why one of them is what it is; [`row_table`] puts rows into the
 //! columns of files. [`windows`] does the same for window views, and [`on_demand`] computes from all of them when a
 //! request is made. [`catalog`] follows the releases, [`candidate`] says what is tried out beside
-//! them, [`takeover`] when one may answer, [`gate`] guards the
+//! them, [`trial`] what is seen of it, [`takeover`] when one may answer, [`gate`] guards the
 //! registry, [`diff`] compares versions, and [`samples`] makes rows for both.
 
 pub mod admission;
@@ -25,9 +25,11 @@ mod records;
 pub mod row_table;
 pub mod rows;
 pub mod samples;
+mod sides;
 pub mod size;
 pub mod takeover;
 pub mod timeline;
+pub mod trial;
 pub mod values;
 pub mod version;
 pub mod windows;
@@ -40,7 +42,9 @@ pub use explain::{Explain, ExplainBounds, ExplainError, Explanation};
 pub use gate::{ErrorRows, GateCheck, GateReport, publish_gate};
 pub use in_hand::InHand;
 pub use ingest::{Changes, Ingest, Ingested, SlotChanges};
-pub use lookup::{Answer, Basis, LookupError, Question, Reach, ViewAnswer, lookup};
+pub use lookup::{
+    Answer, Basis, CanaryAnswer, Cost, LookupError, Question, Reach, Stopwatch, ViewAnswer, ViewRead, lookup,
+};
 pub use on_demand::{ReadError, ReadView, reads};
 pub use point_in_time::{Answered, PointInTime};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
@@ -48,6 +52,7 @@ pub use rows::{Outcome, Rows};
 pub use samples::synthetic_samples;
 pub use takeover::{TakenOver, take_over};
 pub use timeline::{Ask, Timeline, TimelineError};
+pub use trial::{Comparison, Health, Margins, Tally, judge};
 pub use trifold_windows::Parts;
 pub use values::{Latest, values};
 pub use version::LiveVersion;

@@ -1,6 +1,7 @@
 //! Reading the values of entities from an online store, and of requests from what was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::ArrowError;
@@ -10,11 +11,13 @@ use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, Field, Vie
 use trifold_sandbox::Budget;
 use trifold_store::{Ahead, Marker, OnlineStore, StoreError};
 
+use crate::candidate::Canary;
 use crate::catalog::LiveViews;
 use crate::in_hand::{Admitted, InHand};
 use crate::on_demand::{self, ReadView};
 use crate::records::RecordRead;
 use crate::rows::Rows;
+use crate::sides::Side;
 use crate::version::LiveVersion;
 use crate::windows::{FoldError, WindowRead};
 
@@ -31,27 +34,76 @@ pub struct Question<'a> {
     pub in_hand: BTreeMap<ViewName, InHand>,
     /// The time that is asked for. It is also when the events in hand arrive.
     pub time: EventTime,
+    /// Measures what the rows take to compute.
+    pub stopwatch: Stopwatch,
+}
+
+/// How much time has passed since some moment.
+pub type Stopwatch = fn() -> Duration;
+
+/// A stopwatch that stands still, where nobody wants to know.
+pub fn stopped() -> Duration {
+    Duration::ZERO
 }
 
 /// The answer of one view.
 #[derive(Clone)]
 pub struct ViewAnswer {
+    /// The version in force. It answered all rows but those of the canary.
+    pub version: LiveVersion,
+    /// One row for each row of the question, those of the canary with the outputs of the version in force.
+    pub rows: Rows,
+    /// What the rows that the version in force answered were made of.
+    pub basis: Basis,
+    /// What they took.
+    pub cost: Cost,
+    /// What the view's canary answered, if there was anything.
+    pub canary: Option<CanaryAnswer>,
+}
+
+/// The rows that a canary answered.
+#[derive(Clone)]
+pub struct CanaryAnswer {
     /// The version that answered.
     pub version: LiveVersion,
-    /// One row for each row of the question.
+    /// The rows of the question, ascending.
+    pub places: Vec<u32>,
+    /// One row for each of them, with the canary's own outputs.
     pub rows: Rows,
-    /// What the rows were made of.
+    /// What they were made of.
     pub basis: Basis,
+    /// What they took.
+    pub cost: Cost,
+}
+
+/// What rows took to compute, once what is stored was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// The fuel that the component burnt.
+    pub fuel: u64,
+    /// The time.
+    pub time: Duration,
 }
 
 /// What the rows of an answer were made of.
 #[derive(Clone)]
 pub enum Basis {
     /// Of a row or window view: what the state that was read had included; `None` when the store holds no state of the
-    /// view, and then every row is unavailable.
+    /// view, and then every row is unavailable, or when no row was read.
     State(Option<Reach>),
-    /// Of an on-demand view: the versions that it read, by name, and what their state had included.
-    Views(Vec<(LiveVersion, Option<Reach>)>),
+    /// Of an on-demand view: the views that it read, by name.
+    Views(Vec<ViewRead>),
+}
+
+/// A view that an on-demand view read.
+#[derive(Clone)]
+pub struct ViewRead {
+    /// The version in force.
+    pub version: LiveVersion,
+    /// What its state had included.
+    pub reach: Option<Reach>,
+    /// The view's canary, the rows that it answered, and what its state had included.
+    pub canary: Option<(LiveVersion, Vec<u32>, Option<Reach>)>,
 }
 
 /// How far the state was that the rows of an answer were read from.
@@ -69,6 +121,14 @@ impl Reach {
         let rows = entity.iter().enumerate();
         let ahead = rows.filter_map(|(row, entity)| Some((row, *ahead.get(entity)?))).collect();
         Reach { marker, ahead }
+    }
+
+    /// The same, in terms of the rows of the question.
+    fn of_question(mut self, side: &Side) -> Self {
+        if let Side::Some(_) = side {
+            self.ahead = self.ahead.into_iter().map(|(place, ahead)| (side.row(place), ahead)).collect();
+        }
+        self
     }
 }
 
@@ -129,33 +189,122 @@ pub async fn lookup(
     question: Question<'_>,
     budget: &mut Budget,
 ) -> Result<Answer, LookupError> {
-    let Question { live, views, columns, mut in_hand, time } = question;
+    let Question { live, views, columns, mut in_hand, time, stopwatch } = question;
     let mut needed: Vec<LiveVersion> = Vec::with_capacity(views.len());
     let asked: Vec<_> = views.into_iter().map(|version| Asked::new(version, live, &mut needed)).collect();
     let mut asks = Vec::with_capacity(needed.len());
-    for version in needed {
+    for (view, version) in needed.iter().enumerate() {
         let held = in_hand.remove(&version.view().name);
-        let in_hand = held.map(|held| Admitted::new(&version, held, time, budget)).transpose()?;
-        asks.push(ViewKeys { keys: keys(&version, &columns)?, version, in_hand });
+        for (version, side) in sides(version, live, &columns, held.as_ref())? {
+            let held = match (&held, &side) {
+                (Some(held), Side::Some(rows)) => Some(held.of_rows(rows)?),
+                (held, _) => held.clone(),
+            };
+            let in_hand = held.map(|held| Admitted::new(&version, held, time, budget)).transpose()?;
+            let keys = side.of(&keys(version.view().key_fields(), &version, &columns)?).into_owned();
+            asks.push((view, side, ViewKeys { keys, version, in_hand }));
+        }
     }
     // A store elsewhere is asked for all of them at once.
-    let reads = try_join_all(asks.into_iter().map(|view| async {
-        let version = view.version.clone();
-        Ok::<_, LookupError>((version, Read::new(store, view).await?))
+    let reads = try_join_all(asks.into_iter().map(|(view, side, keys)| async move {
+        let version = keys.version.clone();
+        Ok::<_, LookupError>((view, side, version, Read::new(store, keys).await?))
     }));
     let reads = reads.await?;
     let mut as_of = vec![time; columns.num_rows()];
-    for (_, read) in &reads {
-        for (row, at) in as_of.iter_mut().enumerate() {
-            *at = read.latest(row).map_or(*at, |latest| latest.max(*at));
+    for (_, side, _, read) in &reads {
+        for place in 0..read.len() {
+            let at = &mut as_of[side.row(place)];
+            *at = read.latest(place).map_or(*at, |latest| latest.max(*at));
         }
     }
-    let read = reads
-        .into_iter()
-        .map(|(version, read)| stored(version, read, &as_of, budget))
-        .collect::<Result<Vec<_>, _>>()?;
-    let views = asked.into_iter().map(|asked| asked.answer(&read, &columns, &as_of, budget));
+    let mut read: Vec<ViewParts> = needed.iter().map(|_| ViewParts::default()).collect();
+    for (view, side, version, of_view) in reads {
+        let meter = Meter::start(stopwatch, budget);
+        let (rows, reach) = stored(&version, of_view, &side.of(&as_of), budget)?;
+        let cost = meter.stop(budget);
+        let is_canary = version.digest() != needed[view].digest();
+        let basis = Basis::State(reach.map(|reach| reach.of_question(&side)));
+        let part = Part { version, side, rows, basis, cost };
+        *(if is_canary { &mut read[view].canary } else { &mut read[view].serving }) = Some(part);
+    }
+    let joined = read.into_iter().zip(needed).map(|(parts, version)| parts.joined(version, as_of.len()));
+    let read: Vec<_> = joined.collect::<Result<_, _>>()?;
+    let given = Given { read: &read, columns: &columns, as_of: &as_of, stopwatch };
+    let views = asked.into_iter().map(|asked| asked.answer(&given, budget));
     Ok(Answer { views: views.collect::<Result<_, _>>()?, as_of })
+}
+
+/// The versions that answer for a row or window view, each with its rows.
+fn sides(
+    version: &LiveVersion,
+    live: &LiveViews,
+    columns: &RecordBatch,
+    in_hand: Option<&InHand>,
+) -> Result<Vec<(LiveVersion, Side)>, LookupError> {
+    let Some((candidate, canary)) = live.canary(&version.view().name) else {
+        return Ok(vec![(version.clone(), Side::All)]);
+    };
+    // An event in hand has the fields of the version in force.
+    if in_hand.is_some() && candidate.view().inputs != version.view().inputs {
+        return Ok(vec![(version.clone(), Side::All)]);
+    }
+    let sides = Side::divide(canary, &keys(version.view().key_fields(), version, columns)?);
+    let versions = [version, candidate].into_iter().cloned().zip(sides);
+    Ok(versions.filter(|(_, side)| !side.is_empty()).collect())
+}
+
+/// Measures what rows take.
+struct Meter {
+    stopwatch: Stopwatch,
+    begun: Duration,
+    spent: u64,
+}
+
+impl Meter {
+    fn start(stopwatch: Stopwatch, budget: &Budget) -> Self {
+        Meter { stopwatch, begun: stopwatch(), spent: budget.spent() }
+    }
+
+    fn stop(self, budget: &Budget) -> Cost {
+        let time = (self.stopwatch)().saturating_sub(self.begun);
+        Cost { fuel: budget.spent() - self.spent, time }
+    }
+}
+
+/// The rows of a view that one version answered.
+struct Part {
+    version: LiveVersion,
+    side: Side,
+    rows: Rows,
+    basis: Basis,
+    cost: Cost,
+}
+
+/// What the version in force and the canary of a view answered.
+#[derive(Default)]
+struct ViewParts {
+    serving: Option<Part>,
+    canary: Option<Part>,
+}
+
+impl ViewParts {
+    fn joined(self, version: LiveVersion, count: usize) -> Result<ViewAnswer, LookupError> {
+        let ViewParts { serving, canary } = self;
+        let Some(canary) = canary else {
+            return Ok(match serving {
+                Some(Part { rows, basis, cost, .. }) => ViewAnswer { version, rows, basis, cost, canary: None },
+                None => ViewAnswer::unavailable(version, count, "nobody was asked".to_owned())?,
+            });
+        };
+        let own = serving.as_ref().map(|serving| &serving.rows);
+        let rows = Side::joined((&version, own), (&canary.side, &canary.rows), count)?;
+        let (basis, cost) = serving.map_or((Basis::State(None), Cost::default()), |part| (part.basis, part.cost));
+        let Part { version: tried, side, rows: taken, basis: of_canary, cost: took } = canary;
+        let places = side.rows(count);
+        let canary = CanaryAnswer { version: tried, places, rows: taken, basis: of_canary, cost: took };
+        Ok(ViewAnswer { version, rows, basis, cost, canary: Some(canary) })
+    }
 }
 
 /// One view of a question, and where what it needs stands among all that is read.
@@ -164,12 +313,20 @@ enum Asked {
     OnDemand {
         version: LiveVersion,
         reads: Vec<(usize, ReadView)>,
+        canary: Option<OnDemandCanary>,
     },
     /// An on-demand view that reads what the versions in force do not give.
     Torn {
         version: LiveVersion,
         reason: String,
     },
+}
+
+/// The canary of an on-demand view.
+struct OnDemandCanary {
+    version: LiveVersion,
+    canary: Canary,
+    reads: Vec<(usize, ReadView)>,
 }
 
 impl Asked {
@@ -184,40 +341,122 @@ impl Asked {
         if version.view().on_demand().is_none() {
             return Asked::Stored(place(&version));
         }
-        match on_demand::reads(version.view(), |name| live.views.get(name).map(LiveVersion::view)) {
-            Ok(reads) => {
-                let placed = |read: ReadView| Some((place(live.views.get(&read.view)?), read));
-                let reads = reads.into_iter().filter_map(placed).collect();
-                Asked::OnDemand { version, reads }
-            }
+        let mut placed = |version: &LiveVersion| {
+            let reads = on_demand::reads(version.view(), |name| live.views.get(name).map(LiveVersion::view))?;
+            let placed = reads.into_iter().filter_map(|read| Some((place(live.views.get(&read.view)?), read)));
+            Ok::<Vec<_>, on_demand::ReadError>(placed.collect())
+        };
+        match placed(&version) {
             Err(error) => Asked::Torn { version, reason: format!("{error} (among the versions in force)") },
+            Ok(reads) => {
+                let canary = live.canary(&version.view().name).and_then(|(version, canary)| {
+                    Some(OnDemandCanary {
+                        version: version.clone(),
+                        canary: *canary,
+                        reads: placed(version).ok()?,
+                    })
+                });
+                Asked::OnDemand { version, reads, canary }
+            }
         }
     }
 
-    fn answer(
-        self,
-        read: &[ViewAnswer],
-        columns: &RecordBatch,
-        as_of: &[EventTime],
-        budget: &mut Budget,
-    ) -> Result<ViewAnswer, LookupError> {
+    fn answer(self, given: &Given<'_>, budget: &mut Budget) -> Result<ViewAnswer, LookupError> {
+        let count = given.as_of.len();
         match self {
-            Asked::Stored(place) => Ok(read[place].clone()),
-            Asked::Torn { version, reason } => {
-                let rows = Rows::unavailable(version.view(), as_of.len(), reason)?;
-                Ok(ViewAnswer { version, rows, basis: Basis::Views(Vec::new()) })
-            }
-            Asked::OnDemand { version, reads } => {
-                let taken: Vec<_> = reads.iter().map(|(place, taken)| (taken, &read[*place].rows)).collect();
-                let rows = on_demand::values(&version, columns, &taken, as_of, budget)?;
-                let basis = reads.iter().filter_map(|(place, _)| match &read[*place].basis {
-                    Basis::State(reach) => Some((read[*place].version.clone(), reach.clone())),
-                    Basis::Views(_) => None,
-                });
-                let basis = Basis::Views(basis.collect());
-                Ok(ViewAnswer { version, rows, basis })
+            Asked::Stored(place) => Ok(given.read[place].clone()),
+            Asked::Torn { version, reason } => Ok(ViewAnswer::unavailable(version, count, reason)?),
+            Asked::OnDemand { version, reads, canary } => {
+                let [left, taken] = match &canary {
+                    None => [Side::All, Side::Some(Vec::new())],
+                    Some(canary) => {
+                        let fields = entity_of_request(&version, &reads);
+                        Side::divide(&canary.canary, &keys(&fields, &version, given.columns)?)
+                    }
+                };
+                let mut parts = ViewParts::default();
+                if let Some(canary) = canary.filter(|_| !taken.is_empty()) {
+                    parts.canary = Some(given.part(canary.version, taken, &canary.reads, budget)?);
+                }
+                if !left.is_empty() {
+                    parts.serving = Some(given.part(version.clone(), left, &reads, budget)?);
+                }
+                parts.joined(version, count)
             }
         }
+    }
+}
+
+/// The request fields that name entities of the views that an on-demand view reads; all of them, if it reads none. By them a
+/// canary takes requests.
+fn entity_of_request(version: &LiveVersion, reads: &[(usize, ReadView)]) -> Vec<Field> {
+    let view = version.view();
+    let named: BTreeSet<usize> = reads.iter().flat_map(|(_, read)| read.keys.iter().copied()).collect();
+    match named.is_empty() {
+        true => view.request_fields().cloned().collect(),
+        false => named.into_iter().map(|input| view.inputs[input].clone()).collect(),
+    }
+}
+
+/// What on-demand views are computed from.
+struct Given<'a> {
+    read: &'a [ViewAnswer],
+    columns: &'a RecordBatch,
+    as_of: &'a [EventTime],
+    stopwatch: Stopwatch,
+}
+
+impl Given<'_> {
+    /// The rows that one version of an on-demand view answers.
+    fn part(
+        &self,
+        version: LiveVersion,
+        side: Side,
+        reads: &[(usize, ReadView)],
+        budget: &mut Budget,
+    ) -> Result<Part, LookupError> {
+        let rows_of = |(place, taken): &(usize, ReadView)| {
+            let all = &self.read[*place].rows;
+            let rows = match &side {
+                Side::All => all.clone(),
+                Side::Some(rows) => all.take(rows)?,
+            };
+            Ok((taken.clone(), rows))
+        };
+        let taken: Vec<(ReadView, Rows)> = reads.iter().map(rows_of).collect::<Result<_, ArrowError>>()?;
+        let taken: Vec<_> = taken.iter().map(|(read, rows)| (read, rows)).collect();
+        let (columns, as_of) = (side.of_columns(self.columns)?, side.of(self.as_of));
+        let meter = Meter::start(self.stopwatch, budget);
+        let rows = on_demand::values(&version, &columns, &taken, &as_of, budget)?;
+        let cost = meter.stop(budget);
+        let read = |(place, _): &(usize, ReadView)| self.read[*place].as_read();
+        let basis = Basis::Views(reads.iter().map(read).collect());
+        Ok(Part { version, side, rows, basis, cost })
+    }
+}
+
+impl ViewAnswer {
+    /// No answer to any row, for one reason.
+    fn unavailable(version: LiveVersion, count: usize, reason: String) -> Result<Self, ArrowError> {
+        let rows = Rows::unavailable(version.view(), count, reason)?;
+        let basis = match version.view().on_demand() {
+            Some(_) => Basis::Views(Vec::new()),
+            None => Basis::State(None),
+        };
+        Ok(ViewAnswer { version, rows, basis, cost: Cost::default(), canary: None })
+    }
+
+    /// What an on-demand view says of having read this.
+    fn as_read(&self) -> ViewRead {
+        let reach = |basis: &Basis| match basis {
+            Basis::State(reach) => reach.clone(),
+            Basis::Views(_) => None,
+        };
+        let canary = self
+            .canary
+            .as_ref()
+            .map(|canary| (canary.version.clone(), canary.places.clone(), reach(&canary.basis)));
+        ViewRead { version: self.version.clone(), reach: reach(&self.basis), canary }
     }
 }
 
@@ -231,15 +470,15 @@ pub(crate) struct ViewKeys {
     pub(crate) in_hand: Option<Admitted>,
 }
 
-/// The keys of a view, one for each row.
-fn keys(version: &LiveVersion, columns: &RecordBatch) -> Result<Vec<EntityKey>, LookupError> {
+/// The keys that some columns make, one for each row.
+fn keys(fields: &[Field], version: &LiveVersion, columns: &RecordBatch) -> Result<Vec<EntityKey>, LookupError> {
     let column = |field: &Field| -> Result<ArrayRef, LookupError> {
         columns.column_by_name(field.name.as_str()).cloned().ok_or_else(|| LookupError::Column {
             view: version.view().name.to_string(),
             column: field.name.to_string(),
         })
     };
-    let arrays = version.view().key_fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let arrays = fields.iter().map(column).collect::<Result<Vec<_>, _>>()?;
     let canonical = CanonicalRows::of_arrays(&arrays)?;
     let mut scratch = Vec::new();
     Ok((0..columns.num_rows()).map(|row| canonical.key(row, &mut scratch)).collect())
@@ -259,6 +498,14 @@ impl Read {
         })
     }
 
+    /// How many rows it was read for.
+    fn len(&self) -> usize {
+        match self {
+            Read::Records(read) => read.len(),
+            Read::Windows(read) => read.entity.len(),
+        }
+    }
+
     /// The latest event time of the entity of a row.
     fn latest(&self, row: usize) -> Option<EventTime> {
         match self {
@@ -276,11 +523,11 @@ impl Read {
 }
 
 fn stored(
-    version: LiveVersion,
+    version: &LiveVersion,
     mut read: Read,
     as_of: &[EventTime],
     budget: &mut Budget,
-) -> Result<ViewAnswer, LookupError> {
+) -> Result<(Rows, Option<Reach>), LookupError> {
     let reach = read.take_reach();
     let rows = match read {
         _ if reach.is_none() => {
@@ -292,8 +539,8 @@ fn stored(
             );
             Rows::unavailable(version.view(), as_of.len(), reason)?
         }
-        Read::Records(read) => read.values(&version, as_of, budget)?,
-        Read::Windows(read) => read.values(&version, reach.as_ref().map(|reach| &reach.marker), as_of, budget)?,
+        Read::Records(read) => read.values(version, as_of, budget)?,
+        Read::Windows(read) => read.values(version, reach.as_ref().map(|reach| &reach.marker), as_of, budget)?,
     };
-    Ok(ViewAnswer { version, rows, basis: Basis::State(reach) })
+    Ok((rows, reach))
 }

@@ -38,6 +38,11 @@ impl RecordRead {
         Ok(RecordRead { entity, snapshot, damaged, in_hand: view.in_hand })
     }
 
+    /// How many rows they were read for.
+    pub(crate) fn len(&self) -> usize {
+        self.entity.len()
+    }
+
     /// The latest event time of the entity of a row.
     pub(crate) fn latest(&self, row: usize) -> Option<EventTime> {
         let stored = self.snapshot.records[self.entity[row]].as_ref().map(|record| record.event_time);

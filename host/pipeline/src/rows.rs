@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_schema::{ArrowError, Schema, SchemaRef};
 use arrow_select::interleave::interleave_record_batch;
 use arrow_select::take::take_record_batch;
@@ -27,6 +27,7 @@ pub struct Rows {
     outcomes: Vec<Outcome>,
     messages: BTreeMap<usize, String>,
     causes: BTreeMap<usize, Cause>,
+    computed: u64,
 }
 
 impl Rows {
@@ -35,7 +36,7 @@ impl Rows {
     /// `outputs` has one row for each outcome, null wherever the outcome is not a value.
     pub fn new(outputs: RecordBatch, outcomes: Vec<Outcome>, messages: BTreeMap<usize, String>) -> Self {
         debug_assert_eq!(outputs.num_rows(), outcomes.len());
-        Rows { outputs, outcomes, messages, causes: BTreeMap::new() }
+        Rows { outputs, outcomes, messages, causes: BTreeMap::new(), computed: 0 }
     }
 
     /// Rows of a view from their canonical bytes, or why there are none: what [`Rows::canonical`] gave.
@@ -65,6 +66,29 @@ impl Rows {
     /// Adds why calls of the component left rows unavailable, by row.
     pub(crate) fn with_causes(self, causes: BTreeMap<usize, Cause>) -> Self {
         Rows { causes, ..self }
+    }
+
+    /// Says how many rows the component computed for them.
+    pub(crate) fn with_computed(self, computed: u64) -> Self {
+        Rows { computed, ..self }
+    }
+
+    /// How many rows the component computed for them. Of others the value was known, or there is none.
+    pub fn computed(&self) -> u64 {
+        self.computed
+    }
+
+    /// The same rows with other columns, as many.
+    pub(crate) fn with_outputs(self, schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<Rows, ArrowError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(self.len()));
+        let outputs = RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
+        Ok(Rows { outputs, ..self })
+    }
+
+    /// Some of the rows.
+    pub fn take(&self, rows: &[u32]) -> Result<Rows, ArrowError> {
+        let places: Vec<_> = rows.iter().map(|&row| (0, row as usize)).collect();
+        Rows::of_pieces(&self.outputs.schema(), vec![self.clone()], &places)
     }
 
     /// Rows of a view that are all unavailable for one reason.

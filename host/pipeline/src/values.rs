@@ -38,7 +38,7 @@ pub fn values(
         .zip(as_of)
         .map(|(choice, at)| choice.filter(|&event| !expired(view, latest.times[event as usize], *at)))
         .collect();
-    let (computed, place) = compute(version, latest, &living, budget)?;
+    let (computed, place, count) = compute(version, latest, &living, budget)?;
     let failures: BTreeMap<usize, _> = computed.failures.iter().map(|failure| (failure.row, failure)).collect();
     let (mut messages, mut causes) = (BTreeMap::new(), BTreeMap::new());
     let mut outcomes = Vec::with_capacity(living.len());
@@ -60,7 +60,8 @@ pub fn values(
             }
         });
     }
-    Ok(Rows::new(spread(computed.outputs, place)?, outcomes, messages).with_causes(causes))
+    let rows = Rows::new(spread(computed.outputs, place)?, outcomes, messages);
+    Ok(rows.with_causes(causes).with_computed(count))
 }
 
 /// A value dies when more than the time to live has passed since its event.
@@ -69,13 +70,13 @@ fn expired(view: &FeatureView, event: EventTime, at: EventTime) -> bool {
 }
 
 /// Applies the transform to every event that is chosen and not known, in ascending order, and says where the answer
-/// of each asked row stands: known values first.
+/// of each asked row stands, known values first, and how many rows were computed.
 fn compute(
     version: &LiveVersion,
     latest: &Latest,
     living: &[Option<u32>],
     budget: &mut Budget,
-) -> Result<(Applied, Vec<Option<u32>>), ArrowError> {
+) -> Result<(Applied, Vec<Option<u32>>, u64), ArrowError> {
     const UNUSED: u32 = u32::MAX;
     let known = latest.known.as_ref().map_or(0, RecordBatch::num_rows);
     let mut places = vec![UNUSED; latest.inputs.as_ref().map_or(0, RecordBatch::num_rows)];
@@ -91,6 +92,7 @@ fn compute(
     }
     let place = |event: u32| (event as usize).checked_sub(known).map_or(event, |input| places[input]);
     let place = living.iter().map(|event| event.map(place)).collect();
+    let count = used.len() as u64;
     let computed = match &latest.inputs {
         Some(inputs) if used.len() == inputs.num_rows() => Some(version.transform.apply(inputs, budget)),
         Some(inputs) if !used.is_empty() => {
@@ -109,7 +111,7 @@ fn compute(
             computed
         }
     };
-    Ok((values, place))
+    Ok((values, place, count))
 }
 
 /// Copies the computed rows to the asked rows; null where nothing was computed.

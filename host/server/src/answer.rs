@@ -2,7 +2,7 @@
 
 use tonic::Status;
 use trifold_model::{FeatureView, OnDemandSpec, RowStatus};
-use trifold_pipeline::{Basis, LiveVersion, Outcome, Reach, Rows, ViewAnswer};
+use trifold_pipeline::{Basis, LiveVersion, Outcome, Reach, Rows, ViewAnswer, ViewRead};
 use trifold_store::Ahead;
 
 use crate::api;
@@ -19,27 +19,50 @@ pub(crate) fn to_message(
         view: view.name.to_string(),
         version: answer.version.version,
         component_digest: answer.version.digest().0.to_vec(),
-        position: match &answer.basis {
-            Basis::State(reach) => reach.as_ref().map(position),
-            Basis::Views(_) => None,
-        },
-        reads: match &answer.basis {
-            Basis::State(_) => Vec::new(),
-            Basis::Views(views) => views.iter().map(|(version, reach)| read(version, reach.as_ref())).collect(),
-        },
+        position: of_state(&answer.basis),
+        reads: reads(&answer.basis),
         statuses: answer.rows.outcomes().iter().map(|outcome| status(outcome).into()).collect(),
         problems: problems(&answer.rows),
         columns: outputs.iter().map(|&output| column(view, &answer.rows, output)).collect(),
-        row_digests: if digests { row_digests(&answer.rows)? } else { Vec::new() },
+        row_digests: if digests { row_digests(answer)? } else { Vec::new() },
+        canary: answer.canary.as_ref().map(|canary| api::CanaryAnswer {
+            version: canary.version.version,
+            component_digest: canary.version.digest().0.to_vec(),
+            rows: canary.places.clone(),
+            position: of_state(&canary.basis),
+            reads: reads(&canary.basis),
+        }),
     })
 }
 
-fn read(version: &LiveVersion, reach: Option<&Reach>) -> api::ViewRead {
+fn of_state(basis: &Basis) -> Option<api::Position> {
+    match basis {
+        Basis::State(reach) => reach.as_ref().map(position),
+        Basis::Views(_) => None,
+    }
+}
+
+fn reads(basis: &Basis) -> Vec<api::ViewRead> {
+    match basis {
+        Basis::State(_) => Vec::new(),
+        Basis::Views(views) => views.iter().map(read).collect(),
+    }
+}
+
+fn read(read: &ViewRead) -> api::ViewRead {
+    let ViewRead { version, reach, canary } = read;
     api::ViewRead {
         view: version.view().name.to_string(),
         version: version.version,
         component_digest: version.digest().0.to_vec(),
-        position: reach.map(position),
+        position: reach.as_ref().map(position),
+        canary: canary.as_ref().map(|(version, rows, reach)| api::CanaryAnswer {
+            version: version.version,
+            component_digest: version.digest().0.to_vec(),
+            rows: rows.clone(),
+            position: reach.as_ref().map(position),
+            reads: Vec::new(),
+        }),
     }
 }
 
@@ -85,9 +108,19 @@ fn problems(rows: &Rows) -> Vec<api::RowProblem> {
     problems.collect()
 }
 
-fn row_digests(rows: &Rows) -> Result<Vec<Vec<u8>>, Status> {
-    let digests = rows.digests().map_err(|error| Status::internal(error.to_string()))?;
-    Ok(digests.into_iter().map(|digest| digest.map_or_else(Vec::new, |digest| digest.0.to_vec())).collect())
+/// Each row's digest, over the schema of the version that answered it.
+fn row_digests(answer: &ViewAnswer) -> Result<Vec<Vec<u8>>, Status> {
+    let of_rows = |rows: &Rows| -> Result<Vec<Vec<u8>>, Status> {
+        let digests = rows.digests().map_err(|error| Status::internal(error.to_string()))?;
+        Ok(digests.into_iter().map(|digest| digest.map_or_else(Vec::new, |digest| digest.0.to_vec())).collect())
+    };
+    let mut digests = of_rows(&answer.rows)?;
+    if let Some(canary) = &answer.canary {
+        for (&place, digest) in canary.places.iter().zip(of_rows(&canary.rows)?) {
+            digests[place as usize] = digest;
+        }
+    }
+    Ok(digests)
 }
 
 /// A view in force as a message.

@@ -156,7 +156,7 @@ pub struct Answer {
 pub struct ViewRows {
     /// The view.
     pub view: String,
-    /// The version that answered.
+    /// The version in force. It answered all rows but those of the canary.
     pub version: u64,
     /// Its component.
     pub digest: ComponentDigest,
@@ -164,10 +164,69 @@ pub struct ViewRows {
     pub position: Option<StatePosition>,
     /// Of an on-demand view: the views that it read, by name.
     pub reads: Vec<ViewRead>,
+    /// The rows that a version answered which is tried out.
+    pub canary: Option<CanaryRows>,
     /// The rows. Their canonical bytes are those of the view's value if all its features were asked for.
     pub rows: Rows,
     /// The digests that the server sent, where they were asked for.
     pub digests: Vec<Option<RowDigest>>,
+}
+
+/// What the answer of one row was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowBasis<'a> {
+    /// The view.
+    pub view: &'a str,
+    /// The version that answered.
+    pub version: u64,
+    /// Its component.
+    pub digest: ComponentDigest,
+    /// What its state had included, if the server has state of the view.
+    pub position: Option<&'a StatePosition>,
+    /// Of an on-demand view: the views that it read, by name.
+    pub reads: Vec<RowBasis<'a>>,
+}
+
+impl ViewRows {
+    /// What the answer of a row was made of.
+    pub fn of_row(&self, row: usize) -> RowBasis<'_> {
+        let serving = (self.version, self.digest, self.position.as_ref(), self.reads.as_slice());
+        RowBasis::new(&self.view, serving, self.canary.as_ref(), row)
+    }
+}
+
+impl<'a> RowBasis<'a> {
+    fn new(
+        view: &'a str,
+        serving: (u64, ComponentDigest, Option<&'a StatePosition>, &'a [ViewRead]),
+        canary: Option<&'a CanaryRows>,
+        row: usize,
+    ) -> Self {
+        let canary = canary.filter(|canary| canary.rows.binary_search(&row).is_ok());
+        let (version, digest, position, reads) = canary.map_or(serving, |canary| {
+            (canary.version, canary.digest, canary.position.as_ref(), canary.reads.as_slice())
+        });
+        let read = |read: &'a ViewRead| {
+            let serving = (read.version, read.digest, read.position.as_ref(), [].as_slice());
+            RowBasis::new(&read.view, serving, read.canary.as_ref(), row)
+        };
+        RowBasis { view, version, digest, position, reads: reads.iter().map(read).collect() }
+    }
+}
+
+/// The rows of an answer that a canary answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CanaryRows {
+    /// The version.
+    pub version: u64,
+    /// Its component.
+    pub digest: ComponentDigest,
+    /// The rows, ascending.
+    pub rows: Vec<usize>,
+    /// What the canary's state had included.
+    pub position: Option<StatePosition>,
+    /// Of an on-demand view: the views that the canary read, by name.
+    pub reads: Vec<ViewRead>,
 }
 
 /// How far a log had been applied to a state that was read.
@@ -201,6 +260,8 @@ pub struct ViewRead {
     pub digest: ComponentDigest,
     /// What its state had included, if the server has state of the view.
     pub position: Option<StatePosition>,
+    /// The rows that the view's canary answered.
+    pub canary: Option<CanaryRows>,
 }
 
 impl Client {
@@ -275,13 +336,12 @@ fn sent_columns(batch: &RecordBatch) -> Result<Vec<api::Column>, ColumnError> {
 
 fn view_rows(answer: api::ViewAnswer) -> Result<ViewRows, ClientError> {
     let shape = |problem: &str| ClientError::Shape { view: answer.view.clone(), problem: problem.to_owned() };
-    let digest = component(&answer.component_digest).ok_or_else(|| shape(NO_DIGEST))?;
-    let reads = answer.reads.iter().map(|read| {
-        let digest = component(&read.component_digest).ok_or_else(|| shape(NO_DIGEST))?;
-        let position = read.position.as_ref().map(position);
-        Ok::<_, ClientError>(ViewRead { view: read.view.clone(), version: read.version, digest, position })
-    });
-    let reads = reads.collect::<Result<_, _>>()?;
+    let digest = component(&answer.component_digest).map_err(shape)?;
+    let reads = answer.reads.iter().map(read).collect::<Result<_, _>>().map_err(shape)?;
+    let canary = answer.canary.as_ref().map(canary).transpose().map_err(shape)?;
+    if canary.iter().flat_map(|canary| &canary.rows).any(|row| *row >= answer.statuses.len()) {
+        return Err(shape("its canary answered rows that there are not"));
+    }
     let mut problems: BTreeMap<usize, _> =
         answer.problems.iter().map(|problem| (problem.row as usize, problem)).collect();
     let mut messages = BTreeMap::new();
@@ -309,6 +369,7 @@ fn view_rows(answer: api::ViewAnswer) -> Result<ViewRows, ClientError> {
         digest,
         position: answer.position.as_ref().map(position),
         reads,
+        canary,
         rows: Rows::new(batch(&answer.columns, outcomes.len())?, outcomes, messages),
         digests,
         view: answer.view,
@@ -317,8 +378,28 @@ fn view_rows(answer: api::ViewAnswer) -> Result<ViewRows, ClientError> {
 
 const NO_DIGEST: &str = "the component's digest is no SHA-256";
 
-fn component(digest: &[u8]) -> Option<ComponentDigest> {
-    digest.try_into().ok().map(ComponentDigest)
+fn component(digest: &[u8]) -> Result<ComponentDigest, &'static str> {
+    digest.try_into().map(ComponentDigest).map_err(|_| NO_DIGEST)
+}
+
+fn read(read: &api::ViewRead) -> Result<ViewRead, &'static str> {
+    Ok(ViewRead {
+        view: read.view.clone(),
+        version: read.version,
+        digest: component(&read.component_digest)?,
+        position: read.position.as_ref().map(position),
+        canary: read.canary.as_ref().map(canary).transpose()?,
+    })
+}
+
+fn canary(canary: &api::CanaryAnswer) -> Result<CanaryRows, &'static str> {
+    Ok(CanaryRows {
+        version: canary.version,
+        digest: component(&canary.component_digest)?,
+        rows: canary.rows.iter().map(|&row| row as usize).collect(),
+        position: canary.position.as_ref().map(position),
+        reads: canary.reads.iter().map(read).collect::<Result<_, _>>()?,
+    })
 }
 
 fn position(position: &api::Position) -> StatePosition {

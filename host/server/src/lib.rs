@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`api`] is the generated contract; [`server`] listens, and `connection` is what it accepts;
 //! [`service`] answers; `request`, `in_hand` and `answer` convert at the edge; [`columns`] carries Arrow arrays in
-//! messages; [`following`] brings new releases. [`client`] asks. [`admin`] is for those who operate a process, whatever
+//! messages; [`following`] brings new releases, and [`observed`] is what is seen of versions that are tried out, some of
+//! which `shadow` asks beside the requests. [`client`] asks. [`admin`] is for those who operate a process, whatever
 //! it does.
 
 pub mod admin;
@@ -18,8 +19,11 @@ mod connection;
 pub mod following;
 mod in_hand;
 pub mod monitor;
+pub mod observed;
 mod request;
 pub mod server;
 pub mod service;
+mod shadow;
 
+pub use observed::Observed;
 pub use server::{Server, ServerConfig, ServerError};

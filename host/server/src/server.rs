@@ -19,7 +19,9 @@ use trifold_store::OnlineStore;
 use crate::api::DESCRIPTORS;
 use crate::api::online_service_server::OnlineServiceServer;
 use crate::connection::Connection;
-use crate::service::{Clock, Online};
+use crate::observed::Observed;
+use crate::service::{Clock, Online, uptime};
+use crate::shadow::Shadows;
 
 /// The limits of a server.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub struct ServerConfig {
     pub request_bytes_max: usize,
     /// The units of fuel that one request may burn.
     pub request_fuel: u64,
+    /// The most questions that shadows are asked at once, beside the requests.
+    pub shadows_max: usize,
     /// How long requests in flight may take once the server is told to stop.
     pub drain: Duration,
 }
@@ -61,7 +65,20 @@ impl Server {
         clock: Clock,
         config: ServerConfig,
     ) -> Self {
-        Server { online: Online { store, live, clock, config } }
+        Server::observed_by(Observed::default(), store, live, clock, config)
+    }
+
+    /// The same, that tells what it sees of versions that are tried out.
+    pub fn observed_by(
+        observed: Observed,
+        store: Arc<dyn OnlineStore>,
+        live: watch::Receiver<Arc<LiveViews>>,
+        clock: Clock,
+        config: ServerConfig,
+    ) -> Self {
+        let (fuel, at_once) = (config.request_fuel, config.shadows_max);
+        let shadows = Shadows::new(store.clone(), observed.clone(), uptime, fuel, at_once);
+        Server { online: Online { store, live, clock, config, observed, shadows } }
     }
 
     /// Serves until `stop` completes and the requests in flight are finished.

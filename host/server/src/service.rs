@@ -1,19 +1,23 @@
 //! Answering requests.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tonic::{Request, Response, Status};
 use trifold_model::EventTime;
+use trifold_pipeline::lookup::stopped;
 use trifold_pipeline::{LiveViews, LookupError, Question, lookup};
 use trifold_sandbox::Budget;
 use trifold_store::OnlineStore;
 
 use crate::api::online_service_server::OnlineService;
 use crate::api::{GetFeaturesRequest, GetFeaturesResponse, ListViewsRequest, ListViewsResponse};
+use crate::observed::Observed;
 use crate::server::ServerConfig;
+use crate::shadow::{Asked, Shadows};
 use crate::{answer, columns, request};
 
 /// Where the server's time comes from.
@@ -29,6 +33,14 @@ pub struct Online {
     pub(crate) live: watch::Receiver<Arc<LiveViews>>,
     pub(crate) clock: Clock,
     pub(crate) config: ServerConfig,
+    pub(crate) observed: Observed,
+    pub(crate) shadows: Shadows,
+}
+
+/// How long the process has answered.
+pub(crate) fn uptime() -> Duration {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGUN.elapsed()
 }
 
 impl Online {
@@ -49,10 +61,25 @@ impl Online {
         let live = self.live.borrow().clone();
         let asked = request::parse(&request, &live, self.config.rows_max)?;
         let time = request.as_of_micros.map_or_else(self.clock, EventTime);
-        let views = asked.views.iter().map(|view| view.version.clone()).collect();
-        let question = Question { live: &live, views, columns: asked.columns, in_hand: asked.in_hand, time };
+        let views: Vec<_> = asked.views.iter().map(|view| view.version.clone()).collect();
+        // What is tried out is measured, and nothing else.
+        let is_trial = live.candidates.keys().any(|name| asked.views.iter().any(|view| view.name() == name));
+        let stopwatch = if is_trial { uptime } else { stopped };
+        let again = is_trial.then(|| Asked {
+            live: live.clone(),
+            views: views.clone(),
+            columns: asked.columns.clone(),
+            in_hand: asked.in_hand.clone(),
+            time,
+        });
+        let question =
+            Question { live: &live, views, columns: asked.columns, in_hand: asked.in_hand, time, stopwatch };
         let mut budget = Budget::fuel(self.config.request_fuel);
         let answer = lookup(&*self.store, question, &mut budget).await.map_err(|error| status(&error))?;
+        if let Some(again) = again {
+            answer.views.iter().for_each(|view| self.observed.answered(&live, view));
+            self.shadows.ask(&again, &answer);
+        }
         let views = answer
             .views
             .iter()

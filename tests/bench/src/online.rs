@@ -77,6 +77,7 @@ async fn start_trifold(
         rows_max: 1_000,
         request_bytes_max: 4 << 20,
         request_fuel: 500_000_000,
+        shadows_max: 1,
         drain: Duration::from_secs(10),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -101,6 +101,7 @@ impl Site {
             rows_max: 1_000,
             request_bytes_max: 4 << 20,
             request_fuel: 500_000_000,
+            shadows_max: 1,
             drain: Duration::from_secs(10),
         };
         let server = Server::new(store, following.live(), now, config);

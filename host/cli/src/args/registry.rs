@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use trifold_model::ViewName;
+use trifold_model::{Share, ViewName};
+use trifold_registry::Trial;
 
-use super::{Processes, Samples, Signature, Source};
+use super::{CanarySteps, Processes, Samples, Signature, Source};
 
 /// `trifold check`.
 #[derive(Debug, Args)]
@@ -47,12 +48,56 @@ pub struct Push {
 pub struct Release {
     /// The view and the version, as in `flight_profile@2`; without `@` the latest version
     pub version: String,
+    /// What else than serving everybody it is for
+    #[command(flatten)]
+    pub trial: TryOut,
     /// Who releases, and why
     #[command(flatten)]
     pub signature: Signature,
     /// Who is told
     #[command(flatten)]
     pub processes: Processes,
+}
+
+/// What a version is tried out for beside the one in force.
+#[derive(Debug, Args)]
+pub struct TryOut {
+    /// Serve this share of the entities with it, as in 10%, and the others as before
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["steps", "shadow"])]
+    pub canary: Option<Share>,
+    /// Serve a growing share of the entities with it: `trifold controller` takes the next step while all is well
+    /// [as in: 10%:10m,50%:1h,100%]
+    #[arg(long, value_name = "SHARE:TIME,...", conflicts_with = "shadow")]
+    pub steps: Option<CanarySteps>,
+    /// Compute it beside the version in force and compare their answers, and serve nobody with it
+    #[arg(long)]
+    pub shadow: bool,
+}
+
+impl TryOut {
+    /// The trial, if it is to be one.
+    pub fn trial(&self) -> Result<Option<Trial>, String> {
+        let share = self.canary.map(CanarySteps::of_share).transpose()?;
+        let steps = share.as_ref().or(self.steps.as_ref()).map(CanarySteps::trial);
+        Ok(steps.or(self.shadow.then_some(Trial::Shadow)))
+    }
+}
+
+/// `trifold controller`.
+#[derive(Debug, Args)]
+pub struct Controller {
+    /// The addresses of the processes that serve
+    #[arg(long = "process", value_name = "URL", env = "TRIFOLD_PROCESSES", value_delimiter = ',')]
+    pub urls: Vec<String>,
+    /// The views to control; without any, all of them
+    #[arg(long = "view", value_name = "VIEW", value_delimiter = ',')]
+    pub views: Vec<ViewName>,
+    /// Who is recorded as having taken steps
+    #[command(flatten)]
+    pub signature: Signature,
+    /// End once nothing is tried out any more
+    #[arg(long)]
+    pub until_done: bool,
 }
 
 /// `trifold rollback`.

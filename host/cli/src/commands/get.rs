@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use trifold_eventlog::{parse_time, time_text, value_json};
 use trifold_model::EventTime;
 use trifold_pipeline::Outcome as Row;
-use trifold_server::client::{Answer, Client, ClientError, Lookup, StatePosition, ViewRead, ViewRows};
+use trifold_server::client::{Answer, Client, ClientError, Lookup, RowBasis, StatePosition, ViewRows};
 
 use super::fields;
 use crate::args::{Get, Server};
@@ -86,6 +86,9 @@ struct ViewReport {
     view: String,
     version: u64,
     digest: String,
+    /// Whether the version is tried out on some of the entities.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    canary: bool,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<u16>,
@@ -131,13 +134,12 @@ impl PositionReport {
 }
 
 impl ReadReport {
-    fn new(read: &ViewRead, row: usize) -> Self {
-        let ViewRead { view, version, digest, position } = read;
+    fn new(read: &RowBasis<'_>, row: usize) -> Self {
         ReadReport {
-            view: view.clone(),
-            version: *version,
-            digest: digest.to_string(),
-            position: PositionReport::new(position.as_ref(), row),
+            view: read.view.to_owned(),
+            version: read.version,
+            digest: read.digest.to_string(),
+            position: PositionReport::new(read.position, row),
         }
     }
 }
@@ -162,16 +164,18 @@ fn view_report(view: &ViewRows, row: usize) -> Outcome<ViewReport> {
     for (field, column) in schema.fields().iter().zip(outputs.columns()) {
         features.insert(field.name().clone(), value_json(column, row).or_exit(Exit::Data)?);
     }
+    let basis = view.of_row(row);
     Ok(ViewReport {
         view: view.view.clone(),
-        version: view.version,
-        digest: view.digest.to_string(),
+        version: basis.version,
+        digest: basis.digest.to_string(),
+        canary: basis.version != view.version,
         status,
         error_code,
         message: message.map(str::to_owned),
         row_digest: view.digests.get(row).copied().flatten().map(|digest| digest.to_string()),
-        position: PositionReport::new(view.position.as_ref(), row),
-        reads: view.reads.iter().map(|read| ReadReport::new(read, row)).collect(),
+        position: PositionReport::new(basis.position, row),
+        reads: basis.reads.iter().map(|read| ReadReport::new(read, row)).collect(),
         features,
     })
 }
@@ -184,7 +188,8 @@ fn text(looked_up: &LookedUp) -> String {
             let message = view.message.as_ref().map_or_else(String::new, |message| format!(": {message}"));
             let (name, version, digest) = (&view.view, view.version, &view.digest[..12]);
             let as_of = time_text(EventTime(row.as_of_micros));
-            let heading = format!("{} as of {as_of}  {name}@{version} ({digest})", row.key);
+            let canary = if view.canary { " canary" } else { "" };
+            let heading = format!("{} as of {as_of}  {name}@{version}{canary} ({digest})", row.key);
             text.push_str(&format!("{heading}  {}{code}{message}\n", view.status));
             let features = view.features.iter().map(|(name, value)| vec![format!("  {name}"), value.to_string()]);
             if view.status == "value" {

@@ -7,6 +7,7 @@ pub mod backfill;
 pub mod check;
 pub mod clear;
 mod component;
+pub mod controller;
 pub mod diff;
 pub mod events;
 pub mod explain;
@@ -21,6 +22,7 @@ pub mod serve;
 pub mod status;
 pub mod stream;
 pub mod timeline;
+pub mod trial;
 pub mod up;
 
 use crate::exit::Outcome;

@@ -5,6 +5,7 @@ use trifold_registry::{Act, Provenance, Registry, Releases};
 
 use super::check;
 use super::status::Audience;
+use super::trial::{self, CandidateReport};
 use crate::args::{Push, Release, Rollback, Signature};
 use crate::clock;
 use crate::exit::{Exit, Failure, Outcome};
@@ -87,18 +88,26 @@ struct ReleaseReport {
     /// The release that this one takes back, if it does that.
     takes_back: Option<u64>,
     digest: String,
+    /// What is tried out beside the version in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<CandidateReport>,
 }
 
-/// Puts a version into force.
+/// Puts a version into force, or tries it out.
 pub async fn release(world: &World, args: Release) -> Outcome {
     let audience = Audience::new(world, &args.processes)?;
+    let trial = args.trial.trial().map_err(|problem| Failure::new(Exit::Usage, problem))?;
     let (view, number) = parse_version(&args.version)?;
     let registry = world.registry(false)?;
     let number = match number {
         Some(number) => number,
         None => registry.latest_version(&view).await.map_err(registry_failure)?.version,
     };
-    let release = registry.put_into_force(&view, number, act(&args.signature)).await.map_err(registry_failure)?;
+    let act = act(&args.signature);
+    let release = match trial {
+        None => registry.put_into_force(&view, number, act).await.map_err(registry_failure)?,
+        Some(trial) => trial::try_out(world, &registry, (&view, number), trial, act).await?,
+    };
     print_release(world, &release)?;
     audience.tell(&release).await
 }
@@ -112,18 +121,23 @@ pub async fn rollback(world: &World, args: Rollback) -> Outcome {
     audience.tell(&release).await
 }
 
-fn print_release(world: &World, release: &trifold_registry::Release) -> Outcome {
+/// Prints what is in force by a release.
+pub fn print_release(world: &World, release: &trifold_registry::Release) -> Outcome {
     let report = ReleaseReport {
         view: release.view.to_string(),
         version: release.version,
         release: release.seq,
         takes_back: release.takes_back,
         digest: release.digest.to_string(),
+        candidate: release.candidate.as_ref().map(CandidateReport::of),
     };
-    output::print(world.format, &report, |report| {
+    output::line(world.format, &report, |report| {
         let again = if report.takes_back.is_some() { " again" } else { "" };
+        let trial = report.candidate.as_ref().map_or_else(String::new, |candidate| {
+            format!("\n{}@{} is tried out beside it: {}", report.view, candidate.version, candidate.trial)
+        });
         format!(
-            "release {}: {}@{} is in force{again}, sha256 {}",
+            "release {}: {}@{} is in force{again}, sha256 {}{trial}",
             report.release, report.view, report.version, report.digest
         )
     })
@@ -131,7 +145,7 @@ fn print_release(world: &World, release: &trifold_registry::Release) -> Outcome 
 
 /// What is recorded of a change that is made now.
 #[expect(clippy::disallowed_methods, reason = "who runs the command is known to its environment alone")]
-fn act(signature: &Signature) -> Act {
+pub fn act(signature: &Signature) -> Act {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let by = given(signature.by.clone()).or_else(|| given(std::env::var("USER").ok()));
     Act { at: clock::now(), by, note: given(signature.note.clone()) }

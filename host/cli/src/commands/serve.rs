@@ -47,6 +47,7 @@ pub async fn serve(
 ) -> Outcome {
     let section = &world.config.server;
     let catalog = Catalog::new(world.registry(false)?, world.sandbox()?);
+    let observed = desk.observed().clone();
     let following = Following::begin(catalog, store.clone(), desk, clock::now, report).await;
     let following = following.map_err(registry_failure)?;
     let live = following.live();
@@ -54,6 +55,7 @@ pub async fn serve(
         rows_max: section.rows_max,
         request_bytes_max: section.request_bytes_max,
         request_fuel: section.request_fuel,
+        shadows_max: section.shadows_max,
         drain: Duration::from_millis(section.drain_ms),
     };
     let address = args.listen.as_ref().unwrap_or(&section.listen);
@@ -73,7 +75,7 @@ pub async fn serve(
         format!("serving {views} at {}", listening.listening)
     })?;
     let interval = Duration::from_millis(section.poll_interval_ms);
-    let server = Server::new(store, live, clock::now, config).run(listener, stopped(stop));
+    let server = Server::observed_by(observed, store, live, clock::now, config).run(listener, stopped(stop));
     tokio::select! {
         served = server => served.or_exit(Exit::Unavailable),
         lost = following.follow(interval) => {

@@ -1,5 +1,6 @@
 //! `trifold status`, and telling processes of releases.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -52,6 +53,48 @@ struct ViewReport {
     digest: Option<String>,
     since: Option<String>,
     waiting: Option<WaitingReport>,
+    /// What is tried out beside the version that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trial: Option<TrialReport>,
+}
+
+/// A version that is tried out, and what was seen of it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct TrialReport {
+    kind: String,
+    version: u64,
+    digest: String,
+    since: String,
+    /// Of a canary: the share of the entities that it serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<String>,
+    serving: TallyReport,
+    candidate: TallyReport,
+    /// Of a shadow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<ComparisonReport>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct TallyReport {
+    rows: u64,
+    errors: u64,
+    features: u64,
+    nulls: u64,
+    computed: u64,
+    fuel: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ComparisonReport {
+    rows: u64,
+    differing: u64,
+    statuses: u64,
+    features: BTreeMap<String, u64>,
+    skipped: u64,
 }
 
 #[derive(Serialize)]
@@ -79,12 +122,12 @@ pub async fn run(world: &World, args: Status) -> Outcome {
 }
 
 /// The processes that the command line or the configuration names.
-fn addresses<'a>(world: &'a World, named: &'a [String]) -> &'a [String] {
+pub fn addresses<'a>(world: &'a World, named: &'a [String]) -> &'a [String] {
     if named.is_empty() { &world.config.admin.processes } else { named }
 }
 
 /// What a process says, or why it says nothing.
-async fn ask(url: &str, look: bool) -> Result<api::GetStatusResponse, String> {
+pub async fn ask(url: &str, look: bool) -> Result<api::GetStatusResponse, String> {
     let asked = async { AdminClient::connect(url).await?.status(look).await };
     match timeout(ANSWER_MAX, asked).await {
         Ok(Ok(status)) => Ok(status),
@@ -108,6 +151,7 @@ fn told(status: api::GetStatusResponse) -> Told {
         digest: view.running.as_ref().map(|running| hex::encode(&running.component_digest)),
         since: view.running.as_ref().map(|running| time_text(EventTime(running.since_micros))),
         waiting: view.waiting.map(|waiting| WaitingReport { release: waiting.release, reason: waiting.reason }),
+        trial: view.trial.map(trial_report),
     });
     Told {
         command: status.command,
@@ -117,6 +161,46 @@ fn told(status: api::GetStatusResponse) -> Told {
         registry_problem: Some(status.registry_problem).filter(|problem| !problem.is_empty()),
         views: views.collect(),
     }
+}
+
+fn trial_report(trial: api::Trial) -> TrialReport {
+    let running = trial.running.unwrap_or_default();
+    let tally = |tally: Option<api::Tally>| {
+        let api::Tally { rows, errors, features, nulls, calls } = tally.unwrap_or_default();
+        let (computed, fuel) = calls.iter().fold((0, 0), |sum, calls| (sum.0 + calls.rows, sum.1 + calls.fuel));
+        TallyReport { rows, errors, features, nulls, computed, fuel }
+    };
+    TrialReport {
+        kind: trial.kind,
+        version: running.version,
+        digest: hex::encode(&running.component_digest),
+        since: time_text(EventTime(running.since_micros)),
+        share: Some(trial.share).filter(|share| !share.is_empty()),
+        serving: tally(trial.serving),
+        candidate: tally(trial.candidate),
+        comparison: trial.comparison.map(|comparison| ComparisonReport {
+            rows: comparison.rows,
+            differing: comparison.differing,
+            statuses: comparison.statuses,
+            features: comparison.features.into_iter().collect(),
+            skipped: comparison.skipped,
+        }),
+    }
+}
+
+/// What was seen of a trial, in a line.
+fn trial_text(view: &str, trial: &TrialReport) -> String {
+    let share = trial.share.as_ref().map_or_else(String::new, |share| format!(" for {share}"));
+    let tally =
+        |tally: &TallyReport| format!("{} rows, {} errors, {} nulls", tally.rows, tally.errors, tally.nulls);
+    let (version, kind, own, other) = (trial.version, &trial.kind, tally(&trial.candidate), tally(&trial.serving));
+    let compared = trial.comparison.as_ref().map_or_else(String::new, |compared| {
+        let features = compared.features.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>();
+        let features = if features.is_empty() { String::new() } else { format!(" ({})", features.join(", ")) };
+        let ComparisonReport { rows, differing, skipped, .. } = compared;
+        format!("; of {rows} rows compared {differing} differ{features}, {skipped} could not be compared")
+    });
+    format!("{view}@{version} is a {kind}{share}: {own}; of the version in force {other}{compared}")
 }
 
 fn text(reports: &[ProcessReport]) -> String {
@@ -142,6 +226,9 @@ fn text(reports: &[ProcessReport]) -> String {
                 view.since.clone().unwrap_or_default(),
                 digest[..digest.len().min(output::DIGEST_SHOWN)].to_owned(),
             ]);
+            if let Some(trial) = &view.trial {
+                notes.push_str(&format!("\n{}: {}", report.process, trial_text(&view.view, trial)));
+            }
             if let Some(waiting) = &view.waiting {
                 notes.push_str(&format!("\n{}: {}", report.process, waiting_text(&view.view, waiting)));
             }
@@ -212,8 +299,15 @@ async fn tell_one(url: &str, release: &Release, deadline: Instant) -> Option<Str
 /// Why a process does not run a release, or a later one; `None` if it does.
 fn does_not_run(status: api::GetStatusResponse, release: &Release) -> Option<String> {
     let view = status.views.into_iter().find(|view| view.view == release.view.as_str());
-    let running = view.as_ref().and_then(|view| view.running.as_ref()).and_then(|running| running.release);
-    if running.is_some_and(|running| running >= release.seq) {
+    let runs = |running: Option<&api::Running>| {
+        running.and_then(|running| running.release).is_some_and(|running| running >= release.seq)
+    };
+    let is_tried = |view: &api::ViewStatus| {
+        let tried = view.trial.as_ref().and_then(|trial| trial.running.as_ref());
+        // A later release may have ended the trial.
+        release.candidate.is_none() || tried.is_none() && view.waiting.is_none() || runs(tried)
+    };
+    if view.as_ref().is_some_and(|view| runs(view.running.as_ref()) && is_tried(view)) {
         return None;
     }
     let reason = view.and_then(|view| view.waiting).map(|waiting| waiting.reason);

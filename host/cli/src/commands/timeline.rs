@@ -5,6 +5,7 @@ use trifold_eventlog::time_text;
 use trifold_registry::{Act, Release, VersionRecord};
 
 use super::provenance::{Provenance, compiler};
+use super::trial::CandidateReport;
 use crate::args::OneView;
 use crate::exit::Outcome;
 use crate::output;
@@ -34,6 +35,9 @@ struct ReleaseLine {
     /// The earlier release that this one takes back.
     takes_back: Option<u64>,
     in_force: bool,
+    /// What is tried out beside the version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<CandidateReport>,
 }
 
 /// Lists the versions of a view.
@@ -91,6 +95,9 @@ pub async fn releases(world: &World, OneView { view }: OneView) -> Outcome {
         let headings = ["RELEASE", "VERSION", "RELEASED", "BY", "COMPONENT", "", "NOTE"];
         let rows = lines.iter().map(|line| {
             let takes_back = line.takes_back.map(|release| format!("takes release {release} back"));
+            let trial = line.candidate.as_ref();
+            let trial =
+                trial.map(|candidate| format!("beside it version {}: {}", candidate.version, candidate.trial));
             let in_force = line.in_force.then(|| "in force".to_owned());
             [
                 line.release.to_string(),
@@ -98,7 +105,7 @@ pub async fn releases(world: &World, OneView { view }: OneView) -> Outcome {
                 line.released_at.clone(),
                 text(&line.released_by),
                 line.digest[..output::DIGEST_SHOWN].to_owned(),
-                takes_back.into_iter().chain(in_force).collect::<Vec<_>>().join(", "),
+                takes_back.into_iter().chain(trial).chain(in_force).collect::<Vec<_>>().join(", "),
                 text(&line.note),
             ]
         });
@@ -116,6 +123,7 @@ fn release_line(release: Release, last: Option<u64>) -> ReleaseLine {
         released_by: by,
         note,
         takes_back: release.takes_back,
+        candidate: release.candidate.as_ref().map(CandidateReport::of),
         in_force: last == Some(release.seq),
     }
 }

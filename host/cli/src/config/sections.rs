@@ -35,6 +35,8 @@ pub struct Config {
     pub metrics: MetricsSection,
     /// Status and releases, for those who operate processes.
     pub admin: AdminSection,
+    /// Deciding about canaries.
+    pub controller: ControllerSection,
     /// Structured logs.
     pub log: LogSection,
 }
@@ -194,6 +196,8 @@ pub struct ServerSection {
     pub request_bytes_max: usize,
     /// The units of fuel that one request may burn.
     pub request_fuel: u64,
+    /// The most questions that shadows are asked at once.
+    pub shadows_max: usize,
     /// How long requests in flight may take after a signal to stop, in milliseconds.
     pub drain_ms: u64,
 }
@@ -228,6 +232,24 @@ pub struct AdminSection {
     pub listen: String,
     /// The addresses of the processes that are told of releases.
     pub processes: Vec<String>,
+}
+
+/// Deciding about canaries: by how much one may do worse than the version in force.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ControllerSection {
+    /// How often processes are asked, in milliseconds.
+    pub interval_ms: u64,
+    /// The rows of a canary that must be seen before anything is decided.
+    pub rows_min: u64,
+    /// How much larger the share of errors may be, as a part of all rows.
+    pub errors: f64,
+    /// How much larger the share of nulls may be, as a part of all feature values.
+    pub nulls: f64,
+    /// How many times the fuel of a row may be burnt.
+    pub fuel: f64,
+    /// How many times the time of a call may be taken, at the ninth decile.
+    pub latency: f64,
 }
 
 /// Structured logs, written to standard error.

@@ -112,7 +112,8 @@ impl<'a> ComponentFold<'a> {
             true => settled.values.outputs.clone(),
             false => take_record_batch(&settled.values.outputs, &UInt32Array::from(places))?,
         };
-        Ok(Rows::new(outputs, outcomes, messages).with_causes(causes))
+        let computed = settled.values.outputs.num_rows() as u64;
+        Ok(Rows::new(outputs, outcomes, messages).with_causes(causes).with_computed(computed))
     }
 
     /// The prepared columns of some rows.

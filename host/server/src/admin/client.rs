@@ -48,6 +48,12 @@ impl AdminClient {
         self.answered(answer)
     }
 
+    /// Tries a version out beside the one in force, and says whether the process does so.
+    pub async fn try_out(&mut self, request: api::TryOutRequest) -> Result<api::ReleaseResponse, ClientError> {
+        let answer = self.inner.try_out(request).await;
+        self.answered(answer)
+    }
+
     /// Takes the release in force back, and says what the process runs then.
     pub async fn roll_back(&mut self, request: api::RollBackRequest) -> Result<api::ReleaseResponse, ClientError> {
         let answer = self.inner.roll_back(request).await;

@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use trifold_model::{ComponentDigest, EventTime, ViewName};
 use trifold_pipeline::{LiveVersion, LiveViews, Role, Waiting};
 
+use crate::observed::Observed;
+
 /// What a process runs, and what keeps releases from being run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -56,13 +58,20 @@ pub struct Looked<'a> {
 pub struct Desk {
     calls: watch::Sender<u64>,
     standing: watch::Sender<Arc<Standing>>,
+    observed: Observed,
 }
 
 impl Desk {
     /// A desk of a process that runs nothing yet.
     #[expect(clippy::new_without_default, reason = "two desks of one process would not hear each other's calls")]
     pub fn new() -> Self {
-        Desk { calls: watch::channel(0).0, standing: watch::channel(Arc::default()).0 }
+        let observed = Observed::default();
+        Desk { calls: watch::channel(0).0, standing: watch::channel(Arc::default()).0, observed }
+    }
+
+    /// What the process sees of versions that are tried out.
+    pub fn observed(&self) -> &Observed {
+        &self.observed
     }
 
     /// Asks for a look at the releases before it is time, and returns the call's number.

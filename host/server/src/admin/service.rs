@@ -7,12 +7,13 @@ use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
-use trifold_model::{EventTime, ViewName};
-use trifold_registry::{Act, Registry, RegistryError, Release, VersionRecord};
+use trifold_model::EventTime;
+use trifold_registry::{Act, Registry, RegistryError, Release};
 
 use crate::admin::api::admin_service_server::{AdminService, AdminServiceServer};
 use crate::admin::api::{self, DESCRIPTORS};
-use crate::admin::desk::{Desk, Running, Standing};
+use crate::admin::desk::{Desk, Standing};
+use crate::admin::messages::{release_record, trial, version, view_name, view_status};
 use crate::connection::Connection;
 use crate::service::Clock;
 
@@ -112,7 +113,7 @@ impl Admin {
             let (view, seq) = (&release.view, release.seq);
             Status::unavailable(format!("release {seq} of view {view} is recorded, but {}", status.message()))
         })?;
-        let status = view_status(&release.view, &standing);
+        let status = view_status(&release.view, &standing, self.desk.observed());
         Ok(Response::new(api::ReleaseResponse { release: Some(release_record(release)), status: Some(status) }))
     }
 
@@ -137,7 +138,7 @@ impl AdminService for Admin {
             program: self.process.program.to_owned(),
             pid: self.process.pid,
             started_at_micros: self.process.started.0,
-            views: names.into_iter().map(|name| view_status(name, &standing)).collect(),
+            views: names.into_iter().map(|name| view_status(name, &standing, self.desk.observed())).collect(),
             registry_problem: standing.registry_problem.clone().unwrap_or_default(),
         }))
     }
@@ -175,6 +176,18 @@ impl AdminService for Admin {
         self.released(release.map_err(registry_status)?).await
     }
 
+    async fn try_out(
+        &self,
+        request: Request<api::TryOutRequest>,
+    ) -> Result<Response<api::ReleaseResponse>, Status> {
+        let request = request.into_inner();
+        let view = view_name(&request.view)?;
+        let trial = trial(&request.kind, &request.steps)?;
+        let act = self.act(request.by, request.note);
+        let release = self.registry.try_out(&view, request.version, trial, act).await;
+        self.released(release.map_err(registry_status)?).await
+    }
+
     async fn roll_back(
         &self,
         request: Request<api::RollBackRequest>,
@@ -186,57 +199,13 @@ impl AdminService for Admin {
     }
 }
 
-fn view_name(text: &str) -> Result<ViewName, Status> {
-    text.parse().map_err(|error| Status::invalid_argument(format!("`{text}` is no view: {error}")))
-}
-
-fn view_status(view: &ViewName, standing: &Standing) -> api::ViewStatus {
-    let running = |running: &Running| api::Running {
-        version: running.version,
-        component_digest: running.digest.0.to_vec(),
-        release: running.release,
-        since_micros: running.since.0,
-    };
-    let waiting = standing.waiting.get(view);
-    api::ViewStatus {
-        view: view.to_string(),
-        running: standing.running.get(view).map(running),
-        waiting: waiting.map(|waiting| api::Waiting { release: waiting.release, reason: waiting.reason.clone() }),
-    }
-}
-
-fn act(act: Act) -> api::Act {
-    api::Act { at_micros: act.at.0, by: act.by.unwrap_or_default(), note: act.note.unwrap_or_default() }
-}
-
-fn version(record: VersionRecord) -> api::Version {
-    api::Version {
-        version: record.version,
-        component_digest: record.digest.0.to_vec(),
-        component_bytes: record.size,
-        state_id: record.state_id.to_string(),
-        pushed: Some(act(record.pushed)),
-        description: record.description,
-    }
-}
-
-fn release_record(release: Release) -> api::ReleaseRecord {
-    api::ReleaseRecord {
-        view: release.view.to_string(),
-        release: release.seq,
-        version: release.version,
-        component_digest: release.digest.0.to_vec(),
-        takes_back: release.takes_back,
-        released: Some(act(release.released)),
-    }
-}
-
 fn registry_status(error: RegistryError) -> Status {
     let text = error.to_string();
     match error {
-        RegistryError::NeverReleased { .. } | RegistryError::NothingBefore { .. } => {
-            Status::failed_precondition(text)
-        }
+        RegistryError::NeverReleased { .. }
+        | RegistryError::NothingBefore { .. }
+        | RegistryError::NothingBeside { .. }
+        | RegistryError::Serves { .. } => Status::failed_precondition(text),
         RegistryError::Overtaken { .. } | RegistryError::Contended { .. } => Status::aborted(text),
         RegistryError::ReadOnly { .. } => Status::permission_denied(text),
         error if error.is_unknown() => Status::not_found(text),

@@ -33,6 +33,7 @@ pub(crate) fn config() -> ServerConfig {
         rows_max: 100,
         request_bytes_max: 4096,
         request_fuel: 2_000_000_000,
+        shadows_max: 1,
         drain: Duration::from_secs(60),
     }
 }

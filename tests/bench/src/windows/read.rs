@@ -7,6 +7,7 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use trifold_eventlog::Events;
 use trifold_model::{ArrivalTime, EntityKey, EventTime};
+use trifold_pipeline::lookup::stopped;
 use trifold_pipeline::{LiveVersion, LiveViews, Question, WindowIngest, lookup};
 use trifold_sandbox::Budget;
 use trifold_store::{Commit, EntityQuery, OnlineStore, StateStore};
@@ -30,8 +31,14 @@ pub(crate) fn microseconds(version: &LiveVersion, tiles: u64, effort: Effort) ->
     let columns = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![CARD]))])?;
     let look_up = || {
         let views = vec![version.clone()];
-        let question =
-            Question { live: &live, views, columns: columns.clone(), in_hand: Default::default(), time };
+        let question = Question {
+            live: &live,
+            views,
+            columns: columns.clone(),
+            in_hand: Default::default(),
+            time,
+            stopwatch: stopped,
+        };
         runtime.block_on(lookup(&store, question, &mut Budget::unlimited()))
     };
     let rows = look_up()?.views.swap_remove(0).rows;

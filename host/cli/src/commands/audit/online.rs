@@ -42,7 +42,9 @@ pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcom
             Ok((version, Positions(state.next_offsets)))
         });
         let states = states.collect::<Outcome<Vec<_>>>()?;
-        let comparison = Comparison { view: &view, looked_up: &looked_up, answered: 0, report: &mut report };
+        let is_wider = version.view().outputs != view.outputs;
+        let comparison =
+            Comparison { view: &view, is_wider, looked_up: &looked_up, answered: 0, report: &mut report };
         match view.on_demand() {
             Some(_) => replay_requests(world, args, version, states, &asking, comparison)?,
             None => replay_entities(world, args, states, comparison)?,
@@ -151,6 +153,8 @@ fn replay_requests(
 /// Compares answers with the replay of the same questions.
 struct Comparison<'a> {
     view: &'a FeatureView,
+    /// Whether the version has other features than are answered, as a canary may: then only its digest tells of all.
+    is_wider: bool,
     looked_up: &'a [LookedUp],
     answered: u64,
     report: &'a mut Report,
@@ -169,6 +173,8 @@ impl Comparison<'_> {
             return;
         };
         let replayed_digest = RowDigest::of(replayed);
+        let same = self.is_wider && *digest == Some(replayed_digest);
+        let replayed = if same { bytes.as_slice() } else { replayed };
         if self.report.compare(self.view, &place, bytes, replayed) && *digest != Some(replayed_digest) {
             self.report.differing += 1;
             let sent = digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());

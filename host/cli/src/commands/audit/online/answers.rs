@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use trifold_model::{
     ComponentDigest, EntityKey, EventTime, FeatureView, LogId, OnDemandSpec, RowDigest, ViewName,
 };
-use trifold_server::client::{Client, StatePosition, ViewRows};
+use trifold_server::client::{Client, RowBasis, StatePosition, ViewRows};
 
 use super::questions::Asking;
 use crate::args::Audit;
@@ -101,43 +101,46 @@ pub(super) async fn look_up(
 
 /// What the answer of a row was made of.
 fn basis(view: &FeatureView, answered: &ViewRows, row: usize) -> Basis {
-    let state = |view: &str, version, component, position: &Option<StatePosition>| State {
-        view: view.to_owned(),
-        version,
-        component,
-        next_offsets: position.as_ref().map(|position| position.of_row(row).0).unwrap_or_default(),
+    let of_row = answered.of_row(row);
+    let state = |read: &RowBasis<'_>| State {
+        view: read.view.to_owned(),
+        version: read.version,
+        component: read.digest,
+        next_offsets: read.position.map(|position| position.of_row(row).0).unwrap_or_default(),
     };
-    let states = if view.on_demand().is_none() {
-        vec![state(&answered.view, answered.version, answered.digest, &answered.position)]
-    } else {
-        let reads = answered.reads.iter();
-        reads.map(|read| state(&read.view, read.version, read.digest, &read.position)).collect()
+    let states = match view.on_demand() {
+        None => vec![state(&of_row)],
+        Some(_) => of_row.reads.iter().map(state).collect(),
     };
-    Basis { version: answered.version, component: answered.digest, states }
+    Basis { version: of_row.version, component: of_row.digest, states }
 }
 
 /// Refuses answers of states that are not there, or that follow another log.
 fn check(view: &FeatureView, log: &LogId, answered: &ViewRows) -> Outcome {
-    let state = |view: &str, position: &Option<StatePosition>| match position {
+    let state = |view: &str, position: Option<&StatePosition>| match position {
         Some(position) => same_log(view, &position.log, log),
         None => {
             let message = format!("the server has no state of view {view}: run `trifold stream`");
             Err(Failure::new(Exit::Unavailable, message))
         }
     };
-    match view.on_demand() {
-        None => state(&answered.view, &answered.position),
-        Some(spec) => {
-            check_reads(view, spec, answered)?;
-            answered.reads.iter().try_for_each(|read| state(&read.view, &read.position))
+    for row in 0..answered.rows.len() {
+        let of_row = answered.of_row(row);
+        match view.on_demand() {
+            None => state(of_row.view, of_row.position)?,
+            Some(spec) => {
+                check_reads(view, spec, answered, &of_row)?;
+                of_row.reads.iter().try_for_each(|read| state(read.view, read.position))?;
+            }
         }
     }
+    Ok(())
 }
 
 /// Refuses answers for which the server did not read what the view reads: it says so where the versions in force do not
 /// give it.
-fn check_reads(view: &FeatureView, spec: &OnDemandSpec, answered: &ViewRows) -> Outcome {
-    let names = || answered.reads.iter().map(|read| read.view.as_str());
+fn check_reads(view: &FeatureView, spec: &OnDemandSpec, answered: &ViewRows, of_row: &RowBasis<'_>) -> Outcome {
+    let names = || of_row.reads.iter().map(|read| read.view);
     if names().eq(spec.views().into_iter().map(ViewName::as_str)) {
         return Ok(());
     }
