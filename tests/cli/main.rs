@@ -20,3 +20,4 @@ mod requests;
 mod settings;
 mod site;
 mod state;
+mod trials;

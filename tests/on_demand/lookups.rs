@@ -119,7 +119,7 @@ fn what_has_no_state_leaves_a_view_unavailable_with_the_reason() {
 }
 
 /// Events in hand of one view: of each row the time, or none, and the value.
-fn in_hand(view: &str, events: &[Option<(i64, &str, Option<i64>)>]) -> InHand {
+pub(crate) fn in_hand(view: &str, events: &[Option<(i64, &str, Option<i64>)>]) -> InHand {
     let times = events.iter().map(|event| event.map(|(second, ..)| second * SECOND));
     let times: ArrayRef = Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone(UTC));
     let ids: ArrayRef = Arc::new(events.iter().map(|event| event.map(|(_, id, _)| id)).collect::<StringArray>());

@@ -5,6 +5,7 @@
 
 mod audits;
 mod backfills;
+mod canaries;
 mod command;
 mod forger;
 mod lookups;

@@ -388,6 +388,7 @@ pub fn registry_failure(error: RegistryError) -> Failure {
     let exit = match &error {
         error if error.is_unknown() => Exit::NotFound,
         RegistryError::Missing { .. } | RegistryError::MissingBucket { .. } => Exit::NotFound,
+        RegistryError::Serves { .. } | RegistryError::NothingBeside { .. } => Exit::Refused,
         RegistryError::Settings { .. } | RegistryError::Unguarded { .. } => Exit::Usage,
         error if error.is_damage() => Exit::Data,
         error if error.is_passing() => Exit::Unavailable,

@@ -79,6 +79,8 @@ pub struct CanaryAnswer {
 /// What rows took to compute, once what is stored was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
+    /// The rows that the component computed. Of others the value was stored, or there is none.
+    pub computed: u64,
     /// The fuel that the component burnt.
     pub fuel: u64,
     /// The time.
@@ -222,7 +224,7 @@ pub async fn lookup(
     for (view, side, version, of_view) in reads {
         let meter = Meter::start(stopwatch, budget);
         let (rows, reach) = stored(&version, of_view, &side.of(&as_of), budget)?;
-        let cost = meter.stop(budget);
+        let cost = meter.stop(&rows, budget);
         let is_canary = version.digest() != needed[view].digest();
         let basis = Basis::State(reach.map(|reach| reach.of_question(&side)));
         let part = Part { version, side, rows, basis, cost };
@@ -266,9 +268,9 @@ impl Meter {
         Meter { stopwatch, begun: stopwatch(), spent: budget.spent() }
     }
 
-    fn stop(self, budget: &Budget) -> Cost {
+    fn stop(self, rows: &Rows, budget: &Budget) -> Cost {
         let time = (self.stopwatch)().saturating_sub(self.begun);
-        Cost { fuel: budget.spent() - self.spent, time }
+        Cost { computed: rows.computed(), fuel: budget.spent() - self.spent, time }
     }
 }
 
@@ -428,7 +430,7 @@ impl Given<'_> {
         let (columns, as_of) = (side.of_columns(self.columns)?, side.of(self.as_of));
         let meter = Meter::start(self.stopwatch, budget);
         let rows = on_demand::values(&version, &columns, &taken, &as_of, budget)?;
-        let cost = meter.stop(budget);
+        let cost = meter.stop(&rows, budget);
         let read = |(place, _): &(usize, ReadView)| self.read[*place].as_read();
         let basis = Basis::Views(reads.iter().map(read).collect());
         Ok(Part { version, side, rows, basis, cost })

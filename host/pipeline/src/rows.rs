@@ -73,8 +73,8 @@ impl Rows {
         Rows { computed, ..self }
     }
 
-    /// How many rows the component computed for them. Of others the value was known, or there is none.
-    pub fn computed(&self) -> u64 {
+    /// How many rows the component computed for them.
+    pub(crate) fn computed(&self) -> u64 {
         self.computed
     }
 

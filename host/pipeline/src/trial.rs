@@ -13,7 +13,7 @@ use crate::rows::{Outcome, Rows};
 use crate::version::LiveVersion;
 
 /// What a version's rows came to, and what they took.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tally {
     /// Rows that have a value or an error, or that the component failed to answer.
     pub rows: u64,
@@ -23,19 +23,55 @@ pub struct Tally {
     pub features: u64,
     /// Those of them that are null.
     pub nulls: u64,
-    /// The calls, by the binary logarithm of the rows that they computed: a call of few rows costs more for each.
-    pub calls: BTreeMap<u32, Calls>,
+    /// The fuel of the component's calls.
+    pub fuel: FuelSums,
+    /// How many calls took how long, by the binary logarithm of the rows that they computed, and by [`duration_bin`].
+    pub times: BTreeMap<u32, BTreeMap<u32, u64>>,
 }
 
-/// Calls of about the same size.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Calls {
+/// Sums over calls, from which follows what a call burns of whatever rows it computes.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct FuelSums {
+    /// The calls.
+    pub calls: f64,
     /// The rows that they computed.
-    pub rows: u64,
+    pub rows: f64,
+    /// The squares of those.
+    pub rows_squared: f64,
     /// The fuel that they burnt.
-    pub fuel: u64,
-    /// How many calls took how long, by [`duration_bin`].
-    pub times: BTreeMap<u32, u64>,
+    pub fuel: f64,
+    /// The products of rows and fuel.
+    pub rows_fuel: f64,
+}
+
+impl FuelSums {
+    fn add(&mut self, rows: f64, fuel: f64) {
+        self.append(&FuelSums { calls: 1.0, rows, rows_squared: rows * rows, fuel, rows_fuel: rows * fuel });
+    }
+
+    fn append(&mut self, other: &FuelSums) {
+        self.calls += other.calls;
+        self.rows += other.rows;
+        self.rows_squared += other.rows_squared;
+        self.fuel += other.fuel;
+        self.rows_fuel += other.rows_fuel;
+    }
+
+    /// What other calls would have burnt here: by the line of least squares through these, as a call has a price of its own
+    /// beside that of its rows. Where all calls are of one size there is no line, and what errs on the side of more is taken:
+    /// a smaller call burns as much, and a larger one as much for each row.
+    fn expected(&self, others: &FuelSums) -> Option<f64> {
+        if self.calls == 0.0 || others.calls == 0.0 {
+            return None;
+        }
+        let (rows, fuel) = (self.rows / self.calls, self.fuel / self.calls);
+        let variance = self.rows_squared / self.calls - rows * rows;
+        if variance < 0.25 {
+            return Some(fuel * others.calls.max(others.rows / rows));
+        }
+        let slope = ((self.rows_fuel / self.calls - rows * fuel) / variance).clamp(0.0, fuel / rows);
+        Some((fuel - slope * rows) * others.calls + slope * others.rows)
+    }
 }
 
 /// The bin of a duration: four for each doubling, so that a bin is about 19 % wide. The first is that of one nanosecond.
@@ -73,11 +109,9 @@ impl Tally {
                 self.nulls += valued.iter().filter(|row| column.is_null(**row)).count() as u64;
             }
         }
-        if let Some(size) = rows.computed().checked_ilog2() {
-            let calls = self.calls.entry(size).or_default();
-            calls.rows += rows.computed();
-            calls.fuel += cost.fuel;
-            *calls.times.entry(duration_bin(cost.time)).or_default() += 1;
+        if let Some(size) = cost.computed.checked_ilog2() {
+            self.fuel.add(cost.computed as f64, cost.fuel as f64);
+            *self.times.entry(size).or_default().entry(duration_bin(cost.time)).or_default() += 1;
         }
     }
 
@@ -87,32 +121,26 @@ impl Tally {
         self.errors += other.errors;
         self.features += other.features;
         self.nulls += other.nulls;
-        for (size, calls) in &other.calls {
-            let own = self.calls.entry(*size).or_default();
-            own.rows += calls.rows;
-            own.fuel += calls.fuel;
-            for (bin, count) in &calls.times {
-                *own.times.entry(*bin).or_default() += count;
-            }
+        self.fuel.append(&other.fuel);
+        for (size, times) in &other.times {
+            let own = self.times.entry(*size).or_default();
+            times.iter().for_each(|(bin, count)| *own.entry(*bin).or_default() += count);
         }
     }
 }
 
-impl Calls {
-    fn count(&self) -> u64 {
-        self.times.values().sum()
+/// The time that nine of ten calls stay below, in nanoseconds, of enough calls.
+fn p90(times: &BTreeMap<u32, u64>) -> Option<f64> {
+    let count: u64 = times.values().sum();
+    if count < CALLS_MIN {
+        return None;
     }
-
-    /// The time that nine of ten calls stay below, in nanoseconds.
-    fn p90(&self) -> f64 {
-        let rank = (self.count() * 9).div_ceil(10);
-        let mut seen = 0;
-        let reached = self.times.iter().find(|(_, count)| {
-            seen += *count;
-            seen >= rank
-        });
-        reached.map_or(0.0, |(bin, _)| bin_start(*bin))
-    }
+    let (rank, mut seen) = ((count * 9).div_ceil(10), 0);
+    let reached = times.iter().find(|(_, count)| {
+        seen += *count;
+        seen >= rank
+    });
+    reached.map(|(bin, _)| bin_start(*bin))
 }
 
 /// How the answers of a shadow compare with those of the version in force.
@@ -326,11 +354,10 @@ pub fn judge(serving: &Tally, candidate: &Tally, margins: &Margins) -> Health {
     if rate(candidate).exceeds(rate(serving), margins.nulls) {
         excesses.push(Excess::Nulls(rate(candidate), rate(serving), margins.nulls));
     }
-    let per_row = |calls: &Calls| calls.fuel as f64 / calls.rows as f64;
-    let fuel = ratio(serving, candidate, 1, |calls| (calls.rows, per_row(calls)));
-    excesses.extend(fuel.filter(|ratio| *ratio > margins.fuel).map(|ratio| Excess::Fuel(ratio, margins.fuel)));
-    let time = ratio(serving, candidate, CALLS_MIN, |calls| (calls.count(), calls.p90()));
-    let slow = time.filter(|ratio| *ratio > margins.latency);
+    let fuel = serving.fuel.expected(&candidate.fuel).filter(|expected| *expected > 0.0);
+    let fuel = fuel.map(|expected| candidate.fuel.fuel / expected).filter(|ratio| *ratio > margins.fuel);
+    excesses.extend(fuel.map(|ratio| Excess::Fuel(ratio, margins.fuel)));
+    let slow = slower(serving, candidate).filter(|ratio| *ratio > margins.latency);
     excesses.extend(slow.map(|ratio| Excess::Latency(ratio, margins.latency)));
     if candidate.rows < margins.rows_min {
         return Health::Unknown { rows: candidate.rows, rows_min: margins.rows_min };
@@ -338,16 +365,17 @@ pub fn judge(serving: &Tally, candidate: &Tally, margins: &Margins) -> Health {
     if excesses.is_empty() { Health::Healthy } else { Health::Unhealthy(excesses) }
 }
 
-/// How many times as much the candidate's calls take of something than calls of the same size of the version in force, each
-/// size by its weight among the candidate's. `of` gives the weight of calls and what they take.
-fn ratio(serving: &Tally, candidate: &Tally, weight_min: u64, of: impl Fn(&Calls) -> (u64, f64)) -> Option<f64> {
+/// How many times as long the candidate's calls take as those of the version in force, each size by its weight. Calls are
+/// compared with such of the same size or, if there are too few, of the next larger one, so that none is called slow for being
+/// small.
+fn slower(serving: &Tally, candidate: &Tally) -> Option<f64> {
     let (mut own, mut other) = (0.0, 0.0);
-    for (size, calls) in &candidate.calls {
-        let Some(beside) = serving.calls.get(size) else { continue };
-        let ((weight, takes), (weight_beside, takes_beside)) = (of(calls), of(beside));
-        if weight >= weight_min && weight_beside >= weight_min {
-            own += weight as f64 * takes;
-            other += weight as f64 * takes_beside;
+    for (size, times) in &candidate.times {
+        let beside = serving.times.range(size..).find_map(|(_, times)| p90(times));
+        if let (Some(takes), Some(beside)) = (p90(times), beside) {
+            let weight = times.values().sum::<u64>() as f64;
+            own += weight * takes;
+            other += weight * beside;
         }
     }
     (other > 0.0).then(|| own / other)
@@ -360,14 +388,16 @@ mod tests {
     const MARGINS: Margins = Margins { rows_min: 200, errors: 0.01, nulls: 0.05, fuel: 2.0, latency: 3.0 };
 
     fn tally(rows: u64, errors: u64, nulls: u64) -> Tally {
-        Tally { rows, errors, features: 3 * rows, nulls, calls: BTreeMap::new() }
+        Tally { rows, errors, features: 3 * rows, nulls, ..Tally::default() }
     }
 
-    /// Calls of one size: so many, of so many rows each, that burn so much a row and take so long.
-    fn calls(size: u32, count: u64, fuel: u64, micros: u64) -> (u32, Calls) {
-        let rows = count << size;
-        let times = [(duration_bin(Duration::from_micros(micros)), count)].into();
-        (size, Calls { rows, fuel: rows * fuel, times })
+    /// Adds calls: so many, of so many rows each, that burn so much for the call and for a row, and take so long.
+    fn call(tally: &mut Tally, count: u64, rows: u32, (base, fuel): (u32, u32), micros: u64) {
+        for _ in 0..count {
+            tally.fuel.add(rows.into(), f64::from(base) + f64::from(rows) * f64::from(fuel));
+        }
+        let bin = duration_bin(Duration::from_micros(micros));
+        *tally.times.entry(rows.ilog2()).or_default().entry(bin).or_default() += count;
     }
 
     fn excesses(serving: &Tally, candidate: &Tally) -> Vec<String> {
@@ -404,19 +434,47 @@ mod tests {
         );
     }
 
+    /// What is found of a candidate with 1,000 calls of so many rows, fuel and time.
+    fn of_calls(serving: &Tally, rows: u32, fuel: (u32, u32), micros: u64) -> Vec<String> {
+        let mut candidate = tally(1000, 0, 0);
+        call(&mut candidate, 1000, rows, fuel, micros);
+        excesses(serving, &candidate)
+    }
+
     #[test]
-    fn only_calls_of_one_size_are_compared() {
-        let with = |calls: &[(u32, Calls)]| Tally { calls: calls.iter().cloned().collect(), ..tally(1000, 0, 0) };
-        let serving = with(&[calls(0, 1000, 900, 30), calls(4, 100, 300, 90)]);
-        assert_eq!(excesses(&serving, &with(&[calls(0, 100, 900, 30)])), [] as [&str; 0]);
-        assert_eq!(excesses(&serving, &with(&[calls(1, 1000, 9_000, 300)])), [] as [&str; 0]);
-        assert_eq!(
-            excesses(&serving, &with(&[calls(0, 100, 9_000, 30)])),
-            ["a row burns 10.00 times the fuel of the version in force: the margin is 2"]
-        );
-        let slow = excesses(&serving, &with(&[calls(0, 100, 900, 300)]));
-        assert!(slow[0].starts_with("nine of ten calls take up to 10."), "{slow:?}");
-        assert_eq!(excesses(&serving, &with(&[calls(0, 99, 900, 300)])), [] as [&str; 0], "too few to tell");
+    fn the_fuel_of_a_call_is_compared_with_that_of_a_call_of_as_many_rows() {
+        let mut serving = tally(1000, 0, 0);
+        call(&mut serving, 700, 12, (4000, 100), 90);
+        call(&mut serving, 300, 14, (4000, 100), 90);
+        for rows in [1, 4, 12, 100] {
+            assert_eq!(of_calls(&serving, rows, (4000, 100), 30), [] as [&str; 0]);
+            let worse = of_calls(&serving, rows, (40_000, 1000), 30);
+            assert_eq!(worse, ["a row burns 10.00 times the fuel of the version in force: the margin is 2"]);
+        }
+        // Of calls of one size it is not known what a call costs beside its rows.
+        let mut serving = tally(1000, 0, 0);
+        call(&mut serving, 1000, 12, (4000, 100), 90);
+        for rows in [1, 4, 12, 100] {
+            assert_eq!(of_calls(&serving, rows, (4000, 100), 30), [] as [&str; 0]);
+        }
+        assert_eq!(of_calls(&serving, 12, (40_000, 1000), 30).len(), 1);
+        assert_eq!(of_calls(&Tally::default(), 12, (40_000, 1000), 30), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn no_call_is_slow_for_being_small() {
+        let mut serving = tally(1000, 0, 0);
+        call(&mut serving, 1000, 1, (0, 1), 30);
+        call(&mut serving, 1000, 16, (0, 1), 90);
+        let fuel = (0, 1);
+        assert_eq!(of_calls(&serving, 1, fuel, 30), [] as [&str; 0]);
+        assert!(of_calls(&serving, 1, fuel, 300)[0].starts_with("nine of ten calls take"));
+        assert_eq!(of_calls(&serving, 4, fuel, 90), [] as [&str; 0], "as calls of sixteen rows");
+        assert!(of_calls(&serving, 4, fuel, 900)[0].starts_with("nine of ten calls take"));
+        assert_eq!(of_calls(&serving, 100, fuel, 90_000), [] as [&str; 0], "larger than all");
+        let mut few = tally(1000, 0, 0);
+        call(&mut few, CALLS_MIN - 1, 1, fuel, 300);
+        assert_eq!(excesses(&serving, &few), [] as [&str; 0], "too few to tell");
     }
 
     #[test]

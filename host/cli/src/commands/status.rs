@@ -166,9 +166,9 @@ fn told(status: api::GetStatusResponse) -> Told {
 fn trial_report(trial: api::Trial) -> TrialReport {
     let running = trial.running.unwrap_or_default();
     let tally = |tally: Option<api::Tally>| {
-        let api::Tally { rows, errors, features, nulls, calls } = tally.unwrap_or_default();
-        let (computed, fuel) = calls.iter().fold((0, 0), |sum, calls| (sum.0 + calls.rows, sum.1 + calls.fuel));
-        TallyReport { rows, errors, features, nulls, computed, fuel }
+        let api::Tally { rows, errors, features, nulls, fuel, .. } = tally.unwrap_or_default();
+        let api::FuelSums { rows: computed, fuel, .. } = fuel.unwrap_or_default();
+        TallyReport { rows, errors, features, nulls, computed: computed as u64, fuel: fuel as u64 }
     };
     TrialReport {
         kind: trial.kind,

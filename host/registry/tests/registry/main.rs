@@ -10,4 +10,5 @@ mod pushing;
 mod s3;
 mod site;
 mod timeline;
+mod trials;
 mod watching;

@@ -2,7 +2,7 @@
 
 use tonic::Status;
 use trifold_model::{Share, ViewName};
-use trifold_pipeline::trial::Calls;
+use trifold_pipeline::trial::FuelSums;
 use trifold_pipeline::{Comparison, Role, Tally};
 use trifold_registry::{Act, Candidate, Release, Step, Steps, Trial, VersionRecord};
 
@@ -80,22 +80,26 @@ fn trial_status(version: &Running, role: &Role, seen: observed::Trial) -> api::T
 }
 
 fn tally(tally: &Tally) -> api::Tally {
-    let Tally { rows, errors, features, nulls, ref calls } = *tally;
-    let calls = calls.iter().map(|(&size, calls)| {
-        let times = calls.times.iter().map(|(&bin, &count)| (bin, count)).collect();
-        api::Calls { size, rows: calls.rows, fuel: calls.fuel, times }
+    let Tally { rows, errors, features, nulls, fuel, ref times } = *tally;
+    let FuelSums { calls, rows: fuel_rows, rows_squared, fuel, rows_fuel } = fuel;
+    let fuel = api::FuelSums { calls, rows: fuel_rows, rows_squared, fuel, rows_fuel };
+    let times = times.iter().map(|(&size, calls)| {
+        let calls = calls.iter().map(|(&bin, &count)| (bin, count)).collect();
+        api::Times { size, calls }
     });
-    api::Tally { rows, errors, features, nulls, calls: calls.collect() }
+    api::Tally { rows, errors, features, nulls, fuel: Some(fuel), times: times.collect() }
 }
 
 /// What a process said of a version's rows.
 pub fn read_tally(message: &api::Tally) -> Tally {
-    let api::Tally { rows, errors, features, nulls, ref calls } = *message;
-    let calls = calls.iter().map(|calls| {
-        let times = calls.times.iter().map(|(&bin, &count)| (bin, count)).collect();
-        (calls.size, Calls { rows: calls.rows, fuel: calls.fuel, times })
+    let api::Tally { rows, errors, features, nulls, fuel, ref times } = *message;
+    let api::FuelSums { calls, rows: fuel_rows, rows_squared, fuel, rows_fuel } = fuel.unwrap_or_default();
+    let fuel = FuelSums { calls, rows: fuel_rows, rows_squared, fuel, rows_fuel };
+    let times = times.iter().map(|times| {
+        let calls = times.calls.iter().map(|(&bin, &count)| (bin, count)).collect();
+        (times.size, calls)
     });
-    Tally { rows, errors, features, nulls, calls: calls.collect() }
+    Tally { rows, errors, features, nulls, fuel, times: times.collect() }
 }
 
 fn comparison(comparison: &Comparison) -> api::Comparison {
