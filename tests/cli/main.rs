@@ -18,5 +18,6 @@ mod readme;
 mod registry;
 mod requests;
 mod settings;
+mod signatures;
 mod site;
 mod state;

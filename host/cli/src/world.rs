@@ -42,6 +42,9 @@ impl World {
         if let Some(registry) = global.registry.as_ref().filter(|registry| !registry.is_empty()) {
             config.registry.clone_from(registry);
         }
+        if !global.trusted_keys.is_empty() {
+            config.signatures.trusted_keys.clone_from(&global.trusted_keys);
+        }
         if let Some(filter) = &global.log {
             config.log.filter.clone_from(filter);
         }
@@ -112,7 +115,8 @@ impl World {
             place => place.parse().or_exit(Exit::Usage)?,
         };
         let new = create.then(new_registry_id).transpose()?;
-        Registry::open(&location, &self.s3(), new).map_err(registry_failure)
+        let registry = Registry::open(&location, &self.s3(), new).map_err(registry_failure)?;
+        Ok(registry.trusting(self.config.signatures.trusted_keys.iter().copied().collect()))
     }
 
     /// How the registry's object store is reached, if it is in one.
@@ -210,7 +214,7 @@ impl World {
                 (release.version, Some(release.seq), release.digest)
             }
         };
-        let transform = self.transform(&registry, &digest).await?;
+        let transform = self.transform(&registry, &view, number, &digest).await?;
         Ok(LiveVersion { version: number, release, transform })
     }
 
@@ -256,11 +260,12 @@ impl World {
         };
         let mut sharing = Vec::new();
         for record in records.iter().filter(|record| record.digest != transform.digest()) {
-            let wasm = registry.component(&record.digest).await.map_err(registry_failure);
+            let wasm =
+                registry.runnable(&record.view, record.version, &record.digest).await.map_err(registry_failure);
             match wasm.and_then(|wasm| sandbox.admit(&wasm).map_err(admission_failure)) {
                 Ok(earlier) => sharing.push((record.version, earlier)),
                 // It cannot be put into force either.
-                Err(failure) if failure.exit == Exit::Data => {
+                Err(failure) if matches!(failure.exit, Exit::Data | Exit::Refused) => {
                     let (view, version) = (&record.view, record.version);
                     tracing::warn!(%view, version, "not compared with a version that does not run: {}", failure.text());
                 }
@@ -276,15 +281,21 @@ impl World {
             Err(error) if error.is_unknown() => Ok(None),
             record => {
                 let record = record.map_err(registry_failure)?;
-                let transform = self.transform(registry, &record.digest).await?;
+                let transform = self.transform(registry, view, record.version, &record.digest).await?;
                 Ok(Some(LiveVersion { version: record.version, release: None, transform }))
             }
         }
     }
 
-    /// A component of the registry, admitted.
-    pub async fn transform(&self, registry: &Registry, digest: &ComponentDigest) -> Outcome<Transform> {
-        let wasm = registry.component(digest).await.map_err(registry_failure)?;
+    /// The component of a version, admitted.
+    pub async fn transform(
+        &self,
+        registry: &Registry,
+        view: &ViewName,
+        version: u64,
+        digest: &ComponentDigest,
+    ) -> Outcome<Transform> {
+        let wasm = registry.runnable(view, version, digest).await.map_err(registry_failure)?;
         self.sandbox()?.admit(&wasm).map_err(admission_failure)
     }
 }
@@ -387,6 +398,7 @@ pub fn redis_exit(error: &StoreError) -> Exit {
 pub fn registry_failure(error: RegistryError) -> Failure {
     let exit = match &error {
         error if error.is_unknown() => Exit::NotFound,
+        RegistryError::Untrusted { .. } => Exit::Refused,
         RegistryError::Missing { .. } | RegistryError::MissingBucket { .. } => Exit::NotFound,
         RegistryError::Settings { .. } | RegistryError::Unguarded { .. } => Exit::Usage,
         error if error.is_damage() => Exit::Data,

@@ -18,6 +18,7 @@ mod provenance;
 pub mod registry;
 pub mod replay;
 pub mod serve;
+pub mod signatures;
 pub mod status;
 pub mod stream;
 pub mod timeline;

@@ -4,6 +4,7 @@ use serde::Serialize;
 use trifold_registry::{Act, Provenance, Registry, Releases};
 
 use super::check;
+use super::signatures::signing_key;
 use super::status::Audience;
 use crate::args::{Push, Release, Rollback, Signature};
 use crate::clock;
@@ -19,6 +20,8 @@ struct PushReport {
     digest: String,
     /// False when the same component had been pushed before.
     new: bool,
+    /// The key that signed it with this push.
+    signed_by: Option<String>,
     release: Option<u64>,
 }
 
@@ -28,6 +31,7 @@ pub async fn push(world: &World, args: Push) -> Outcome {
     if args.processes.wait.is_some() && !args.release {
         return Err(Failure::new(Exit::Usage, "`--wait` waits for a release: give `--release` as well"));
     }
+    let key = signing_key(world, args.sign.as_ref())?;
     let wasm = read_file(&args.component)?;
     let sandbox = world.sandbox()?;
     let transform = sandbox.admit(&wasm).map_err(named(&args.component))?;
@@ -48,6 +52,10 @@ pub async fn push(world: &World, args: Push) -> Outcome {
         .await
         .map_err(registry_failure)?;
     world.registry_id(&registry).await?;
+    if let Some(key) = &key {
+        let digest = &pushed.version.digest;
+        registry.sign(digest, &key.sign(digest)).await.map_err(registry_failure)?;
+    }
     let view = pushed.version.view;
     let release = match args.release {
         true => {
@@ -61,6 +69,7 @@ pub async fn push(world: &World, args: Push) -> Outcome {
         version: pushed.version.version,
         digest: pushed.version.digest.to_string(),
         new: pushed.new,
+        signed_by: key.map(|key| key.public().id().to_string()),
         release: release.as_ref().map(|release| release.seq),
     };
     output::print(world.format, &report, |report| {
@@ -70,7 +79,8 @@ pub async fn push(world: &World, args: Push) -> Outcome {
             Some(release) => format!("release {release} puts it into force"),
             None => format!("put it into force with `trifold release {view}@{version}`"),
         };
-        format!("{known} {view}@{version}, sha256 {}\n{next}", report.digest)
+        let signed = report.signed_by.as_ref().map_or_else(String::new, |key| format!("signed by key {key}\n"));
+        format!("{known} {view}@{version}, sha256 {}\n{signed}{next}", report.digest)
     })?;
     match &release {
         Some(release) => audience.tell(release).await,

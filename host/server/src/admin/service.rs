@@ -234,9 +234,9 @@ fn release_record(release: Release) -> api::ReleaseRecord {
 fn registry_status(error: RegistryError) -> Status {
     let text = error.to_string();
     match error {
-        RegistryError::NeverReleased { .. } | RegistryError::NothingBefore { .. } => {
-            Status::failed_precondition(text)
-        }
+        RegistryError::NeverReleased { .. }
+        | RegistryError::NothingBefore { .. }
+        | RegistryError::Untrusted { .. } => Status::failed_precondition(text),
         RegistryError::Overtaken { .. } | RegistryError::Contended { .. } => Status::aborted(text),
         RegistryError::ReadOnly { .. } => Status::permission_denied(text),
         error if error.is_unknown() => Status::not_found(text),

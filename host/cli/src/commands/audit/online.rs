@@ -16,7 +16,7 @@ use self::questions::Asking;
 use super::report::{ComponentRows, Place, ReadState, Report};
 use crate::args::Audit;
 use crate::commands::backfill::{backfill_failure, job, resources, watch};
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::world::World;
 
 /// Looks every entity of the log up, or what the spine asks, and replays the answers.
@@ -68,7 +68,10 @@ impl<'a> Components<'a> {
     fn version(&mut self, view: &str, number: u64, component: ComponentDigest) -> Outcome<LiveVersion> {
         let transform = match self.transforms.get(&component) {
             Some(transform) => transform.clone(),
-            None => self.world.block_on(self.world.transform(&self.registry, &component))?,
+            None => {
+                let name = view.parse().or_exit(Exit::Data)?;
+                self.world.block_on(self.world.transform(&self.registry, &name, number, &component))?
+            }
         };
         let found = &transform.view().name;
         if *found != *view {

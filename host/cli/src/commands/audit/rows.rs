@@ -38,11 +38,11 @@ pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcom
     let numbers = numbers(world, &registry, version.view())?;
     let mut versions = BTreeMap::new();
     for component in files.components() {
+        let number = numbers.get(&component).copied().unwrap_or_default();
         let transform = match component == version.digest() {
             true => version.transform.clone(),
-            false => world.block_on(world.transform(&registry, &component))?,
+            false => world.block_on(world.transform(&registry, &version.view().name, number, &component))?,
         };
-        let number = numbers.get(&component).copied().unwrap_or_default();
         versions.insert(component, LiveVersion { transform, version: number, release: None });
     }
     // Without the store's word, rows that are missing behind the last file cannot be told from rows to come.
