@@ -21,3 +21,4 @@ mod settings;
 mod signatures;
 mod site;
 mod state;
+mod through;

@@ -124,7 +124,7 @@ pub enum Command {
     Check(Check),
     /// Check a component and put it into the registry as the next version of its view
     #[command(
-        after_help = "Example:\n  trifold push target/trifold/card_activity.wasm --sample events.jsonl --release\n  trifold push target/trifold/card_activity.wasm --sign ci.key"
+        after_help = "Example:\n  trifold push target/trifold/card_activity.wasm --sample events.jsonl --release\n  trifold push target/trifold/card_activity.wasm --sign ci.key\n  trifold push target/trifold/card_activity.wasm --through http://127.0.0.1:7412 --release"
     )]
     Push(Push),
     /// Sign a version of the registry, for those who run only what is signed

@@ -7,7 +7,8 @@
 //! time over recorded events, and [`explain`] says why one of them is what it is; [`row_table`] puts rows into the
 //! columns of files. [`windows`] does the same for window views, and [`on_demand`] computes from all of them when a
 //! request is made. [`catalog`] follows the releases, [`takeover`] says when one may answer, [`gate`] guards the
-//! registry, [`diff`] compares versions, and [`samples`] makes rows for both.
+//! registry, [`diff`] compares versions, and [`samples`] makes rows for both. [`versions`] finds what a command names in the
+//! registry, and [`publish`] takes a component through the gate into it.
 
 pub mod admission;
 pub mod catalog;
@@ -19,6 +20,7 @@ pub mod ingest;
 pub mod lookup;
 pub mod on_demand;
 pub mod point_in_time;
+pub mod publish;
 mod records;
 pub mod row_table;
 pub mod rows;
@@ -28,6 +30,7 @@ pub mod takeover;
 pub mod timeline;
 pub mod values;
 pub mod version;
+pub mod versions;
 pub mod windows;
 
 pub use admission::{ArrivalPolicy, ArrivalPolicyError};
@@ -40,6 +43,7 @@ pub use ingest::{Changes, Ingest, Ingested, SlotChanges};
 pub use lookup::{Answer, Basis, LookupError, Question, Reach, ViewAnswer, lookup};
 pub use on_demand::{ReadError, ReadView, reads};
 pub use point_in_time::{Answered, PointInTime};
+pub use publish::{Accepted, Publisher, PushError, Refusal, Trial, TriedSample};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
 pub use rows::{Outcome, Rows};
 pub use samples::synthetic_samples;
@@ -48,4 +52,5 @@ pub use timeline::{Ask, Timeline, TimelineError};
 pub use trifold_windows::Parts;
 pub use values::{Latest, values};
 pub use version::LiveVersion;
+pub use versions::{VersionError, Versions};
 pub use windows::{WindowFunctions, WindowIngest};

@@ -25,6 +25,10 @@ pub struct Check {
 pub struct Push {
     /// The component
     pub component: PathBuf,
+    /// Push through a process that is operated here, by the address of its `--admin`, where the registry is out of reach:
+    /// the process runs the publish gate over generated rows
+    #[arg(long, value_name = "URL", conflicts_with = "sample")]
+    pub through: Option<String>,
     /// Put the version into force as well
     #[arg(long)]
     pub release: bool,
