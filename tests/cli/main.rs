@@ -18,6 +18,8 @@ mod readme;
 mod registry;
 mod requests;
 mod settings;
+mod signatures;
 mod site;
 mod state;
+mod through;
 mod trials;

@@ -147,7 +147,7 @@ fn each_row_is_the_answer_of_the_version_that_its_entity_belongs_to() {
             let (found, own) = (&answer.views[place], &theirs[view].views[place]);
             let rows: Vec<_> = (0..taken.len()).filter(|row| taken[*row]).collect();
             let canary = found.canary.as_ref().map(|canary| (canary.version, canary.rows.clone()));
-            let expected = (!rows.is_empty()).then(|| (own.version, rows));
+            let expected = (!rows.is_empty()).then_some((own.version, rows));
             assert_eq!(canary, expected, "{view} by rollout {rollout} for {share}");
             for (row, taken) in taken.iter().enumerate() {
                 let version = if *taken { own } else { &ours.views[place] };

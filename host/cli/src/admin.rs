@@ -1,6 +1,8 @@
 //! Those who operate the process, over gRPC.
 
-use trifold_server::admin::{Admin, AdminError, Desk, Process};
+use trifold_pipeline::{Publisher, Versions};
+use trifold_registry::COMPONENT_BYTES_MAX;
+use trifold_server::admin::{Admin, AdminError, Desk, Intake, Process};
 
 use crate::args::Operate;
 use crate::clock;
@@ -23,7 +25,10 @@ pub fn start(world: &World, args: &Operate, command: &'static str) -> Outcome<De
     tracing::info!(address = %format!("http://{bound}"), "those who operate this process are answered");
     let process =
         Process { command, program: env!("CARGO_PKG_VERSION"), pid: std::process::id(), started: clock::now() };
-    let admin = Admin { process, desk: desk.clone(), registry: world.registry(false)?, clock: clock::now };
+    let registry = world.registry(false)?;
+    let bytes_max = world.config.sandbox.component_bytes_max.min(COMPONENT_BYTES_MAX as usize);
+    let publisher = Publisher::new(Versions::new(registry.clone(), world.sandbox()?), bytes_max);
+    let admin = Admin { process, desk: desk.clone(), registry, intake: Intake::new(publisher), clock: clock::now };
     world.handle().spawn(async move {
         if let Err(error) = admin.run(listener).await {
             tracing::error!("nobody can operate this process any more: {error}");

@@ -10,15 +10,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use trifold_model::Positions;
+use trifold_registry::PublicKey;
 use trifold_stream::kafka::replay;
 
 pub use self::options::{
     Kafka, KafkaCluster, KafkaValues, Log, Operate, Processes, Redis, Samples, Server, Signature, Source,
     StreamLog, Watch,
 };
-pub use self::registry::{Check, Controller, Diff, OneView, Push, Release, Rollback, Status, TryOut};
+pub use self::registry::{
+    Check, Controller, Diff, Key, KeyCommand, OneView, Push, Release, Rollback, Sign, Status, TryOut,
+};
 pub use self::steps::CanarySteps;
-use crate::config::{listen_address, registry_place};
+use crate::config::{listen_address, public_key, registry_place};
 
 /// Feature transforms written once, run as the same WebAssembly component in streams, backfills and the online
 /// server, with the same bytes.
@@ -82,6 +85,9 @@ pub struct Global {
     /// AWS_SECRET_ACCESS_KEY or a role [default: registry in the data directory]
     #[arg(long, global = true, help_heading = GLOBAL, env = "TRIFOLD_REGISTRY", value_name = "PLACE", value_parser = registry_place)]
     pub registry: Option<String>,
+    /// Release and run only what one of these public keys has signed, separated by commas [default: every version]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "TRIFOLD_TRUSTED_KEYS", value_name = "KEY", value_delimiter = ',', value_parser = public_key)]
+    pub trusted_keys: Vec<PublicKey>,
     /// What commands print: text for people, json for scripts
     #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -123,9 +129,19 @@ pub enum Command {
     Check(Check),
     /// Check a component and put it into the registry as the next version of its view
     #[command(
-        after_help = "Example:\n  trifold push target/trifold/card_activity.wasm --sample events.jsonl --release"
+        after_help = "Example:\n  trifold push target/trifold/card_activity.wasm --sample events.jsonl --release\n  trifold push target/trifold/card_activity.wasm --sign ci.key\n  trifold push target/trifold/card_activity.wasm --through http://127.0.0.1:7412 --release"
     )]
     Push(Push),
+    /// Sign a version of the registry, for those who run only what is signed
+    #[command(
+        after_help = "Example:\n  trifold sign card_activity@2 --key ci.key\n\nWhat is signed is the component that the registry has under this version. To sign a file before anybody else can have touched it, sign it as it is pushed: `trifold push --sign`."
+    )]
+    Sign(Sign),
+    /// Make a key that signs, or show the public key of one
+    #[command(
+        after_help = "Examples:\n  trifold key new ci.key\n  trifold key show ci.key\n\nThe file is the secret of whoever signs. The public key goes to those who run: in `trusted-keys` of the section `signatures` of their configuration file."
+    )]
+    Key(Key),
     /// Put a version of a view into force, as in `trifold release flight_profile@2`
     #[command(
         after_help = "Examples:\n  trifold release card_activity@2 --note \"counts refunds\"\n  trifold rollback card_activity    # and back again\n  trifold release card_activity@2 --canary 10%    # to some of the cards first\n  trifold release card_activity@2 --steps 10%:10m,50%:1h,100%    # step by step, by `trifold controller`"

@@ -10,11 +10,12 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use toml::Table;
 use tracing_subscriber::EnvFilter;
-use trifold_registry::Location;
+use trifold_registry::{Location, NoKey, PublicKey};
 
 pub use self::sections::{
     AdminSection, ArchiveSection, BackfillSection, Config, ControllerSection, KafkaSection, LogSection,
-    MetricsSection, RedisSection, S3Section, SandboxSection, ServerSection, SourceSection, StreamSection,
+    MetricsSection, RedisSection, S3Section, SandboxSection, ServerSection, SignaturesSection, SourceSection,
+    StreamSection,
 };
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -77,6 +78,11 @@ pub fn registry_place(text: &str) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!("{}; name a directory, or s3://BUCKET/PREFIX", error.reason)),
     }
+}
+
+/// A key whose signatures count.
+pub fn public_key(text: &str) -> Result<PublicKey, String> {
+    text.parse().map_err(|error: NoKey| error.to_string())
 }
 
 /// Which log lines are written.
@@ -177,10 +183,24 @@ impl Reader<'_> {
         }
     }
 
+    /// Public keys. One that is none is not repeated: it may be a private one.
+    fn public_keys(&mut self, key: &str) -> Option<Vec<PublicKey>> {
+        let texts: Vec<String> = self.get(key)?;
+        let keys = (1..).zip(&texts).map(|(number, text)| match public_key(text) {
+            Ok(key) => Some(key),
+            Err(problem) => {
+                self.problems.0.push(format!("{}{key}: number {number}: {problem}", self.prefix));
+                None
+            }
+        });
+        keys.collect::<Vec<_>>().into_iter().collect()
+    }
+
     fn section<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Option<T> {
         let table = self.get::<Table>(name)?;
         let prefix = match name {
             "s3" => "s3.",
+            "signatures" => "signatures.",
             "source" => "source.",
             "stream" => "stream.",
             "backfill" => "backfill.",
@@ -209,6 +229,10 @@ impl Reader<'_> {
                 allow_http: allow_http?,
                 virtual_hosted_style: virtual_hosted_style?,
             })
+        });
+        let signatures = self.section("signatures", |r| {
+            let parts = (r.public_keys("trusted-keys"), r.get("key"));
+            Some(SignaturesSection { trusted_keys: parts.0?, key: parts.1? })
         });
         let source = self.section("source", |r| {
             let parts = (r.get("event-time"), r.get("event-id"), r.get("arrival"), r.get("assume-on-time"));
@@ -356,6 +380,7 @@ impl Reader<'_> {
             data_dir: data_dir?,
             registry: registry?,
             s3: s3?,
+            signatures: signatures?,
             source: source?,
             stream: stream?,
             kafka: kafka?,

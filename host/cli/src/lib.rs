@@ -12,6 +12,7 @@ pub mod exit;
 pub mod monitor;
 pub mod output;
 pub mod progress;
+pub mod random;
 pub mod telemetry;
 pub mod world;
 
@@ -29,6 +30,8 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Inspect(args) => world.block_on(commands::inspect::run(&world, args)),
         Command::Check(args) => commands::check::run(&world, args),
         Command::Push(args) => world.block_on(commands::registry::push(&world, args)),
+        Command::Sign(args) => world.block_on(commands::signatures::sign(&world, args)),
+        Command::Key(args) => commands::signatures::key(&world, args.command),
         Command::Release(args) => world.block_on(commands::registry::release(&world, args)),
         Command::Rollback(args) => world.block_on(commands::registry::rollback(&world, args)),
         Command::Controller(args) => commands::controller::run(&world, args),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use trifold_eventlog::SourceConfig;
-use trifold_model::{ComponentDigest, FeatureView, OnDemandSpec, ViewName};
-use trifold_pipeline::{LiveVersion, reads};
+use trifold_model::{FeatureView, OnDemandSpec, ViewName};
+use trifold_pipeline::{LiveVersion, VersionError, Versions};
 use trifold_registry::{Location, Registry, RegistryError, RegistryId, S3Settings};
 use trifold_sandbox::{AdmissionError, CompileLimits, Compiler, Sandbox, SandboxConfig, SandboxError, Transform};
 use trifold_store::{CACHE_BYTES, EmbeddedStore, Holder, RedisSettings, RedisStore, StoreError};
@@ -41,6 +41,9 @@ impl World {
         }
         if let Some(registry) = global.registry.as_ref().filter(|registry| !registry.is_empty()) {
             config.registry.clone_from(registry);
+        }
+        if !global.trusted_keys.is_empty() {
+            config.signatures.trusted_keys.clone_from(&global.trusted_keys);
         }
         if let Some(filter) = &global.log {
             config.log.filter.clone_from(filter);
@@ -112,7 +115,8 @@ impl World {
             place => place.parse().or_exit(Exit::Usage)?,
         };
         let new = create.then(new_registry_id).transpose()?;
-        Registry::open(&location, &self.s3(), new).map_err(registry_failure)
+        let registry = Registry::open(&location, &self.s3(), new).map_err(registry_failure)?;
+        Ok(registry.trusting(self.config.signatures.trusted_keys.iter().copied().collect()))
     }
 
     /// How the registry's object store is reached, if it is in one.
@@ -187,31 +191,15 @@ impl World {
         source.assume_on_time || self.config.source.assume_on_time
     }
 
+    /// The versions of the registry, as they are asked for.
+    pub fn versions(&self) -> Outcome<Versions> {
+        Ok(Versions::new(self.registry(false)?, self.sandbox()?))
+    }
+
     /// A version of a view from the registry, ready to run: `view@3`, or `view` for the release in force.
     pub async fn version(&self, name: &str) -> Outcome<LiveVersion> {
-        let registry = self.registry(false)?;
         let (view, number) = parse_version(name)?;
-        let (number, release, digest) = match number {
-            Some(number) => {
-                let version = registry.version(&view, number).await.map_err(registry_failure)?;
-                (number, None, version.digest)
-            }
-            None => {
-                let releases = registry.releases().await.map_err(registry_failure)?;
-                if let Some(problem) = releases.problems.get(&view) {
-                    return Err(registry_failure(problem.clone()));
-                }
-                let release = releases.get(&view).ok_or_else(|| {
-                    let known = releases.views.keys().map(ViewName::as_str).collect::<Vec<_>>();
-                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                    let message = format!("no version of view {view} is in force; views in force: {known}");
-                    Failure::new(Exit::NotFound, message)
-                })?;
-                (release.version, Some(release.seq), release.digest)
-            }
-        };
-        let transform = self.transform(&registry, &digest).await?;
-        Ok(LiveVersion { version: number, release, transform })
+        self.versions()?.version(&view, number).await.map_err(version_failure)
     }
 
     /// The versions that an on-demand view reads, by the name of their view: those that `pinned` names, else those in
@@ -223,69 +211,19 @@ impl World {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let registry = self.registry(false)?;
-        let mut versions = BTreeMap::new();
-        for name in names {
-            let known = match pinned.get(name) {
-                Some(pinned) => self.version(pinned).await.map(Some),
-                None => match self.version(name.as_str()).await {
-                    Err(failure) if failure.exit == Exit::NotFound => self.newest(&registry, name).await,
-                    known => known.map(Some),
-                },
-            };
-            versions.extend(known?.map(|version| (name.clone(), version)));
-        }
-        reads(view, |name| versions.get(name).map(LiveVersion::view)).or_exit(Exit::Refused)?;
-        Ok(versions.into_values().collect())
+        self.versions()?.reads(view, &pinned).await.map_err(version_failure)
     }
 
-    /// The versions in the registry, by number, that go on with what a window view has stored, and it with what they have;
-    /// none where there is no registry yet.
-    pub async fn sharing(&self, sandbox: &Sandbox, transform: &Transform) -> Outcome<Vec<(u64, Transform)>> {
-        let view = transform.view();
-        if view.windows().is_none() {
-            return Ok(Vec::new());
-        }
+    /// The versions that a component is tried beside before it is published; none where there is no registry yet, unless
+    /// it reads other views.
+    pub async fn beside(&self, sandbox: &Sandbox, transform: &Transform) -> Outcome<Vec<(u64, Transform)>> {
         let registry = match self.registry(false) {
-            Err(failure) if failure.exit == Exit::NotFound => return Ok(Vec::new()),
+            Err(failure) if failure.exit == Exit::NotFound && transform.view().on_demand().is_none() => {
+                return Ok(Vec::new());
+            }
             registry => registry?,
         };
-        let records = match registry.sharing(&view.name, view.state_id()).await.map_err(registry_failure) {
-            Err(failure) if failure.exit == Exit::NotFound => return Ok(Vec::new()),
-            records => records?,
-        };
-        let mut sharing = Vec::new();
-        for record in records.iter().filter(|record| record.digest != transform.digest()) {
-            let wasm = registry.component(&record.digest).await.map_err(registry_failure);
-            match wasm.and_then(|wasm| sandbox.admit(&wasm).map_err(admission_failure)) {
-                Ok(earlier) => sharing.push((record.version, earlier)),
-                // It cannot be put into force either.
-                Err(failure) if failure.exit == Exit::Data => {
-                    let (view, version) = (&record.view, record.version);
-                    tracing::warn!(%view, version, "not compared with a version that does not run: {}", failure.text());
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        Ok(sharing)
-    }
-
-    /// The version of a view that was pushed last, if there is one.
-    async fn newest(&self, registry: &Registry, view: &ViewName) -> Outcome<Option<LiveVersion>> {
-        match registry.latest_version(view).await {
-            Err(error) if error.is_unknown() => Ok(None),
-            record => {
-                let record = record.map_err(registry_failure)?;
-                let transform = self.transform(registry, &record.digest).await?;
-                Ok(Some(LiveVersion { version: record.version, release: None, transform }))
-            }
-        }
-    }
-
-    /// A component of the registry, admitted.
-    pub async fn transform(&self, registry: &Registry, digest: &ComponentDigest) -> Outcome<Transform> {
-        let wasm = registry.component(digest).await.map_err(registry_failure)?;
-        self.sandbox()?.admit(&wasm).map_err(admission_failure)
+        Versions::new(registry, sandbox.clone()).beside(transform).await.map_err(version_failure)
     }
 }
 
@@ -320,24 +258,25 @@ fn compiler(section: &SandboxSection) -> Outcome<Compiler> {
 }
 
 /// The versions that are named for views that an on-demand view reads, by view.
-fn pinned_reads<'a>(
+fn pinned_reads(
     view: &FeatureView,
     reads: &BTreeSet<&ViewName>,
-    pinned: &'a [String],
-) -> Outcome<BTreeMap<ViewName, &'a str>> {
+    pinned: &[String],
+) -> Outcome<BTreeMap<ViewName, u64>> {
     let mut versions = BTreeMap::new();
     for text in pinned {
         let (name, number) = parse_version(text)?;
-        let problem = if !reads.contains(&name) {
-            let known: Vec<_> = reads.iter().map(|name| name.as_str()).collect();
-            let known = if known.is_empty() { "no view".to_owned() } else { known.join(", ") };
-            format!("view {} reads {known}", view.name)
-        } else if number.is_none() {
-            format!("write VIEW@N, as in `{name}@2`")
-        } else if versions.insert(name, text.as_str()).is_some() {
-            "the view is named twice".to_owned()
-        } else {
-            continue;
+        let problem = match number {
+            _ if !reads.contains(&name) => {
+                let known: Vec<_> = reads.iter().map(|name| name.as_str()).collect();
+                let known = if known.is_empty() { "no view".to_owned() } else { known.join(", ") };
+                format!("view {} reads {known}", view.name)
+            }
+            None => format!("write VIEW@N, as in `{name}@2`"),
+            Some(number) => match versions.insert(name, number) {
+                None => continue,
+                Some(_) => "the view is named twice".to_owned(),
+            },
         };
         return Err(Failure::new(Exit::Usage, format!("`--reads {text}`: {problem}")));
     }
@@ -387,6 +326,7 @@ pub fn redis_exit(error: &StoreError) -> Exit {
 pub fn registry_failure(error: RegistryError) -> Failure {
     let exit = match &error {
         error if error.is_unknown() => Exit::NotFound,
+        RegistryError::Untrusted { .. } => Exit::Refused,
         RegistryError::Missing { .. } | RegistryError::MissingBucket { .. } => Exit::NotFound,
         RegistryError::Serves { .. } | RegistryError::NothingBeside { .. } => Exit::Refused,
         RegistryError::Settings { .. } | RegistryError::Unguarded { .. } => Exit::Usage,
@@ -397,9 +337,15 @@ pub fn registry_failure(error: RegistryError) -> Failure {
     Failure { exit, error: error.into() }
 }
 
-/// The exit code of a component that is not admitted.
-pub fn admission_failure(error: AdmissionError) -> Failure {
-    Failure { exit: Exit::Data, error: error.into() }
+/// The exit code of a version that is not there to run.
+pub fn version_failure(error: VersionError) -> Failure {
+    let exit = match error {
+        VersionError::Registry(error) => return registry_failure(error),
+        VersionError::Admission(_) => Exit::Data,
+        VersionError::NotInForce { .. } => Exit::NotFound,
+        VersionError::Reads(_) => Exit::Refused,
+    };
+    Failure { exit, error: error.into() }
 }
 
 /// Names the file of a component that is not admitted.

@@ -71,6 +71,16 @@ pub enum CatalogProblem {
         /// What the registry said.
         message: String,
     },
+    /// The component may not run here. It may be signed later, without another release.
+    #[error("view {view}, release {release}: {source}")]
+    Untrusted {
+        /// The view.
+        view: ViewName,
+        /// The release's number.
+        release: u64,
+        /// Who has signed the component, and what to do.
+        source: RegistryError,
+    },
     /// The component is not admitted.
     #[error("view {view}, release {release}: {source}")]
     Admission {
@@ -111,6 +121,7 @@ impl CatalogProblem {
     fn view(&self) -> &ViewName {
         match self {
             CatalogProblem::Registry { view, .. }
+            | CatalogProblem::Untrusted { view, .. }
             | CatalogProblem::Admission { view, .. }
             | CatalogProblem::OtherView { view, .. }
             | CatalogProblem::Candidate { view, .. } => view,
@@ -120,7 +131,8 @@ impl CatalogProblem {
     fn release(&self) -> Option<u64> {
         match self {
             CatalogProblem::Registry { .. } => None,
-            CatalogProblem::Admission { release, .. }
+            CatalogProblem::Untrusted { release, .. }
+            | CatalogProblem::Admission { release, .. }
             | CatalogProblem::OtherView { release, .. }
             | CatalogProblem::Candidate { release, .. } => Some(*release),
         }
@@ -147,7 +159,7 @@ pub struct Catalog {
     /// What was in force of a view before, so that taking a release back needs no admission.
     before: BTreeMap<ViewName, Transform>,
     waiting: BTreeMap<ViewName, Waiting>,
-    /// Whether a component could not be read, which may succeed at the next poll.
+    /// Whether a component could not be read or was not signed, which may be otherwise at the next poll.
     unread: bool,
     /// Releases whose components will never run here; each was reported once.
     refused: BTreeSet<(ViewName, u64)>,
@@ -205,7 +217,7 @@ impl Catalog {
             }
             if let Err(problem) = self.put_into_force(&mut live, name, release).await {
                 match problem {
-                    CatalogProblem::Registry { .. } => self.unread = true,
+                    CatalogProblem::Registry { .. } | CatalogProblem::Untrusted { .. } => self.unread = true,
                     _ => drop(self.refused.insert((name.clone(), release.seq))),
                 }
                 problems.push(problem);
@@ -266,7 +278,7 @@ impl Catalog {
     ) -> Result<LiveVersion, CatalogProblem> {
         let transform = match self.admitted(&digest) {
             Some(transform) => transform,
-            None => self.admit(name, release, &digest).await?,
+            None => self.admit(name, release, (version, digest)).await?,
         };
         if transform.view().name != *name {
             return Err(CatalogProblem::OtherView {
@@ -283,13 +295,15 @@ impl Catalog {
         &self,
         name: &ViewName,
         release: &Release,
-        digest: &ComponentDigest,
+        (version, digest): (u64, ComponentDigest),
     ) -> Result<Transform, CatalogProblem> {
-        let wasm = self
-            .registry
-            .component(digest)
-            .await
-            .map_err(|error| CatalogProblem::Registry { view: name.clone(), message: error.to_string() })?;
+        let wasm = self.registry.runnable(name, version, &digest).await;
+        let wasm = wasm.map_err(|error| match error {
+            source @ RegistryError::Untrusted { .. } => {
+                CatalogProblem::Untrusted { view: name.clone(), release: release.seq, source }
+            }
+            error => CatalogProblem::Registry { view: name.clone(), message: error.to_string() },
+        })?;
         self.sandbox.admit(&wasm).map_err(|source| CatalogProblem::Admission {
             view: name.clone(),
             release: release.seq,

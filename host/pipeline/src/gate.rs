@@ -20,6 +20,13 @@ use sharing::sharing_check;
 pub(crate) use sharing::state_difference;
 
 const ANSWERS: &str = "answers as described";
+const COMPUTED: &str = "a row is computed";
+
+/// How many rows are generated. They are always tried, so that no component is published on friendly samples alone.
+pub const GENERATED_ROWS: usize = 256;
+
+/// Decides the generated rows and the shuffles; fixed, so that the gate gives the same verdict every time.
+pub const SEED: u64 = 0x7472_6966_6F6C_6431;
 
 /// The gate could not be run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +58,8 @@ impl GateCheck {
     pub fn advice(&self) -> &'static str {
         if self.name == ANSWERS {
             "its answers are not of the outputs that its describe declares, so build it with trifold-sdk"
+        } else if self.name == COMPUTED {
+            "every row of the sample traps or goes beyond a limit, so no lookup would ever have a value"
         } else {
             folds::advice(self.name).or_else(|| sharing::advice(self.name)).unwrap_or(
                 "a row's value may depend on that row alone, so look for state kept between rows and for maps \
@@ -96,6 +105,15 @@ impl GateReport {
         let by_host = self.errors.iter().filter(|errors| !errors.code.is_guest());
         let rows: usize = by_host.clone().map(|errors| errors.rows).sum();
         by_host.into_iter().next().filter(|_| rows == self.sample_rows)
+    }
+
+    /// Adds the check that a row is computed: generated rows may all be nonsense to a transform, those of its author are
+    /// not.
+    pub(crate) fn check_computed(&mut self) {
+        let failure = self
+            .nothing_computed()
+            .map(|errors| format!("error {} and the like, {}", errors.code.0, errors.first));
+        self.checks.push(GateCheck { name: COMPUTED, rows: self.sample_rows, failure });
     }
 
     /// Whether the component may be published.

@@ -8,7 +8,8 @@
 //! columns of files. [`windows`] does the same for window views, and [`on_demand`] computes from all of them when a
 //! request is made. [`catalog`] follows the releases, [`candidate`] says what is tried out beside
 //! them, [`trial`] what is seen of it, [`takeover`] when one may answer, [`gate`] guards the
-//! registry, [`diff`] compares versions, and [`samples`] makes rows for both.
+//! registry, [`diff`] compares versions, and [`samples`] makes rows for both. [`versions`] finds what a command names in
+//! the registry, and [`publish`] takes a component through the gate into it.
 
 pub mod admission;
 pub mod candidate;
@@ -21,6 +22,7 @@ pub mod ingest;
 pub mod lookup;
 pub mod on_demand;
 pub mod point_in_time;
+pub mod publish;
 mod records;
 pub mod row_table;
 pub mod rows;
@@ -32,6 +34,7 @@ pub mod timeline;
 pub mod trial;
 pub mod values;
 pub mod version;
+pub mod versions;
 pub mod windows;
 
 pub use admission::{ArrivalPolicy, ArrivalPolicyError};
@@ -47,6 +50,7 @@ pub use lookup::{
 };
 pub use on_demand::{ReadError, ReadView, reads};
 pub use point_in_time::{Answered, PointInTime};
+pub use publish::{Accepted, Publisher, PushError, Refusal, Trial, TriedSample};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
 pub use rows::{Outcome, Rows};
 pub use samples::synthetic_samples;
@@ -56,4 +60,5 @@ pub use trial::{Comparison, Health, Margins, Tally, judge};
 pub use trifold_windows::Parts;
 pub use values::{Latest, values};
 pub use version::LiveVersion;
+pub use versions::{VersionError, Versions};
 pub use windows::{WindowFunctions, WindowIngest};

@@ -3,6 +3,8 @@
 use trifold_model::{ComponentDigest, ViewName};
 
 use crate::location::Location;
+use crate::signature::{KeyId, NoKey};
+use crate::trust::FoundSignature;
 
 /// Why the registry refused or could not answer. Every place is a file, directory or object
 /// that can be looked at.
@@ -141,7 +143,31 @@ pub enum RegistryError {
         /// Where it would be.
         place: Location,
     },
-    /// The record of a version or a release cannot be used.
+    /// No trusted key has signed a component.
+    #[error(
+        "component {digest} of {view}@{version} may not run here: {}; sign it with `trifold sign {view}@{version} --key \
+         FILE`, by a key that is trusted here",
+        nobody_trusted(found)
+    )]
+    Untrusted {
+        /// The view.
+        view: ViewName,
+        /// The version.
+        version: u64,
+        /// Its component.
+        digest: ComponentDigest,
+        /// The signatures that it has.
+        found: Vec<FoundSignature>,
+    },
+    /// A signature is one of something else.
+    #[error("the signature of key {key} is none of component {digest}: sign the bytes that are pushed")]
+    WrongSignature {
+        /// The component.
+        digest: ComponentDigest,
+        /// The key.
+        key: KeyId,
+    },
+    /// The record of a version or a release, or a signature, cannot be used.
     #[error("the record {place} cannot be used: {damage}")]
     DamagedRecord {
         /// The file.
@@ -269,7 +295,7 @@ impl RegistryError {
     }
 }
 
-/// What is wrong with the record of a version or a release.
+/// What is wrong with the record of a version or a release, or with a signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordDamage {
     /// It is not JSON, a field is missing, or there is one that is not known.
@@ -295,6 +321,26 @@ pub enum RecordDamage {
         /// What the path says.
         expected: String,
     },
+    /// The text of a signature is something else.
+    #[error("{reason}; sign again to restore it")]
+    Signature {
+        /// What is wrong with it.
+        reason: NoKey,
+    },
+    /// The signature is not one of the component that it lies beside.
+    #[error("it is no signature of the component; sign again to restore it")]
+    OtherComponent,
+}
+
+fn nobody_trusted(found: &[FoundSignature]) -> String {
+    if found.is_empty() {
+        return "nobody has signed it".to_owned();
+    }
+    let found = found.iter().map(|FoundSignature { key, problem }| match problem {
+        None => format!("the signature of key {key}, which is not trusted here"),
+        Some(problem) => format!("one of key {key} that does not hold: {problem}"),
+    });
+    format!("it has no signature of a trusted key, but {}", found.collect::<Vec<_>>().join(", and "))
 }
 
 fn known_views(known: &[ViewName]) -> String {

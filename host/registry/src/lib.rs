@@ -3,6 +3,8 @@
 //! ```text
 //! id                                      what tells the registry and its copies from others
 //! components/sha256/<digest>.wasm         component bytes, filed under their SHA-256
+//! components/sha256/<digest>/signatures/<key>
+//!                                         who signed them
 //! views/<view>/versions/<number>.json     what was pushed
 //! views/<view>/releases/<number>.json     what serves from then on
 //! ```
@@ -13,7 +15,7 @@
 //! it takes back, and so is every step of a version that is tried out beside the one in force. Names that do not follow the layout belong to somebody else and are passed over.
 //!
 //! Reading order: [`record`], [`id`], [`location`], [`s3`], [`registry`], [`timeline`], [`releases`], [`watcher`],
-//! [`error`]; `json` for the records' text, `objects` for the object store.
+//! [`signature`], [`trust`], [`error`]; `json` for the records' text, `objects` for the object store.
 
 pub mod error;
 pub mod id;
@@ -24,7 +26,9 @@ pub mod record;
 pub mod registry;
 pub mod releases;
 pub mod s3;
+pub mod signature;
 pub mod timeline;
+pub mod trust;
 pub mod watcher;
 
 pub use error::{RecordDamage, RegistryError};
@@ -36,4 +40,6 @@ pub use record::{
 pub use registry::{COMPONENT_BYTES_MAX, RECORD_BYTES_MAX, Registry};
 pub use releases::Releases;
 pub use s3::S3Settings;
+pub use signature::{KeyId, NoKey, PrivateKey, PublicKey, Signature};
+pub use trust::{FoundSignature, TrustedKeys};
 pub use watcher::Watcher;

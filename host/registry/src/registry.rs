@@ -15,6 +15,7 @@ use crate::record::{Act, Candidate, Provenance, Pushed, Release, Steps, Trial, V
 use crate::releases::{Releases, in_force};
 use crate::s3::S3Settings;
 use crate::timeline;
+use crate::trust::TrustedKeys;
 use crate::watcher::Watcher;
 
 /// The most bytes of a component, so that no file that strayed into the registry is read whole.
@@ -30,7 +31,8 @@ const ATTEMPTS_MAX: u64 = 1_000;
 /// Component blobs, versions and releases. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    objects: Objects,
+    pub(crate) objects: Objects,
+    pub(crate) trusted: Arc<TrustedKeys>,
 }
 
 impl Registry {
@@ -43,14 +45,18 @@ impl Registry {
     ) -> Result<Self, RegistryError> {
         match location {
             Location::Path(dir) => Registry::local(dir, create.is_some()),
-            Location::S3 { bucket, key } => Ok(Registry { objects: Objects::s3(bucket, key, settings, create)? }),
+            Location::S3 { bucket, key } => Ok(Registry::over(Objects::s3(bucket, key, settings, create)?)),
         }
     }
 
     /// Opens the registry in a local directory. A missing directory is made if `create` says so, and is an error
     /// otherwise.
     pub fn local(dir: &Path, create: bool) -> Result<Self, RegistryError> {
-        Ok(Registry { objects: Objects::local(dir, create)? })
+        Objects::local(dir, create).map(Registry::over)
+    }
+
+    fn over(objects: Objects) -> Self {
+        Registry { objects, trusted: Arc::default() }
     }
 
     /// What tells this registry, and copies of it, from all others. Unless it has an id it gets this one.
@@ -317,11 +323,11 @@ impl Registry {
         }
     }
 
-    /// The component of a version that can be released: servers would refuse one that is gone or damaged, so it is refused
-    /// before they see it.
+    /// The component of a version that can be released: servers would refuse one that is gone or damaged, or that may not run,
+    /// so it is refused before they see it.
     async fn releasable(&self, view: &ViewName, version: u64) -> Result<ComponentDigest, RegistryError> {
         let digest = self.version(view, version).await?.digest;
-        self.component(&digest).await.map(|_| digest)
+        self.runnable(view, version, &digest).await.map(|_| digest)
     }
 
     /// The releases in force. What cannot be read of one view is among the snapshot's problems and keeps no other

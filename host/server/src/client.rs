@@ -89,6 +89,19 @@ impl ClientError {
         matches!(self.code(), Some(OutOfRange | ResourceExhausted))
     }
 
+    /// Whether something would have to be otherwise for the request to be granted.
+    pub fn is_precondition(&self) -> bool {
+        self.code() == Some(tonic::Code::FailedPrecondition)
+    }
+
+    /// What the server said, if it refused.
+    pub fn said(&self) -> Option<&str> {
+        match self {
+            ClientError::Refused(status) => Some(status.message()),
+            _ => None,
+        }
+    }
+
     /// Whether what the server has stored is damaged.
     pub fn is_damage(&self) -> bool {
         self.code() == Some(tonic::Code::DataLoss)

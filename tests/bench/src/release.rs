@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 use trifold_model::{EventTime, ViewName};
-use trifold_pipeline::{Catalog, LiveVersion};
+use trifold_pipeline::{Catalog, LiveVersion, Publisher, Versions};
 use trifold_registry::Registry;
 use trifold_sandbox::{Sandbox, SandboxConfig};
-use trifold_server::admin::{Admin, AdminClient, Desk, Process, api};
+use trifold_server::admin::{Admin, AdminClient, Desk, Intake, Process, api};
 use trifold_server::api::online_service_client::OnlineServiceClient;
 use trifold_server::following::Following;
 use trifold_server::{Server, ServerConfig};
@@ -93,6 +93,7 @@ impl Site {
         // Without kept values, so that both versions compute theirs.
         let store = Arc::new(store::fill(directory.path(), &version, false).await?);
         let desk = Desk::new();
+        let publisher = Publisher::new(Versions::new(registry.clone(), sandbox.clone()), 4 << 20);
         let catalog = Catalog::new(registry.clone(), sandbox);
         let following = Following::begin(catalog, store.clone(), desk.clone(), now, |_| {}).await?;
         let (listener, admin) = (TcpListener::bind("127.0.0.1:0").await?, Admin::bind("127.0.0.1:0").await?);
@@ -106,7 +107,8 @@ impl Site {
         };
         let server = Server::new(store, following.live(), now, config);
         let process = Process { command: "bench", program: "", pid: std::process::id(), started: NOW };
-        let operated = Admin { process, desk, registry: registry.clone(), clock: now };
+        let operated =
+            Admin { process, desk, registry: registry.clone(), intake: Intake::new(publisher), clock: now };
         tokio::spawn(following.follow(INTERVAL));
         tokio::spawn(server.run(listener, std::future::pending()));
         tokio::spawn(operated.run(admin));

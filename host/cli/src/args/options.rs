@@ -139,7 +139,8 @@ pub struct Watch {
 /// Who may operate the process.
 #[derive(Debug, Args)]
 pub struct Operate {
-    /// Answer `trifold status` and `--process` of `trifold release`, over gRPC, at this loopback address
+    /// Answer `trifold status`, `--process` of `trifold release` and `--through` of `trifold push`, over gRPC, at this
+    /// loopback address
     /// [default: nowhere]
     #[arg(long, env = "TRIFOLD_ADMIN", value_name = "ADDRESS", value_parser = listen_address)]
     pub admin: Option<String>,

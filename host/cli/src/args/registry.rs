@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use trifold_model::{Share, ViewName};
 use trifold_registry::Trial;
 
@@ -26,9 +26,16 @@ pub struct Check {
 pub struct Push {
     /// The component
     pub component: PathBuf,
+    /// Push through a process that is operated here, by the address of its `--admin`, where the registry is out of reach:
+    /// the process runs the publish gate over generated rows
+    #[arg(long, value_name = "URL", conflicts_with = "sample")]
+    pub through: Option<String>,
     /// Put the version into force as well
     #[arg(long)]
     pub release: bool,
+    /// Sign the component with the private key in this file [default: `key` of the section `signatures`, if there is one]
+    #[arg(long, env = "TRIFOLD_SIGN_KEY", value_name = "FILE")]
+    pub sign: Option<PathBuf>,
     /// Who pushes, and what is new
     #[command(flatten)]
     pub signature: Signature,
@@ -41,6 +48,39 @@ pub struct Push {
     /// The columns of the sample events
     #[command(flatten)]
     pub source: Source,
+}
+
+/// `trifold sign`.
+#[derive(Debug, Args)]
+pub struct Sign {
+    /// The view and the version, as in `flight_profile@2`
+    pub version: String,
+    /// The file of the private key [default: `key` of the section `signatures`]
+    #[arg(long, env = "TRIFOLD_SIGN_KEY", value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+/// `trifold key`.
+#[derive(Debug, Args)]
+pub struct Key {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KeyCommand,
+}
+
+/// What is done with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key pair: the private key goes into a file that its owner alone can read, the public key is printed
+    New {
+        /// The file to make
+        file: PathBuf,
+    },
+    /// Print the public key of a private key
+    Show {
+        /// The file of the private key
+        file: PathBuf,
+    },
 }
 
 /// `trifold release`.

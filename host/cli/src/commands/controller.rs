@@ -210,7 +210,7 @@ impl<'a> Controlling<'a> {
         }
         let processes = Processes { urls: self.urls.clone(), wait: None };
         if let Ok(audience) = Audience::new(self.world, &processes)
-            && let Err(failure) = audience.tell(release).await
+            && let Err(failure) = audience.tell(&release.view, release.seq).await
         {
             tracing::warn!("{}", failure.text());
         }

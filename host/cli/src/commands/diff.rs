@@ -6,9 +6,10 @@ mod text;
 use trifold_eventlog::{ArrivalClock, Events, RawBatch, SourceConfig, decode};
 use trifold_model::FeatureView;
 use trifold_pipeline::diff::{generated_pair, request_samples};
+use trifold_pipeline::gate::{GENERATED_ROWS, SEED};
 use trifold_pipeline::{compare_declarations, compare_values};
 
-use super::check::{GENERATED_ROWS, SEED, read_sample};
+use super::check::read_sample;
 use super::component::Component;
 use super::stream::log_failure;
 use crate::args::{Diff, Samples, Source};

@@ -19,6 +19,7 @@ mod provenance;
 pub mod registry;
 pub mod replay;
 pub mod serve;
+pub mod signatures;
 pub mod status;
 pub mod stream;
 pub mod timeline;

@@ -1,26 +1,39 @@
 //! `trifold push`, `trifold release`, `trifold rollback` and `trifold views`.
 
-use serde::Serialize;
-use trifold_registry::{Act, Provenance, Registry, Releases};
+use std::path::Path;
+
+use serde::{Serialize, Serializer};
+use trifold_model::{ComponentDigest, ViewName};
+use trifold_registry::{Act, Pushed, Registry, Releases, Signature};
+use trifold_server::admin::{AdminClient, api};
+use trifold_server::client::ClientError;
 
 use super::check;
+use super::signatures::signing_key;
 use super::status::Audience;
 use super::trial::{self, CandidateReport};
-use crate::args::{Push, Release, Rollback, Signature};
+use crate::args::{self, Push, Release, Rollback};
 use crate::clock;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Failure, OrExit, Outcome};
 use crate::output;
-use crate::world::{World, named, parse_version, read_file, registry_failure};
+use crate::world::{World, parse_version, read_file, registry_failure};
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct PushReport {
-    view: String,
+    #[serde(serialize_with = "as_text")]
+    view: ViewName,
     version: u64,
     digest: String,
     /// False when the same component had been pushed before.
     new: bool,
+    /// The key that signed it with this push.
+    signed_by: Option<String>,
     release: Option<u64>,
+}
+
+fn as_text<S: Serializer>(view: &ViewName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(view.as_str())
 }
 
 /// Checks a component and registers it as a version of its view.
@@ -29,54 +42,98 @@ pub async fn push(world: &World, args: Push) -> Outcome {
     if args.processes.wait.is_some() && !args.release {
         return Err(Failure::new(Exit::Usage, "`--wait` waits for a release: give `--release` as well"));
     }
+    let key = signing_key(world, args.sign.as_ref())?;
     let wasm = read_file(&args.component)?;
-    let sandbox = world.sandbox()?;
-    let transform = sandbox.admit(&wasm).map_err(named(&args.component))?;
-    world.reads(transform.view(), &[]).await?;
-    let earlier = world.sharing(&sandbox, &transform).await?;
-    let checked = check::gate(world, &transform, &earlier, &args.samples, &args.source)?;
-    if !checked.passed() {
-        return Err(check::refusal(&checked));
-    }
-    let registry = world.registry(true)?;
-    let provenance = Provenance {
-        pushed: act(&args.signature),
-        tools: transform.tools().to_vec(),
-        gate: Some(checked.record()),
+    let signature = key.map(|key| key.sign(&ComponentDigest::of(&wasm)));
+    let report = match &args.through {
+        Some(url) => push_through(url, &args, wasm, signature).await?,
+        None => push_here(world, &args, &wasm, signature).await?,
     };
-    let pushed = registry
-        .push(&wasm, transform.view(), transform.description(), provenance)
-        .await
-        .map_err(registry_failure)?;
+    print_push(world, &report)?;
+    match report.release {
+        Some(release) => audience.tell(&report.view, release).await,
+        None => Ok(()),
+    }
+}
+
+/// Takes the component through the gate and into the registry.
+async fn push_here(world: &World, args: &Push, wasm: &[u8], signature: Option<Signature>) -> Outcome<PushReport> {
+    let trial = check::trial(world, &args.component, wasm, &args.samples, &args.source).await?;
+    let accepted = trial.verdict().or_exit(Exit::Refused)?;
+    let registry = world.registry(true)?;
+    let pushed = accepted.push(&registry, wasm, act(&args.signature), signature.as_ref()).await;
+    let Pushed { version: record, new } = pushed.map_err(registry_failure)?;
     world.registry_id(&registry).await?;
-    let view = pushed.version.view;
     let release = match args.release {
         true => {
-            let release = registry.release(&view, pushed.version.version, act(&args.signature)).await;
-            Some(release.map_err(registry_failure)?)
+            let release = registry.release(&record.view, record.version, act(&args.signature)).await;
+            let release = release.map_err(|error| {
+                let Failure { exit, error } = registry_failure(error);
+                let (view, version) = (&record.view, record.version);
+                Failure::new(exit, format!("{view}@{version} is pushed, but not released: {error}"))
+            });
+            Some(release?.seq)
         }
         false => None,
     };
-    let report = PushReport {
-        view: view.to_string(),
-        version: pushed.version.version,
-        digest: pushed.version.digest.to_string(),
-        new: pushed.new,
-        release: release.as_ref().map(|release| release.seq),
+    Ok(PushReport {
+        version: record.version,
+        digest: record.digest.to_string(),
+        new,
+        signed_by: signature.map(|signature| signature.key.id().to_string()),
+        release,
+        view: record.view,
+    })
+}
+
+/// Has a process do it, whose machine reaches the registry.
+async fn push_through(url: &str, args: &Push, wasm: Vec<u8>, signature: Option<Signature>) -> Outcome<PushReport> {
+    let Act { by, note, .. } = act(&args.signature);
+    let order = api::PushOrder {
+        release: args.release,
+        by: by.unwrap_or_default(),
+        note: note.unwrap_or_default(),
+        signature: signature.map_or_else(String::new, |signature| signature.to_string()),
     };
-    output::print(world.format, &report, |report| {
+    let pushed = async { AdminClient::connect(url).await?.push(order, wasm).await }.await;
+    let pushed = pushed.map_err(|error| not_pushed(&args.component, &error))?;
+    let version = pushed.version.unwrap_or_default();
+    Ok(PushReport {
+        view: pushed.view.parse().or_exit(Exit::Internal)?,
+        version: version.version,
+        digest: hex::encode(version.component_digest),
+        new: pushed.new,
+        signed_by: signature.map(|signature| signature.key.id().to_string()),
+        release: pushed.released.and_then(|released| released.release).map(|release| release.release),
+    })
+}
+
+/// What a process says of a component that it does not push, in the words of a push without it.
+fn not_pushed(component: &Path, error: &ClientError) -> Failure {
+    let Some(said) = error.said() else { return Failure::new(Exit::Unavailable, error) };
+    let exit = match error {
+        error if error.is_precondition() => Exit::Refused,
+        error if error.is_unknown() => Exit::NotFound,
+        error if error.is_damage() => Exit::Data,
+        error if error.is_request() => {
+            return Failure::new(Exit::Data, format!("{}: {said}", component.display()));
+        }
+        _ => Exit::Unavailable,
+    };
+    Failure::new(exit, said)
+}
+
+fn print_push(world: &World, report: &PushReport) -> Outcome {
+    output::print(world.format, report, |report| {
         let known = if report.new { "pushed" } else { "already pushed:" };
         let (view, version) = (&report.view, report.version);
         let next = match report.release {
             Some(release) => format!("release {release} puts it into force"),
             None => format!("put it into force with `trifold release {view}@{version}`"),
         };
-        format!("{known} {view}@{version}, sha256 {}\n{next}", report.digest)
-    })?;
-    match &release {
-        Some(release) => audience.tell(release).await,
-        None => Ok(()),
-    }
+        let signed = report.signed_by.as_ref().map_or_else(String::new, |key| format!("signed by key {key}\n"));
+        format!("{known} {view}@{version}, sha256 {}\n{signed}{next}", report.digest)
+    })
 }
 
 #[derive(Serialize)]
@@ -109,7 +166,7 @@ pub async fn release(world: &World, args: Release) -> Outcome {
         Some(trial) => trial::try_out(world, &registry, (&view, number), trial, act).await?,
     };
     print_release(world, &release)?;
-    audience.tell(&release).await
+    audience.tell(&release.view, release.seq).await
 }
 
 /// Takes the release in force back.
@@ -118,7 +175,7 @@ pub async fn rollback(world: &World, args: Rollback) -> Outcome {
     let registry = world.registry(false)?;
     let release = registry.roll_back(&args.view, act(&args.signature)).await.map_err(registry_failure)?;
     print_release(world, &release)?;
-    audience.tell(&release).await
+    audience.tell(&release.view, release.seq).await
 }
 
 /// Prints what is in force by a release.
@@ -145,7 +202,7 @@ pub fn print_release(world: &World, release: &trifold_registry::Release) -> Outc
 
 /// What is recorded of a change that is made now.
 #[expect(clippy::disallowed_methods, reason = "who runs the command is known to its environment alone")]
-pub fn act(signature: &Signature) -> Act {
+pub fn act(signature: &args::Signature) -> Act {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let by = given(signature.by.clone()).or_else(|| given(std::env::var("USER").ok()));
     Act { at: clock::now(), by, note: given(signature.note.clone()) }

@@ -7,8 +7,7 @@ use futures::future::join_all;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 use trifold_eventlog::time_text;
-use trifold_model::EventTime;
-use trifold_registry::Release;
+use trifold_model::{EventTime, ViewName};
 use trifold_server::admin::{AdminClient, api};
 
 use crate::args::{Processes, Status};
@@ -264,18 +263,19 @@ impl<'a> Audience<'a> {
 
     /// Has them look at the registry, and waits for them to run a release where that is asked for. Without, one that does
     /// not is told of and no failure: it looks again when it is time.
-    pub async fn tell(&self, release: &Release) -> Outcome {
+    pub async fn tell(&self, view: &ViewName, release: u64) -> Outcome {
         let deadline = Instant::now() + self.wait.unwrap_or_default();
-        let told = join_all(self.urls.iter().map(|url| tell_one(url, release, deadline))).await;
+        let told = join_all(self.urls.iter().map(|url| tell_one(url, view, release, deadline))).await;
         let mut late = None;
         for (url, problem) in self.urls.iter().zip(told) {
             match problem {
                 Some(problem) if self.wait.is_some() => {
-                    let seq = release.seq;
-                    late.get_or_insert(format!("release {seq} is recorded, but {url} does not run it: {problem}"));
+                    late.get_or_insert(format!(
+                        "release {release} is recorded, but {url} does not run it: {problem}"
+                    ));
                 }
-                Some(problem) => tracing::warn!("{url} does not run release {} yet: {problem}", release.seq),
-                None => tracing::info!("{url} runs release {}", release.seq),
+                Some(problem) => tracing::warn!("{url} does not run release {release} yet: {problem}"),
+                None => tracing::info!("{url} runs release {release}"),
             }
         }
         late.map_or(Ok(()), |late| Err(Failure::new(Exit::Unavailable, late)))
@@ -283,10 +283,10 @@ impl<'a> Audience<'a> {
 }
 
 /// Has one process look until it runs a release: why it does not when the time is over.
-async fn tell_one(url: &str, release: &Release, deadline: Instant) -> Option<String> {
+async fn tell_one(url: &str, view: &ViewName, release: u64, deadline: Instant) -> Option<String> {
     loop {
         let problem = match ask(url, true).await {
-            Ok(status) => does_not_run(status, release)?,
+            Ok(status) => does_not_run(status, view, release)?,
             Err(problem) => problem,
         };
         if Instant::now() + ASKED_AGAIN > deadline {
@@ -297,17 +297,12 @@ async fn tell_one(url: &str, release: &Release, deadline: Instant) -> Option<Str
 }
 
 /// Why a process does not run a release, or a later one; `None` if it does.
-fn does_not_run(status: api::GetStatusResponse, release: &Release) -> Option<String> {
-    let view = status.views.into_iter().find(|view| view.view == release.view.as_str());
-    let runs = |running: Option<&api::Running>| {
-        running.and_then(|running| running.release).is_some_and(|running| running >= release.seq)
-    };
-    let is_tried = |view: &api::ViewStatus| {
-        let tried = view.trial.as_ref().and_then(|trial| trial.running.as_ref());
-        // A later release may have ended the trial.
-        release.candidate.is_none() || tried.is_none() && view.waiting.is_none() || runs(tried)
-    };
-    if view.as_ref().is_some_and(|view| runs(view.running.as_ref()) && is_tried(view)) {
+fn does_not_run(status: api::GetStatusResponse, view: &ViewName, release: u64) -> Option<String> {
+    let view = status.views.into_iter().find(|found| found.view == view.as_str());
+    let running = view.as_ref().and_then(|view| view.running.as_ref()).and_then(|running| running.release);
+    // What is to be tried out by it may wait.
+    let waiting = view.as_ref().and_then(|view| view.waiting.as_ref()).and_then(|waiting| waiting.release);
+    if running.is_some_and(|running| running >= release) && waiting != Some(release) {
         return None;
     }
     let reason = view.and_then(|view| view.waiting).map(|waiting| waiting.reason);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use trifold_eventlog::time_text;
-use trifold_registry::{Act, Release, VersionRecord};
+use trifold_registry::{Act, FoundSignature, Registry, Release, VersionRecord};
 
 use super::provenance::{Provenance, compiler};
 use super::trial::CandidateReport;
@@ -19,8 +19,19 @@ struct VersionLine {
     bytes: u64,
     /// The release that puts the version into force, if it is in force.
     release: Option<u64>,
+    signatures: Vec<SignatureLine>,
     #[serde(flatten)]
     provenance: Provenance,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct SignatureLine {
+    key: String,
+    /// Whether it is one of those that are trusted here.
+    trusted: bool,
+    /// Why it does not hold.
+    problem: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -46,10 +57,25 @@ pub async fn versions(world: &World, OneView { view }: OneView) -> Outcome {
     let versions = registry.versions(&view).await.map_err(registry_failure)?;
     let releases = registry.releases().await.map_err(registry_failure)?;
     let in_force = releases.get(&view);
-    let lines: Vec<_> = versions.into_iter().map(|version| version_line(version, in_force)).collect();
+    let mut lines = Vec::new();
+    for version in versions {
+        let signatures = signature_lines(&registry, &version).await?;
+        lines.push(version_line(version, signatures, in_force));
+    }
     output::print(world.format, &lines, |lines| {
-        let headings =
-            ["VERSION", "PUSHED", "BY", "BYTES", "STATE", "COMPONENT", "COMPILER", "TRIED ON", "IN FORCE", "NOTE"];
+        let headings = [
+            "VERSION",
+            "PUSHED",
+            "BY",
+            "BYTES",
+            "STATE",
+            "COMPONENT",
+            "COMPILER",
+            "TRIED ON",
+            "SIGNED BY KEY",
+            "IN FORCE",
+            "NOTE",
+        ];
         let rows = lines.iter().map(|line| {
             let release = line.release.map_or_else(String::new, |release| format!("release {release}"));
             let Provenance { version, pushed_at, pushed_by, note, toolchain, gate } = &line.provenance;
@@ -62,6 +88,7 @@ pub async fn versions(world: &World, OneView { view }: OneView) -> Outcome {
                 line.digest[..output::DIGEST_SHOWN].to_owned(),
                 compiler(toolchain),
                 gate.as_ref().map_or_else(String::new, |gate| format!("{} rows", gate.rows())),
+                line.signatures.iter().map(SignatureLine::text).collect::<Vec<_>>().join(", "),
                 release,
                 text(note),
             ]
@@ -72,13 +99,35 @@ pub async fn versions(world: &World, OneView { view }: OneView) -> Outcome {
     releases.problems.get(&view).map_or(Ok(()), |problem| Err(registry_failure(problem.clone())))
 }
 
-fn version_line(version: VersionRecord, in_force: Option<&Release>) -> VersionLine {
+async fn signature_lines(registry: &Registry, version: &VersionRecord) -> Outcome<Vec<SignatureLine>> {
+    let found = registry.signatures(&version.digest).await.map_err(registry_failure)?;
+    let line = |FoundSignature { key, problem }: FoundSignature| SignatureLine {
+        key: key.to_string(),
+        trusted: registry.trusted().contains(&key),
+        problem: problem.map(|problem| problem.to_string()),
+    };
+    Ok(found.into_iter().map(line).collect())
+}
+
+impl SignatureLine {
+    fn text(&self) -> String {
+        let key = &self.key[..output::DIGEST_SHOWN];
+        if self.problem.is_some() { format!("{key} (damaged)") } else { key.to_owned() }
+    }
+}
+
+fn version_line(
+    version: VersionRecord,
+    signatures: Vec<SignatureLine>,
+    in_force: Option<&Release>,
+) -> VersionLine {
     let release = in_force.filter(|release| release.version == version.version).map(|release| release.seq);
     VersionLine {
         digest: version.digest.to_string(),
         state_id: version.state_id.to_string(),
         bytes: version.size,
         release,
+        signatures,
         provenance: Provenance::of(version),
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use trifold_registry::PublicKey;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,6 +16,8 @@ pub struct Config {
     pub registry: String,
     /// The registry's object store, where it is in one.
     pub s3: S3Section,
+    /// Who signs, and whose signatures count.
+    pub signatures: SignaturesSection,
     /// The columns of events.
     pub source: SourceSection,
     /// The stream worker.
@@ -53,6 +56,21 @@ pub struct S3Section {
     pub allow_http: bool,
     /// Whether the bucket is part of the host's name.
     pub virtual_hosted_style: bool,
+}
+
+/// Signatures of components.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SignaturesSection {
+    /// The keys of which one must have signed what runs; none to run everything.
+    #[serde(serialize_with = "as_texts")]
+    pub trusted_keys: Vec<PublicKey>,
+    /// The file of the private key that signs; empty for none.
+    pub key: PathBuf,
+}
+
+fn as_texts<S: Serializer>(keys: &[PublicKey], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(keys.iter().map(ToString::to_string))
 }
 
 /// What the columns of events mean.

@@ -8,6 +8,7 @@ mod gateway;
 mod provenance;
 mod pushing;
 mod s3;
+mod signatures;
 mod site;
 mod timeline;
 mod trials;

@@ -1,12 +1,17 @@
 //! Asks a process what it runs, and has it release.
 
+use futures::stream;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 use trifold_model::ViewName;
 
 use crate::admin::api;
 use crate::admin::api::admin_service_client::AdminServiceClient;
+use crate::admin::api::push_request::Part;
 use crate::client::{ClientError, connect};
+
+/// The bytes of a component that are sent at once.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// A connection to a process that is operated. Clones share it.
 #[derive(Debug, Clone)]
@@ -40,6 +45,15 @@ impl AdminClient {
     pub async fn releases(&mut self, view: &ViewName) -> Result<Vec<api::ReleaseRecord>, ClientError> {
         let answer = self.inner.list_releases(api::ListReleasesRequest { view: view.to_string() }).await;
         Ok(self.answered(answer)?.releases)
+    }
+
+    /// Pushes a component, and releases it if the order says so.
+    pub async fn push(&mut self, order: api::PushOrder, wasm: Vec<u8>) -> Result<api::PushResponse, ClientError> {
+        let bytes = wasm.chunks(CHUNK_BYTES).map(|bytes| Part::Component(bytes.to_vec()));
+        let parts = std::iter::once(Part::Order(order)).chain(bytes);
+        let requests: Vec<_> = parts.map(|part| api::PushRequest { part: Some(part) }).collect();
+        let answer = self.inner.push(stream::iter(requests)).await;
+        self.answered(answer)
     }
 
     /// Puts a version into force, and says whether the process runs it.

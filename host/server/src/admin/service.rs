@@ -6,13 +6,14 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use trifold_model::EventTime;
-use trifold_registry::{Act, Registry, RegistryError, Release};
+use trifold_registry::{Act, Pushed, Registry, RegistryError, Release};
 
 use crate::admin::api::admin_service_server::{AdminService, AdminServiceServer};
 use crate::admin::api::{self, DESCRIPTORS};
 use crate::admin::desk::{Desk, Standing};
+use crate::admin::intake::Intake;
 use crate::admin::messages::{release_record, trial, version, view_name, view_status};
 use crate::connection::Connection;
 use crate::service::Clock;
@@ -47,7 +48,7 @@ pub enum AdminError {
     },
     /// Others than those on this machine could release.
     #[error(
-        "{address} is no loopback address: whoever reaches it could release any version, as nobody is asked who they \
+        "{address} is no loopback address: whoever reaches it could push and release any version, as nobody is asked who they \
          are; name one such as 127.0.0.1:7412, and come to it from elsewhere through a tunnel that asks"
     )]
     Exposed {
@@ -70,6 +71,8 @@ pub struct Admin {
     pub desk: Desk,
     /// The registry that it follows.
     pub registry: Registry,
+    /// Takes components in.
+    pub intake: Intake,
     /// Where the time of releases comes from.
     pub clock: Clock,
 }
@@ -165,6 +168,29 @@ impl AdminService for Admin {
         }))
     }
 
+    async fn push(
+        &self,
+        request: Request<Streaming<api::PushRequest>>,
+    ) -> Result<Response<api::PushResponse>, Status> {
+        let act = |order: &api::PushOrder| self.act(order.by.clone(), order.note.clone());
+        let (order, Pushed { version: record, new }) = self.intake.push(request.into_inner(), act).await?;
+        let released = match order.release {
+            true => {
+                let release = self.registry.put_into_force(&record.view, record.version, act(&order)).await;
+                let recorded = |status: Status| {
+                    let (view, version) = (&record.view, record.version);
+                    let text = format!("{view}@{version} is pushed, but not released: {}", status.message());
+                    Status::new(status.code(), text)
+                };
+                let release = release.map_err(|error| recorded(registry_status(error)))?;
+                Some(self.released(release).await?.into_inner())
+            }
+            false => None,
+        };
+        let view = record.view.to_string();
+        Ok(Response::new(api::PushResponse { view, version: Some(version(record)), new, released }))
+    }
+
     async fn release(
         &self,
         request: Request<api::ReleaseRequest>,
@@ -199,15 +225,17 @@ impl AdminService for Admin {
     }
 }
 
-fn registry_status(error: RegistryError) -> Status {
+pub(super) fn registry_status(error: RegistryError) -> Status {
     let text = error.to_string();
     match error {
         RegistryError::NeverReleased { .. }
         | RegistryError::NothingBefore { .. }
         | RegistryError::NothingBeside { .. }
-        | RegistryError::Serves { .. } => Status::failed_precondition(text),
+        | RegistryError::Serves { .. }
+        | RegistryError::Untrusted { .. } => Status::failed_precondition(text),
         RegistryError::Overtaken { .. } | RegistryError::Contended { .. } => Status::aborted(text),
-        RegistryError::ReadOnly { .. } => Status::permission_denied(text),
+        RegistryError::ReadOnly { .. } | RegistryError::Denied { .. } => Status::permission_denied(text),
+        RegistryError::WrongSignature { .. } => Status::invalid_argument(text),
         error if error.is_unknown() => Status::not_found(text),
         error if error.is_damage() => Status::data_loss(text),
         _ => Status::unavailable(text),

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use trifold_backfill::{OnDemandReplay, Questions, Replay, ReplayAnswer, ReplayedRows, Requests};
 use trifold_model::{ComponentDigest, Cut, FeatureView, Positions, RowDigest};
-use trifold_pipeline::{Ask, LiveVersion, RowTableError};
-use trifold_registry::Registry;
+use trifold_pipeline::{Ask, LiveVersion, RowTableError, Versions};
 use trifold_sandbox::Transform;
 
 use self::answers::{LookedUp, State};
@@ -16,8 +15,8 @@ use self::questions::Asking;
 use super::report::{ComponentRows, Place, ReadState, Report};
 use crate::args::Audit;
 use crate::commands::backfill::{backfill_failure, job, resources, watch};
-use crate::exit::{Exit, Failure, Outcome};
-use crate::world::World;
+use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::world::{World, version_failure};
 
 /// Looks every entity of the log up, or what the spine asks, and replays the answers.
 pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcome<Report> {
@@ -56,21 +55,24 @@ pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcom
 /// The components that answers name, admitted once each.
 struct Components<'a> {
     world: &'a World,
-    registry: Registry,
+    versions: Versions,
     transforms: BTreeMap<ComponentDigest, Transform>,
 }
 
 impl<'a> Components<'a> {
     fn new(world: &'a World, known: LiveVersion) -> Outcome<Self> {
         let transforms = [(known.digest(), known.transform)].into();
-        Ok(Components { world, registry: world.registry(false)?, transforms })
+        Ok(Components { world, versions: world.versions()?, transforms })
     }
 
     /// A version that the server says has answered.
     fn version(&mut self, view: &str, number: u64, component: ComponentDigest) -> Outcome<LiveVersion> {
         let transform = match self.transforms.get(&component) {
             Some(transform) => transform.clone(),
-            None => self.world.block_on(self.world.transform(&self.registry, &component))?,
+            None => {
+                let name = view.parse().or_exit(Exit::Data)?;
+                self.world.block_on(self.versions.transform(&name, number, &component)).map_err(version_failure)?
+            }
         };
         let found = &transform.view().name;
         if *found != *view {

@@ -10,7 +10,7 @@ use trifold_eventlog::log::PARTITION;
 use trifold_eventlog::{FileLog, LogOptions, time_text};
 use trifold_model::{ComponentDigest, EntityKey, FeatureView, Positions, RowDigest, StateId};
 use trifold_pipeline::row_table::column;
-use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
+use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion, Versions};
 use trifold_registry::Registry;
 use trifold_store::{Marker, OnlineStore};
 use trifold_stream::{FeedId, feed_dir};
@@ -22,7 +22,7 @@ use crate::args::Audit;
 use crate::commands::backfill::{backfill_failure, job, resources, watch};
 use crate::commands::stream::log_failure;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
-use crate::world::{World, registry_failure};
+use crate::world::{World, registry_failure, version_failure};
 
 /// Replays every emitted row with the component that it names.
 pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcome<Report> {
@@ -35,14 +35,17 @@ pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcom
     }
     let applied = if is_own { check_log(world, args, &version)? } else { None };
     let registry = world.registry(false)?;
+    let known = Versions::new(registry.clone(), world.sandbox()?);
     let numbers = numbers(world, &registry, version.view())?;
     let mut versions = BTreeMap::new();
     for component in files.components() {
+        let number = numbers.get(&component).copied().unwrap_or_default();
         let transform = match component == version.digest() {
             true => version.transform.clone(),
-            false => world.block_on(world.transform(&registry, &component))?,
+            false => world
+                .block_on(known.transform(&version.view().name, number, &component))
+                .map_err(version_failure)?,
         };
-        let number = numbers.get(&component).copied().unwrap_or_default();
         versions.insert(component, LiveVersion { transform, version: number, release: None });
     }
     // Without the store's word, rows that are missing behind the last file cannot be told from rows to come.
