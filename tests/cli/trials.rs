@@ -237,3 +237,26 @@ fn what_cannot_be_tried_out_is_refused_with_the_reason() {
     // Nothing is a canary, so that there is nothing to control.
     trifold.run(["controller", "--process", "http://127.0.0.1:1", "--until-done"]).succeeded();
 }
+
+#[test]
+fn a_version_is_retired_with_its_state() {
+    let trifold = site();
+    push_only(&trifold, &guest("As well.", HEALTHY, |_| {}));
+    push_only(&trifold, &guest("Anew.", HEALTHY, |view| view["state-version"] = json!(2)));
+    let retire = |more: &[&str]| trifold.run(["retire"].iter().chain(more));
+    retire(&["cards"]).refused(Exit::Usage, &["name the version to retire"]);
+    retire(&["cards@1"]).refused(Exit::Refused, &["version 1 cannot be retired", "release 1 has it in force"]);
+    trifold.run(["release", "cards@3"]).succeeded();
+    retire(&["cards@1"]).refused(Exit::Refused, &["trifold rollback cards", "--give-up-rollback"]);
+    let told = retire(&["cards@1", "--give-up-rollback", "--note", "old"]).succeeded().stdout;
+    assert!(told.contains("cards@1 is retired") && told.contains("cards@2 goes on with it"), "{told}");
+    let told = retire(&["cards@2", "--format", "json"]).succeeded().json();
+    assert_eq!((&told["shared-with"], told["removed"].as_array().map(Vec::len)), (&json!([]), Some(1)), "{told}");
+    let told = retire(&["cards@2", "--format", "json"]).succeeded().json();
+    assert_eq!(told["removed"], json!([]), "once is enough: {told}");
+    trifold.run(["release", "cards@2"]).refused(Exit::Refused, &["version 2 was retired"]);
+    trifold.run(["rollback", "cards"]).refused(Exit::NotFound, &["nothing was in force before"]);
+    // What was pushed stays for backfills.
+    let events = log(&trifold);
+    trifold.run(["backfill", "cards@1", "--events", events.to_str().unwrap(), "--out", "rows"]).succeeded();
+}

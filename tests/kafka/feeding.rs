@@ -1,5 +1,6 @@
 //! What workers commit, in a Redis, where servers look it up.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -8,12 +9,14 @@ use tokio::runtime::Runtime;
 use trifold_cli::exit::Exit;
 use trifold_model::StateId;
 use trifold_store::{OnlineStore, RedisSettings, RedisStore, StoreError};
+use trifold_stream::FeedId;
+use trifold_stream::kafka::{ClusterSettings, Purpose, TopicNames, remove_changes};
 use trifold_test_servers::{Control, Kafka, Redis, RedisCluster, RedisOptions};
 use trifold_tests::command::Ran;
 use trifold_tests::online::runtime;
 
 use crate::resp::{Answer, ask, tell};
-use crate::site::{PACKAGES, Site};
+use crate::site::{GROUP, PACKAGES, Site};
 use crate::worker::Worker;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -156,6 +159,23 @@ fn a_cluster_and_a_redis_behind_tls_and_a_password_hold_the_same() {
     complete(site.materialize(&["--redis", locked.url(), "--config", file]));
     let settings = RedisSettings { ca_file: Some(ca), ..RedisSettings::new(locked.url()) };
     site.check_store(&runtime.block_on(RedisStore::open(&settings)).unwrap(), &runtime);
+
+    // A state goes from all nodes, and from the cluster; who follows it begins it anew.
+    let version = &site.versions()[0];
+    assert!(runtime.block_on(store.remove(version.state_id())).unwrap() > 32);
+    assert_eq!(runtime.block_on(store.remove(version.state_id())).unwrap(), 0);
+    let cluster_settings = ClusterSettings {
+        brokers: kafka.bootstrap().to_owned(),
+        group: GROUP.to_owned(),
+        worker: "retire".to_owned(),
+        properties: BTreeMap::new(),
+    };
+    let topic = remove_changes(&cluster_settings, &FeedId::of(version)).unwrap();
+    assert_eq!(topic, Some(TopicNames::new(GROUP).of(&FeedId::of(version), Purpose::Changes)));
+    wait(|| remove_changes(&cluster_settings, &FeedId::of(version)).unwrap().is_none());
+    site.run_to_end("b");
+    complete(site.materialize(&of_cluster));
+    site.check_store(&store, &runtime);
 }
 
 #[test]

@@ -358,6 +358,23 @@ fn what_a_group_feeds_is_left_alone_and_a_log_of_changes_takes_the_place_of_a_lo
 }
 
 #[test]
+fn a_state_that_is_removed_leaves_the_others_whole() {
+    let (site, remote) = (Site::new(15), Remote::start());
+    site.grow_to(1);
+    site.load(&VIEWS, &remote.named()).succeeded();
+    let states: Vec<_> = stored().iter().map(LiveVersion::state_id).collect();
+    let markers = || states.iter().map(|state| remote.marker(*state)).collect::<Vec<_>>();
+    let (before, expected) = (markers(), site.answers(remote.store()));
+    let remove = |state| remote.runtime.block_on(remote.store.remove(state)).unwrap();
+    // The markers of all buckets, and a key or two for each of some thirty entities.
+    assert!(remove(states[0]) > 60);
+    assert_eq!(remove(states[0]), 0, "all of it is gone");
+    assert_eq!((&markers()[0], &markers()[1..]), (&None, &before[1..]));
+    site.load(&VIEWS, &remote.named()).succeeded();
+    check_equal(&site.answers(remote.store()), &expected);
+}
+
+#[test]
 fn what_cannot_be_loaded_is_refused_by_name() {
     let site = Site::new(14);
     site.grow_to(2);

@@ -18,7 +18,7 @@ pub use self::options::{
     StreamLog, Watch,
 };
 pub use self::registry::{
-    Check, Controller, Diff, Key, KeyCommand, OneView, Push, Release, Rollback, Sign, Status, TryOut,
+    Check, Controller, Diff, Key, KeyCommand, OneView, Push, Release, Retire, Rollback, Sign, Status, TryOut,
 };
 pub use self::steps::CanarySteps;
 use crate::config::{listen_address, public_key, registry_place};
@@ -152,6 +152,11 @@ pub enum Command {
         after_help = "Example:\n  trifold rollback card_activity --note \"nulls since noon\"\n\nOnce more, it takes the release before that one back. Releases that somebody took back are passed over."
     )]
     Rollback(Rollback),
+    /// Retire a version that is not used any more: it can be released no more, and its state goes
+    #[command(
+        after_help = "Examples:\n  trifold retire card_activity@1\n  trifold retire card_activity@1 --give-up-rollback --topics --redis redis://localhost\n\nRefused while the version is in force, tried out, or what a rollback would bring back. The state goes from the data\ndirectory's store, from a Redis that is named, and with --topics from Kafka, unless a version that is not retired\nshares it. What was pushed stays, so that backfills of the past find it. Run it again if something was in the way."
+    )]
+    Retire(Retire),
     /// Take the steps of canaries while they do as well as the version in force, and take back those that do not
     #[command(
         after_help = "Example:\n  trifold release card_activity@2 --steps 10%:10m,50%:1h,100%\n  trifold controller --process http://127.0.0.1:7412,http://127.0.0.1:7413 --until-done\n\nIt asks all processes that serve what they see of errors, nulls, fuel and latency; the section `controller` of the\nconfiguration file says by how much a canary may do worse. With --until-done the exit code is 1 if one was taken\nback. Several controllers may run at once: of two that decide the same, one does it."

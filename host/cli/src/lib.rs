@@ -34,6 +34,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Key(args) => commands::signatures::key(&world, args.command),
         Command::Release(args) => world.block_on(commands::registry::release(&world, args)),
         Command::Rollback(args) => world.block_on(commands::registry::rollback(&world, args)),
+        Command::Retire(args) => commands::retire::run(&world, &args),
         Command::Controller(args) => commands::controller::run(&world, args),
         Command::Views => world.block_on(commands::registry::views(&world)),
         Command::Versions(args) => world.block_on(commands::timeline::versions(&world, args)),

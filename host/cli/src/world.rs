@@ -328,7 +328,10 @@ pub fn registry_failure(error: RegistryError) -> Failure {
         error if error.is_unknown() => Exit::NotFound,
         RegistryError::Untrusted { .. } => Exit::Refused,
         RegistryError::Missing { .. } | RegistryError::MissingBucket { .. } => Exit::NotFound,
-        RegistryError::Serves { .. } | RegistryError::NothingBeside { .. } => Exit::Refused,
+        RegistryError::Serves { .. }
+        | RegistryError::NothingBeside { .. }
+        | RegistryError::InUse { .. }
+        | RegistryError::Retired { .. } => Exit::Refused,
         RegistryError::Settings { .. } | RegistryError::Unguarded { .. } => Exit::Usage,
         error if error.is_damage() => Exit::Data,
         error if error.is_passing() => Exit::Unavailable,

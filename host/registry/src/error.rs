@@ -234,6 +234,24 @@ pub enum RegistryError {
         /// The version in force.
         version: u64,
     },
+    /// A version that serves, or may serve again, was to be retired.
+    #[error("view {view}: version {version} cannot be retired: {usage}")]
+    InUse {
+        /// The view.
+        view: ViewName,
+        /// The version.
+        version: u64,
+        /// What uses it.
+        usage: String,
+    },
+    /// A version that was retired was to be released.
+    #[error("view {view}: version {version} was retired: push a version that does the same under another number")]
+    Retired {
+        /// The view.
+        view: ViewName,
+        /// The version.
+        version: u64,
+    },
     /// Somebody else released meanwhile.
     #[error(
         "view {view}: somebody else made release {seq} meanwhile: look at `trifold releases {view}`, and try again"

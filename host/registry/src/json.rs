@@ -14,11 +14,13 @@ use serde_json::Value;
 use trifold_model::{EventTime, ViewName};
 
 use crate::error::RecordDamage;
-use crate::record::{Act, Release, VersionRecord};
+use crate::record::{Act, Release, Retirement, VersionRecord};
 use candidate::CandidateJson;
 use provenance::{GateJson, ToolJson};
 
 const FULL: &str = "full";
+/// The kinds of releases that have a candidate.
+const KINDS: [&str; 3] = ["bootstrap", "shadow", "canary"];
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -57,6 +59,18 @@ struct ReleaseJson {
     released_at_micros: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     released_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RetirementJson {
+    view: String,
+    version: u64,
+    retired_at_micros: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retired_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -135,10 +149,11 @@ impl Recorded for Release {
         let candidate = match json.candidate {
             None if json.kind == FULL => None,
             Some(candidate) if json.kind != FULL => Some(candidate.read(&json.kind)?),
-            _ => {
-                let reason = "`full` has no candidate, and every other kind has one".to_owned();
-                return Err(RecordDamage::Value { field: "kind", value: json.kind, reason });
+            Some(_) => return Err(wrong_kind(json.kind, "`full` has no candidate")),
+            None if KINDS.contains(&json.kind.as_str()) => {
+                return Err(wrong_kind(json.kind, "its candidate is missing"));
             }
+            None => return Err(unknown_kind(json.kind)),
         };
         Ok(Release {
             view: view.clone(),
@@ -150,6 +165,26 @@ impl Recorded for Release {
             takes_back: json.takes_back,
             released: Act { at: EventTime(json.released_at_micros), by: json.released_by, note: json.note },
         })
+    }
+}
+
+impl Recorded for Retirement {
+    fn to_json(&self) -> Result<Bytes, serde_json::Error> {
+        write(&RetirementJson {
+            view: self.view.to_string(),
+            version: self.version,
+            retired_at_micros: self.retired.at.0,
+            retired_by: self.retired.by.clone(),
+            note: self.retired.note.clone(),
+        })
+    }
+
+    fn from_json(json: &[u8], view: &ViewName, number: u64) -> Result<Self, RecordDamage> {
+        let json: RetirementJson = read(json)?;
+        check_place("view", &json.view, view)?;
+        check_place("version", json.version, number)?;
+        let retired = Act { at: EventTime(json.retired_at_micros), by: json.retired_by, note: json.note };
+        Ok(Retirement { view: view.clone(), version: number, retired })
     }
 }
 
@@ -166,6 +201,15 @@ fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, RecordDamage> {
 fn check_place(field: &'static str, found: impl Display, expected: impl Display) -> Result<(), RecordDamage> {
     let (found, expected) = (found.to_string(), expected.to_string());
     if found == expected { Ok(()) } else { Err(RecordDamage::Misplaced { field, found, expected }) }
+}
+
+fn wrong_kind(kind: String, reason: impl Into<String>) -> RecordDamage {
+    RecordDamage::Value { field: "kind", value: kind, reason: reason.into() }
+}
+
+fn unknown_kind(kind: String) -> RecordDamage {
+    let known = [FULL].iter().chain(&KINDS).map(|kind| format!("`{kind}`")).collect::<Vec<_>>();
+    wrong_kind(kind, format!("this version of trifold knows {}", known.join(", ")))
 }
 
 fn parse<T: FromStr<Err: Display>>(field: &'static str, value: &str) -> Result<T, RecordDamage> {

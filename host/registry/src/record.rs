@@ -105,6 +105,17 @@ pub struct Pushed {
     pub new: bool,
 }
 
+/// The record that says that a version is not used any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retirement {
+    /// The view.
+    pub view: ViewName,
+    /// The version.
+    pub version: u64,
+    /// When, by whom and why it was retired.
+    pub retired: Act,
+}
+
 /// The record that says what serves of a view from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {

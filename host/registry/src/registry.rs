@@ -11,7 +11,7 @@ use crate::id::{ID_OBJECT, RegistryId};
 use crate::json::{Recorded, compact};
 use crate::location::Location;
 use crate::objects::Objects;
-use crate::record::{Act, Candidate, Provenance, Pushed, Release, Steps, Trial, VersionRecord};
+use crate::record::{Act, Candidate, Provenance, Pushed, Release, Retirement, Steps, Trial, VersionRecord};
 use crate::releases::{Releases, in_force};
 use crate::s3::S3Settings;
 use crate::timeline;
@@ -291,7 +291,8 @@ impl Registry {
         history: &[Release],
         released: Act,
     ) -> Result<Release, RegistryError> {
-        let [.., before, taken] = timeline::standing(history)[..] else {
+        let retired = self.numbers(&newest.view, Series::Retired).await?;
+        let Some((before, taken)) = timeline::before(history, &retired) else {
             return Err(RegistryError::NothingBefore { view: newest.view.clone(), version: newest.version });
         };
         self.releasable(&before.view, before.version).await?;
@@ -327,6 +328,9 @@ impl Registry {
     /// so it is refused before they see it.
     async fn releasable(&self, view: &ViewName, version: u64) -> Result<ComponentDigest, RegistryError> {
         let digest = self.version(view, version).await?.digest;
+        if self.read::<Retirement>(view, Series::Retired, version).await?.is_some() {
+            return Err(RegistryError::Retired { view: view.clone(), version });
+        }
         self.runnable(view, version, &digest).await.map(|_| digest)
     }
 
@@ -416,11 +420,12 @@ fn passed_over(view: &ViewName, version: u64, error: &RegistryError) {
     tracing::warn!(%view, version, %error, "passing over a damaged version");
 }
 
-/// The two series of numbered records that each view has.
+/// The series of numbered records that each view has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Series {
     Versions,
     Releases,
+    Retired,
 }
 
 impl Series {
@@ -428,6 +433,7 @@ impl Series {
         match self {
             Series::Versions => format!("views/{view}/versions"),
             Series::Releases => format!("views/{view}/releases"),
+            Series::Retired => format!("views/{view}/retired"),
         }
     }
 
@@ -462,7 +468,11 @@ impl Registry {
         }
     }
 
-    async fn read_all<T: Recorded>(&self, view: &ViewName, series: Series) -> Result<Vec<T>, RegistryError> {
+    pub(crate) async fn read_all<T: Recorded>(
+        &self,
+        view: &ViewName,
+        series: Series,
+    ) -> Result<Vec<T>, RegistryError> {
         self.objects.check()?;
         let mut records = Vec::new();
         for number in self.numbers(view, series).await? {
@@ -472,7 +482,7 @@ impl Registry {
     }
 
     /// Writes a record under a number, and returns whether the number was still free.
-    async fn create(
+    pub(crate) async fn create(
         &self,
         view: &ViewName,
         series: Series,

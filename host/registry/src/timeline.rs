@@ -16,3 +16,16 @@ pub fn standing(history: &[Release]) -> Vec<&Release> {
     }
     standing
 }
+
+/// What would be in force if what is were taken back, and what would be taken: versions that were retired do not come back.
+pub fn before<'a>(history: &'a [Release], retired: &[u64]) -> Option<(&'a Release, &'a Release)> {
+    let mut standing = standing(history);
+    let taken = standing.pop()?;
+    let is_there = |release: &&Release| versions(release).all(|version| !retired.contains(&version));
+    Some((standing.into_iter().rfind(is_there)?, taken))
+}
+
+/// The versions that a release has in force or tries out.
+pub fn versions(release: &Release) -> impl Iterator<Item = u64> {
+    [Some(release.version), release.candidate.as_ref().map(|candidate| candidate.version)].into_iter().flatten()
+}

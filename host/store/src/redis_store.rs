@@ -6,12 +6,13 @@
 //! bucket is as it was at the positions that its marker names; only buckets may differ in how far they are.
 //!
 //! Reading order: [`settings`], `connection`, [`layout`] (what lies where), `read` (as an [`OnlineStore`](crate::OnlineStore)), [`feeding`]
-//! (how changes come in), `runs` (what they are cut into), and the scripts, which run within the Redis.
+//! (how changes come in), `runs` (what they are cut into), `removal`, and the scripts, which run within the Redis.
 
 mod connection;
 pub mod feeding;
 pub mod layout;
 mod read;
+mod removal;
 mod runs;
 pub mod settings;
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use trifold_model::{Share, ViewName};
 use trifold_registry::Trial;
 
-use super::{CanarySteps, Processes, Samples, Signature, Source};
+use super::{CanarySteps, KafkaCluster, Processes, Redis, Samples, Signature, Source};
 
 /// `trifold check`.
 #[derive(Debug, Args)]
@@ -151,6 +151,28 @@ pub struct Rollback {
     /// Who is told
     #[command(flatten)]
     pub processes: Processes,
+}
+
+/// `trifold retire`.
+#[derive(Debug, Args)]
+pub struct Retire {
+    /// The view and the version, as in `flight_profile@1`
+    pub version: String,
+    /// Retire it even if `trifold rollback` would put it into force again, which then is no longer possible
+    #[arg(long)]
+    pub give_up_rollback: bool,
+    /// Remove its state's topic of changes as well, of the group of workers that --group names
+    #[arg(long)]
+    pub topics: bool,
+    /// Who retires it, and why
+    #[command(flatten)]
+    pub signature: Signature,
+    /// The Redis that has its state
+    #[command(flatten)]
+    pub redis: Redis,
+    /// The cluster that has its state's topic
+    #[command(flatten)]
+    pub cluster: KafkaCluster,
 }
 
 /// `trifold status`.

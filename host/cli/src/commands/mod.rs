@@ -18,6 +18,7 @@ pub mod materialize;
 mod provenance;
 pub mod registry;
 pub mod replay;
+pub mod retire;
 pub mod serve;
 pub mod signatures;
 pub mod status;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use trifold_model::Share;
 
-use super::parse;
+use super::{KINDS, parse, unknown_kind, wrong_kind};
 use crate::error::RecordDamage;
 use crate::record::{Candidate, Step, Steps, Trial};
 
@@ -56,14 +56,13 @@ impl CandidateJson {
                 }
                 Trial::Canary { share, steps }
             }
-            ("bootstrap" | "shadow" | "canary", _) => {
-                let reason = "a canary has a share and may have steps, and nothing else has".to_owned();
-                return Err(RecordDamage::Value { field: "kind", value: kind.to_owned(), reason });
+            (kind, _) if KINDS.contains(&kind) => {
+                return Err(wrong_kind(
+                    kind.to_owned(),
+                    "a canary has a share and may have steps, and nothing else has",
+                ));
             }
-            (_, _) => {
-                let reason = "this version of trifold knows `full`, `canary`, `shadow` and `bootstrap`".to_owned();
-                return Err(RecordDamage::Value { field: "kind", value: kind.to_owned(), reason });
-            }
+            (kind, _) => return Err(unknown_kind(kind.to_owned())),
         };
         Ok(Candidate { version: self.version, digest: parse("digest", &self.digest)?, trial })
     }

@@ -73,7 +73,8 @@ async fn a_damaged_release_hides_no_other_view(site: &Site) {
     for (from, to, expected) in [
         ("\"seq\"", "\"sequence\"", "unknown field `sequence`"),
         ("}", "", "EOF while parsing"),
-        ("\"full\"", "\"canary\"", "field kind is `canary`: this version of trifold knows `full` only"),
+        ("\"full\"", "\"duck\"", "field kind is `duck`: this version of trifold knows `full`, "),
+        ("\"full\"", "\"canary\"", "field kind is `canary`: its candidate is missing"),
         ("\"flights\"", "\"tails\"", "field view is `tails`, but the path says `flights`"),
         ("\"seq\": 1", "\"seq\": 2", "field seq is `2`, but the path says `1`"),
         ("\"digest\": \"", "\"digest\": \"ab", "field digest is `ab"),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use trifold_model::{ComponentDigest, EventTime, Share};
-use trifold_registry::{Candidate, Registry, RegistryError, Release, Step, Steps, Trial};
+use trifold_registry::{Candidate, Horizon, Registry, RegistryError, Release, Step, Steps, Trial};
 
 use crate::fixtures::{NOW, edit, name, push, release_object, serve};
 use crate::site::{Site, over_both};
@@ -117,7 +117,7 @@ async fn records_that_say_nonsense_of_a_trial_are_refused(site: &Site) {
     for (from, to, part) in [
         ("\"canary\"", "\"full\"", "`full` has no candidate"),
         ("\"canary\"", "\"shadow\"", "a canary has a share"),
-        ("\"canary\"", "\"duck\"", "knows `full`, `canary`, `shadow` and `bootstrap`"),
+        ("\"canary\"", "\"duck\"", "knows `full`, `bootstrap`, `shadow`, `canary`"),
         ("\"10%\"", "\"100%\"", "leaves somebody"),
         ("\"10%\"", "\"0%\"", "is no share"),
         ("\"hold-seconds\"", "\"hold-hours\"", "unknown field"),
@@ -131,6 +131,33 @@ async fn records_that_say_nonsense_of_a_trial_are_refused(site: &Site) {
     edit(&path, "\"canary\"", "\"duck\"");
     assert!(registry.try_out(&name("flights"), 3, Trial::Shadow, NOW).await.unwrap_err().is_damage());
     assert_eq!(registry.put_into_force(&name("flights"), 1, EventTime(9)).await.unwrap().seq, 3);
+}
+
+async fn a_version_that_is_retired_comes_back_no_more(site: &Site) {
+    let registry = three(site).await;
+    let flights = name("flights");
+    let retire = async |version, horizon| registry.retire(&flights, version, horizon, NOW).await;
+    let refused = async |version, part: &str| {
+        let error = retire(version, Horizon::Kept).await.unwrap_err();
+        assert!(matches!(error, RegistryError::InUse { .. }) && error.to_string().contains(part), "{error}");
+    };
+    refused(1, "release 1 has it in force").await;
+    try_out(&registry, 2, Trial::Shadow).await;
+    refused(2, "release 2 has it in force or tries it out").await;
+    registry.release(&flights, 2, NOW).await.unwrap();
+    registry.release(&flights, 3, NOW).await.unwrap();
+    refused(2, "would put release 3 into force again").await;
+    // What lies further back may go; taking back passes it over.
+    let retired = retire(1, Horizon::Kept).await.unwrap();
+    assert_eq!(retire(1, Horizon::Kept).await.unwrap(), retired);
+    assert_eq!(site.open().retired(&flights).await.unwrap(), [retired]);
+    let again = registry.release(&flights, 1, NOW).await.unwrap_err();
+    assert_eq!(again, RegistryError::Retired { view: flights.clone(), version: 1 });
+    retire(2, Horizon::GivenUp).await.unwrap();
+    assert!(matches!(registry.roll_back(&flights, NOW).await, Err(RegistryError::NothingBefore { .. })));
+    refused(3, "in force").await;
+    assert!(retire(9, Horizon::Kept).await.unwrap_err().is_unknown());
+    assert_eq!(in_force(site).await.0, 3);
 }
 
 /// Of those who decide about the same release at once, one does, whatever each decides.
@@ -156,7 +183,7 @@ async fn of_those_who_decide_at_once_one_does(site: &Site) {
             }
         }
         let newest = registry.history(&name("flights")).await.unwrap().pop().unwrap();
-        assert_eq!(done, [newest.clone()], "round {round}");
+        assert_eq!(done, std::slice::from_ref(&newest), "round {round}");
         let advanced = Candidate { trial: canary("20%", None, &[]), ..release.candidate.clone().unwrap() };
         assert!(newest.candidate.is_none() || newest.candidate == Some(advanced), "round {round}: {newest:?}");
         if newest.candidate.is_some() {
@@ -171,5 +198,6 @@ over_both! {
     another_candidate_takes_the_place_of_one_and_gives_it_back
     what_cannot_be_tried_out_is_refused
     records_that_say_nonsense_of_a_trial_are_refused
+    a_version_that_is_retired_comes_back_no_more
     of_those_who_decide_at_once_one_does
 }

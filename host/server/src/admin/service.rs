@@ -232,6 +232,8 @@ pub(super) fn registry_status(error: RegistryError) -> Status {
         | RegistryError::NothingBefore { .. }
         | RegistryError::NothingBeside { .. }
         | RegistryError::Serves { .. }
+        | RegistryError::Retired { .. }
+        | RegistryError::InUse { .. }
         | RegistryError::Untrusted { .. } => Status::failed_precondition(text),
         RegistryError::Overtaken { .. } | RegistryError::Contended { .. } => Status::aborted(text),
         RegistryError::ReadOnly { .. } | RegistryError::Denied { .. } => Status::permission_denied(text),

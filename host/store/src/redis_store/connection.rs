@@ -60,6 +60,11 @@ impl Connection {
         Ok(Connection { link, address })
     }
 
+    /// Whether it leads to the nodes of a cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.link, Link::Cluster(_))
+    }
+
     /// For `map_err`: what was to be done when it failed.
     pub(crate) fn failed(&self, action: &'static str) -> impl Fn(RedisError) -> StoreError + '_ {
         move |error| failure(&self.address, action, error)

@@ -19,11 +19,16 @@ use crate::redis_store::runs::{Kind, Run, runs};
 pub(crate) struct Scripts {
     begin: Script,
     apply: Script,
+    pub(crate) remove: Script,
 }
 
 impl Scripts {
     pub(crate) fn new() -> Self {
-        Scripts { begin: Script::new(include_str!("begin.lua")), apply: Script::new(include_str!("apply.lua")) }
+        Scripts {
+            begin: Script::new(include_str!("begin.lua")),
+            apply: Script::new(include_str!("apply.lua")),
+            remove: Script::new(include_str!("remove.lua")),
+        }
     }
 }
 

@@ -52,6 +52,17 @@ impl Names<'_> {
         self.name(bucket, "x:").into_bytes()
     }
 
+    /// What the names of all keys of a bucket, or of the state, match.
+    pub(crate) fn pattern(&self, bucket: Option<usize>) -> String {
+        let mut pattern = String::new();
+        for letter in self.prefix.chars() {
+            pattern.extend(r"*?[]\".contains(letter).then_some('\\'));
+            pattern.push(letter);
+        }
+        let bucket = bucket.map_or_else(|| "*".to_owned(), |bucket| bucket.to_string());
+        pattern + &format!(":{{{}.{bucket}}}:*", self.state)
+    }
+
     fn name(&self, bucket: usize, rest: &str) -> String {
         format!("{}:{{{}.{bucket}}}:{rest}", self.prefix, self.state)
     }

@@ -153,6 +153,18 @@ impl Topics {
         &self.names
     }
 
+    /// Removes the topic of the changes of a feed, and returns its name, if there is one.
+    pub(crate) fn remove_changes(&self, feed: &FeedId) -> Result<Option<String>, ClusterError> {
+        let topic = self.names.of(feed, Purpose::Changes);
+        let failed = || ClusterError::client(format!("remove the topic {topic}, at {}", self.brokers));
+        let removed = block_on(self.admin.delete_topics(&[&topic], &options())).map_err(failed())?;
+        match removed.into_iter().next() {
+            Some(Err((_, RDKafkaErrorCode::UnknownTopicOrPartition))) | None => Ok(None),
+            Some(Err((_, code))) => Err(failed()(KafkaError::AdminOp(code))),
+            Some(Ok(_)) => Ok(Some(topic)),
+        }
+    }
+
     /// The topic of the changes of a feed, and how many partitions it has.
     pub(crate) fn changes_of(&self, feed: &FeedId) -> Result<(String, u32), ClusterError> {
         let topic = self.names.of(feed, Purpose::Changes);

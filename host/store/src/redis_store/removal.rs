@@ -1,0 +1,42 @@
+//! Removing a state.
+
+use trifold_model::StateId;
+
+use crate::error::StoreError;
+use crate::redis_store::RedisStore;
+use crate::redis_store::layout::BUCKETS;
+
+impl RedisStore {
+    /// Removes all that is kept of a state, and returns how many keys that was. Whoever feeds it meanwhile begins anew, so that
+    /// something may be left: nobody should. After an error some may be gone, and the same once more removes the rest.
+    pub async fn remove(&self, state: StateId) -> Result<u64, StoreError> {
+        let names = self.names(state);
+        let (mut connection, mut removed) = (self.connection.clone(), 0);
+        let failed = self.connection.failed("remove a state");
+        // Without its marker nothing of a bucket is read any more.
+        for bucket in 0..BUCKETS {
+            let mut unlink = redis::cmd("UNLINK");
+            removed +=
+                unlink.arg(names.marker(bucket)).query_async::<u64>(&mut connection).await.map_err(&failed)?;
+        }
+        // The nodes of a cluster have some buckets each, which are looked for one by one.
+        let buckets: Vec<Option<usize>> = match self.connection.is_cluster() {
+            true => (0..BUCKETS).map(Some).collect(),
+            false => vec![None],
+        };
+        for bucket in buckets {
+            let mut cursor = b"0".to_vec();
+            loop {
+                let mut call = self.scripts.remove.key(names.marker(bucket.unwrap_or(0)));
+                call.arg(&cursor).arg(names.pattern(bucket));
+                let page: (Vec<u8>, u64) = call.invoke_async(&mut connection).await.map_err(&failed)?;
+                removed += page.1;
+                cursor = page.0;
+                if cursor == b"0" {
+                    break;
+                }
+            }
+        }
+        Ok(removed)
+    }
+}
