@@ -7,12 +7,12 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use trifold_model::{FeatureView, FieldType};
+use trifold_model::{CanonicalRows, EntityKey, FeatureView, FieldType};
 use trifold_pipeline::{LiveVersion, lookup};
 use trifold_store::{EmbeddedStore, Holder, OnlineStore};
 use trifold_tests::command::Trifold;
 use trifold_tests::guests::component;
-use trifold_tests::live::views;
+use trifold_tests::live::{transform, version, views};
 use trifold_tests::online::runtime;
 use trifold_tests::rows::{self, Row, answered};
 
@@ -118,6 +118,24 @@ impl Site {
         let mut rows: Vec<_> = lines(&out).map(|row| parsed(&row)).collect();
         rows.sort_by_key(|row| row["_offset"].as_u64().unwrap());
         by_entity(rows.into_iter())
+    }
+
+    /// The entity, the event's id and the version of each row that workers emitted.
+    pub(crate) fn emitted_versions(&self, package: &str) -> Vec<(EntityKey, String, u64)> {
+        let version = version(1, transform(package, &[]));
+        let view = version.view();
+        let named = |row: Value| {
+            let fields = view.key_fields().iter().map(|field| {
+                let name = field.name.as_str();
+                (name.to_owned(), row[format!("_key_{name}")].clone())
+            });
+            let entity = Value::Object(fields.collect()).to_string();
+            let columns = columns(view, &[&entity]);
+            let keys = CanonicalRows::of_columns(&columns, 0..columns.num_columns()).unwrap();
+            let id = row["_event_id"].as_str().unwrap().to_owned();
+            (keys.key(0, &mut Vec::new()), id, row["_version"].as_u64().unwrap())
+        };
+        self.emitted_rows(view.name.as_str()).into_values().flatten().map(named).collect()
     }
 
     /// What workers made of them.

@@ -1,6 +1,7 @@
 //! An audit that finds nothing must be able to find something: one byte of the store, or of an emitted row,
 //! changes, and the audit ends with 1 and names the field.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBat
 use trifold_cli::exit::Exit;
 use trifold_eventlog::{RowFileWriter, RowFormat, read_row_files, time_text};
 use trifold_model::{EntityKey, EventTime};
+use trifold_registry::{Registry, Steps, Trial};
 use trifold_store::{Commit, Record, StateStore};
 use trifold_stream::{FeedId, feed_dir};
 use trifold_tests::command::{Ran, Trifold};
@@ -266,4 +268,56 @@ fn missing_rows_are_counted() {
     let ran = audit(&trifold, &["--format", "json"]).refused(Exit::Refused, &["1 are missing"]);
     let report = ran.json();
     assert_eq!((report["compared"].as_u64(), report["missing"].as_u64()), (Some(EVENTS - 1), Some(1)));
+}
+
+/// Tries the second version of a view out.
+fn try_out(trifold: &Trifold, view: &str, trial: Trial) {
+    let registry = Registry::local(&trifold.data("registry"), false).unwrap();
+    runtime().block_on(registry.try_out(&view.parse().unwrap(), 2, trial, EventTime(0))).unwrap();
+}
+
+fn canary(share: &str) -> Trial {
+    Trial::Canary { share: share.parse().unwrap(), steps: Steps::default() }
+}
+
+#[test]
+fn rows_of_a_canary_are_those_of_a_backfill_of_it_and_none_of_them_is_missed() {
+    for (package, view) in [("flight-profile", "flight_profile"), ("airport-load", "airport_load")] {
+        for format in ["parquet", "jsonl"] {
+            let trifold = Trifold::new(PROGRAM);
+            for features in [&[][..], &["v2"]] {
+                trifold.run(["push", component(package, features).path.to_str().unwrap()]).succeeded();
+            }
+            trifold.run(["release", &format!("{view}@1")]).succeeded();
+            let (flights, mut emitted) = (flights(), BTreeSet::new());
+            for (stop, share) in [("400", None), ("800", Some("30%")), ("1300", Some("75%"))] {
+                share.into_iter().for_each(|share| try_out(&trifold, view, canary(share)));
+                let flights = flights.to_str().unwrap();
+                let stream = ["stream", "--events", flights, "--stop-at", stop, "--step-rows", "100"];
+                trifold.run(stream.iter().chain(&["--rows-format", format, "--assume-on-time"])).succeeded();
+            }
+            let audit = ["audit", view, "--events", flights.to_str().unwrap(), "--assume-on-time"];
+            let audit = |more: &[&str]| trifold.run(audit.iter().chain(more));
+            let report = audit(&["--format", "json"]).succeeded().json();
+            for component in report["components"].as_array().unwrap() {
+                emitted.insert(component["rows"].as_u64().unwrap() > 200);
+            }
+            assert_eq!((emitted, report["components"].as_array().unwrap().len()), ([true].into(), 2), "{report}");
+            let state = feed_dir(&trifold.data("rows"), &FeedId::of(&version(1, transform(package, &[]))));
+            // A row of either side that is lost is missed.
+            for is_canarys in [false, true] {
+                let mut files = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
+                let is_meant = |file: &PathBuf| {
+                    let name = file.file_name().unwrap().to_str().unwrap();
+                    name.starts_with("0-") && name.contains("canary") == is_canarys
+                };
+                let file = files.find(is_meant).unwrap();
+                let hidden = file.with_extension("hidden");
+                fs::rename(&file, &hidden).unwrap();
+                audit(&[]).refused(Exit::Refused, &["missing"]);
+                fs::rename(&hidden, &file).unwrap();
+            }
+            audit(&[]).succeeded();
+        }
+    }
 }

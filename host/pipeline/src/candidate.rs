@@ -1,9 +1,14 @@
 //! Versions that are tried out beside the ones in force, and what they may be tried out for.
 
-use trifold_model::{EntityKey, FeatureView, Salt, Share, ViewName};
+use arrow_array::RecordBatch;
+use trifold_eventlog::Events;
+use trifold_model::canonical::ForeignType;
+use trifold_model::{CanonicalRows, EntityKey, FeatureView, Salt, Share, ViewName};
 use trifold_registry::{Release, Trial};
 
+use crate::admission::select;
 use crate::diff::{Break, compare_declarations};
+use crate::ingest::IngestError;
 use crate::version::LiveVersion;
 
 /// A version that is tried out beside the one in force.
@@ -43,6 +48,26 @@ impl Canary {
     /// Whether the canary serves an entity.
     pub fn takes(&self, key: &EntityKey) -> bool {
         self.salt.takes(self.share, key)
+    }
+
+    /// Of each event, whether the canary serves its entity.
+    pub fn taken(&self, view: &FeatureView, inputs: &RecordBatch) -> Result<Vec<bool>, ForeignType> {
+        let keys = CanonicalRows::of_columns(inputs, view.key_columns().iter().copied())?;
+        let mut scratch = Vec::new();
+        Ok((0..inputs.num_rows()).map(|row| self.takes(&keys.key(row, &mut scratch))).collect())
+    }
+
+    /// Divides events between the version in force, which is told of what was set aside too, and a canary of the same
+    /// state.
+    pub fn divide(&self, view: &FeatureView, events: Events) -> Result<(Events, Events), IngestError> {
+        let taken = self.taken(view, &events.inputs)?;
+        let rows = |wanted| {
+            let rows = (0..).zip(&taken).filter(move |(_, taken)| **taken == wanted);
+            rows.map(|(row, _)| row).collect::<Vec<u32>>()
+        };
+        let mut canary = select(&events, &rows(true))?;
+        canary.aside.clear();
+        Ok((select(&events, &rows(false))?, canary))
     }
 }
 

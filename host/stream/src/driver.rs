@@ -245,8 +245,7 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
             (run.notify)(Notice::Discarded { feed, file_count: *file_count });
         }
         for switch in &restored.switched {
-            let (version, release, offset) = (switch.version, switch.release, switch.offset);
-            (run.notify)(Notice::Switched { feed: &switch.feed, version, release, offset });
+            (run.notify)(Notice::Switched(switch));
         }
         for problem in restored.problems {
             self.problem(run, problem);

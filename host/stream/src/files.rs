@@ -1,13 +1,15 @@
 //! Row files and aside files.
 //!
 //! ```text
-//! <rows>/<view>/<state id>/<partition>-<first offset>.parquet    or .jsonl
-//! <rows>/<view>/<state id>/_rows.json                            beside .jsonl
+//! <rows>/<view>/<state id>/<partition>-<first offset>.parquet           or .jsonl
+//! <rows>/<view>/<state id>/<partition>-<first offset>-canary.parquet    or .jsonl
+//! <rows>/<view>/<state id>/_rows.json                                   beside .jsonl
 //! <aside>/<view>/<state id>/<partition>-<first offset>.jsonl
 //! ```
 //!
 //! The offset has 18 digits, so that the order of the names is that of the log. A file holds what one step
-//! emitted; a step that emitted nothing leaves none.
+//! emitted; a step that emitted nothing leaves none. Rows of a canary, which may have more columns, stand in a file of their
+//! own beside those of the version in force, whatever their state.
 //!
 //! Parquet files carry the view and where its times of arrival came from as metadata of their schema. Rows in JSON
 //! lines cannot, so there stands `_rows.json` beside them, one object: `{"format":1,"view":...,"arrival":...}`,
@@ -28,6 +30,8 @@ use crate::feed::FeedId;
 use crate::sink::{Discard, Emission, Sink};
 
 const OFFSET_DIGITS: usize = 18;
+/// What follows the offset in the name of a file with the rows of a canary.
+const CANARY: &str = "-canary";
 
 /// The file that describes the JSON lines beside it.
 const DESCRIPTION_NAME: &str = "_rows.json";
@@ -75,16 +79,17 @@ impl Default for FileSink {
 
 impl Sink for FileSink {
     fn write(&mut self, emission: &Emission) -> Result<(), LogError> {
-        if let Some((dir, format)) = &self.rows
-            && emission.rows.num_rows() > 0
-        {
-            if *format == RowFormat::JsonLines {
-                describe(feed_dir(dir, &emission.feed), &emission.rows, &mut self.described)?;
+        if let Some((dir, format)) = &self.rows {
+            let canary = emission.canary.as_ref().map(|rows| (CANARY, rows));
+            for (whose, rows) in [("", &emission.rows)].into_iter().chain(canary) {
+                if *format == RowFormat::JsonLines && rows.num_rows() > 0 {
+                    describe(feed_dir(dir, &emission.feed), rows, &mut self.described)?;
+                }
+                write_file(&file_path(dir, emission, whose, *format), rows, *format)?;
             }
-            write_file(&file_path(dir, emission, *format), &emission.rows, *format)?;
         }
         if let Some(dir) = &self.aside {
-            let path = file_path(dir, emission, RowFormat::JsonLines);
+            let path = file_path(dir, emission, "", RowFormat::JsonLines);
             let table = aside::table(emission.partition, &emission.aside);
             let table =
                 table.map_err(|source| LogError::RowSchema { file: path.clone(), detail: source.to_string() })?;
@@ -102,9 +107,10 @@ impl Sink for FileSink {
     }
 }
 
-fn file_path(root: &Path, emission: &Emission, format: RowFormat) -> PathBuf {
-    let name = format!("{}-{:0OFFSET_DIGITS$}.{}", emission.partition, emission.first_offset, format.extension());
-    feed_dir(root, &emission.feed).join(name)
+fn file_path(root: &Path, emission: &Emission, whose: &str, format: RowFormat) -> PathBuf {
+    let Emission { feed, partition, first_offset, .. } = emission;
+    let name = format!("{partition}-{first_offset:0OFFSET_DIGITS$}{whose}.{}", format.extension());
+    feed_dir(root, feed).join(name)
 }
 
 fn write_file(path: &Path, rows: &RecordBatch, format: RowFormat) -> Result<(), LogError> {
@@ -160,7 +166,7 @@ fn discard_in(dir: &Path, partition: u32, next: u64) -> Result<u64, LogError> {
 /// The partition and first offset that a file's name says; `None` for files that are not ours.
 fn parse_name(name: &str) -> Option<(u32, u64)> {
     let (place, extension) = name.split_once('.')?;
-    let (partition, offset) = place.split_once('-')?;
+    let (partition, offset) = place.strip_suffix(CANARY).unwrap_or(place).split_once('-')?;
     let ours =
         [RowFormat::Parquet, RowFormat::JsonLines].iter().any(|format| extension.starts_with(format.extension()));
     let digits = offset.len() == OFFSET_DIGITS && offset.bytes().all(|byte| byte.is_ascii_digit());
@@ -176,8 +182,14 @@ mod tests {
     fn names_that_are_ours_say_where_a_file_begins() {
         assert_eq!(parse_name("0-000000000000008192.parquet"), Some((0, 8192)));
         assert_eq!(parse_name("12-000000000000000000.jsonl.unfinished"), Some((12, 0)));
-        for foreign in ["0-8192.parquet", "0-00000000000000819x.jsonl", "notes.jsonl", "0-000000000000008192.csv"]
-        {
+        assert_eq!(parse_name("0-000000000000008192-canary.parquet"), Some((0, 8192)));
+        for foreign in [
+            "0-8192.parquet",
+            "0-00000000000000819x.jsonl",
+            "notes.jsonl",
+            "0-000000000000008192.csv",
+            "0-000000000000008192-mine.parquet",
+        ] {
             assert_eq!(parse_name(foreign), None, "{foreign}");
         }
     }
@@ -192,7 +204,7 @@ mod tests {
             "_rows.json",
             "mine",
         ];
-        let removed = ["0-000000000000000010.parquet", "0-000000000000000011.jsonl"];
+        let removed = ["0-000000000000000010-canary.parquet", "0-000000000000000011.jsonl"];
         let unfinished = ".0-000000000000000003.parquet.unfinished";
         for name in kept.iter().chain(&removed).chain([&unfinished]) {
             fs::write(dir.path().join(name), "").unwrap();

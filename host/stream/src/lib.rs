@@ -2,7 +2,8 @@
 //! one row per admitted event and view.
 //!
 //! Every view's state is a *feed* with a position of its own, so that a view that is released later starts at
-//! the log's beginning and catches up. A step takes one batch of the log through all feeds that stand at the
+//! the log's beginning and catches up. So does the state of a version that is tried out beside the one in force; `emission`
+//! says who emits which rows then. A step takes one batch of the log through all feeds that stand at the
 //! same position and makes durable what it emitted; at a checkpoint, the records and positions that the steps before it
 //! came to are committed in one store transaction. A crash in between leaves files behind the committed position;
 //! [`Worker::restore`] removes them, and the steps are taken again. So each event counts once and each row is there

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use trifold_pipeline::Role;
+
 use crate::error::Problem;
 use crate::feed::FeedId;
 use crate::kafka::TopicPartition;
 use crate::sink::{AsideKind, AsideLine};
+use crate::worker::Switch;
 
 /// How far the worker is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,8 +33,10 @@ impl Progress {
 pub struct FeedProgress {
     /// The feed.
     pub feed: FeedId,
-    /// The version in force.
+    /// The version in force, or the one that is tried out.
     pub version: u64,
+    /// What it is tried out for.
+    pub role: Option<Role>,
     /// The next offset.
     pub next: u64,
     /// How many offsets are to be done, of the log that the feed follows.
@@ -93,16 +98,7 @@ pub enum Notice<'a> {
     /// A step was applied, or the driver looked whether the log has grown.
     Progress(&'a Progress),
     /// A feed came under another version or release, or began.
-    Switched {
-        /// The feed.
-        feed: &'a FeedId,
-        /// The version in force from here on.
-        version: u64,
-        /// Its release, if there is one.
-        release: Option<u64>,
-        /// The first offset that it will see.
-        offset: u64,
-    },
+    Switched(&'a Switch),
     /// Rows of steps that never committed were removed.
     Discarded {
         /// The feed.

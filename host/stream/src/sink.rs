@@ -19,8 +19,17 @@ pub struct Emission {
     pub first_offset: u64,
     /// One row for each admitted event, in the schema of the view's row table; it may have no rows.
     pub rows: RecordBatch,
+    /// The rows of the entities that a canary serves, in the schema of its own row table: they are not in `rows`.
+    pub canary: Option<RecordBatch>,
     /// What was set aside, ascending by offset.
     pub aside: Vec<AsideLine>,
+}
+
+impl Emission {
+    /// The rows, those of each version by themselves.
+    pub fn tables(&self) -> impl Iterator<Item = &RecordBatch> {
+        [&self.rows].into_iter().chain(&self.canary)
+    }
 }
 
 /// Why an event is in the aside file.

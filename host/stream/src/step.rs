@@ -6,7 +6,6 @@ use std::ops::Range;
 use trifold_eventlog::{Events, RawBatch, decode};
 use trifold_model::{ArrivalTime, EntityKey, ViewKind};
 use trifold_pipeline::ingest::IngestError;
-use trifold_pipeline::row_table::RowTable;
 use trifold_pipeline::windows::sweep;
 use trifold_pipeline::{
     ArrivalPolicy, ArrivalPolicyError, Changes, Ingest, Ingested, LiveVersion, Outcome, SlotChanges, WindowIngest,
@@ -14,9 +13,9 @@ use trifold_pipeline::{
 use trifold_sandbox::{Budget, Cause};
 use trifold_store::{Commit, SlotChange};
 
-use crate::emission::emit;
+use crate::emission::emission;
 use crate::error::{Problem, RecordProblem, StreamError};
-use crate::feed::{Feed, FeedId};
+use crate::feed::{Feed, FeedId, Task};
 use crate::notice::Counts;
 use crate::resident::{Resident, StateError};
 use crate::sink::{AsideKind, AsideLine, Emission};
@@ -39,13 +38,34 @@ pub struct Step {
 /// A step's result for one feed.
 pub(crate) struct Part {
     pub(crate) feed: FeedId,
-    pub(crate) emission: Emission,
+    /// What it emits, unless that is nothing whatever comes.
+    pub(crate) emission: Option<Emission>,
     pub(crate) commit: Commit,
     /// The slots of the commit, each by itself, if the sink wants them.
     pub(crate) parts: Vec<SlotChange>,
     pub(crate) counts: Counts,
     /// Where the next sweep begins.
     pub(crate) swept: Option<EntityKey>,
+}
+
+/// A batch folded for one feed.
+pub(crate) struct Folded {
+    pub(crate) feed: FeedId,
+    pub(crate) task: Task,
+    /// What the feed's version made of it, and then what a canary of the same state did.
+    pub(crate) computed: Vec<Computed>,
+    pub(crate) commit: Commit,
+    parts: Vec<SlotChange>,
+    fuel: u64,
+    swept: Option<EntityKey>,
+}
+
+/// What a version made of events.
+pub(crate) struct Computed {
+    pub(crate) version: LiveVersion,
+    pub(crate) arrivals: ArrivalPolicy,
+    /// Its changes are in the commit.
+    pub(crate) ingested: Ingested,
 }
 
 /// A step that was applied.
@@ -67,24 +87,48 @@ impl Part {
     /// The first event of each reason for which events do not count.
     pub(crate) fn first_aside(&self) -> impl Iterator<Item = (FeedId, AsideLine)> {
         let mut seen = BTreeSet::new();
-        let lines = self.emission.aside.iter();
+        let lines = self.emission.iter().flat_map(|emission| &emission.aside);
         let lines =
             lines.filter(move |line| matches!(line.kind, AsideKind::Excluded(_)) && seen.insert(line.kind));
         lines.map(|line| (self.feed.clone(), line.clone()))
     }
 }
 
+/// Says what is emitted of a batch, once all of its feeds have folded it.
+pub(crate) fn emit(raw: &RawBatch, folded: Vec<Folded>, digest: bool) -> Result<Vec<Part>, StreamError> {
+    let emissions = folded.iter().map(|one| emission(raw, one, &folded, digest));
+    let emissions = emissions.collect::<Result<Vec<_>, _>>()?;
+    let parts = folded.into_iter().zip(emissions).map(|(folded, emission)| {
+        let duplicates = folded.computed.iter().map(|computed| computed.ingested.duplicate_count);
+        let mut counts = Counts {
+            event_count: raw.rows() as u64,
+            duplicate_count: duplicates.sum(),
+            fuel: folded.fuel,
+            ..Counts::default()
+        };
+        if let Some(emission) = &emission {
+            counts.row_count = emission.tables().map(|rows| rows.num_rows() as u64).sum();
+            for line in &emission.aside {
+                *counts.aside.entry(line.kind).or_default() += 1;
+            }
+        }
+        let Folded { feed, commit, parts, swept, .. } = folded;
+        Part { feed, emission, commit, parts, counts, swept }
+    });
+    Ok(parts.collect())
+}
+
 /// Decodes, admits and folds a batch for one feed; the inner error keeps this feed back and no other.
-pub(crate) async fn process_feed(
+pub(crate) async fn fold_feed(
     config: &WorkerConfig,
     states: &Resident,
     id: &FeedId,
     feed: &Feed,
     raw: &RawBatch,
     together: Range<u32>,
-) -> Result<Result<Part, Problem>, StreamError> {
-    let (version, view) = (&feed.version, feed.version.view());
-    let arrivals = match arrival_policy(config, version) {
+) -> Result<Result<Folded, Problem>, StreamError> {
+    let (task, view) = (&feed.task, feed.task.version.view());
+    let arrivals = match arrival_policy(config, &task.version) {
         Ok(arrivals) => arrivals,
         Err(problem) => return Ok(Err(Problem::Arrival(problem))),
     };
@@ -98,14 +142,15 @@ pub(crate) async fn process_feed(
     };
     let (marker, clock) = feed.advanced(raw, clock, together);
     let mut budget = Budget::unlimited();
+    let shares = task.divide(events)?;
+    let versions: Vec<_> = shares.iter().map(|(version, _)| (*version).clone()).collect();
     let folded = match view.kind {
-        ViewKind::Window(_) => fold_windows(config, states, id, feed, events, clock, &mut budget).await,
+        ViewKind::Window(_) => fold_windows(config, states, id, feed, shares, clock, &mut budget).await,
         ViewKind::Row | ViewKind::OnDemand(_) => {
-            let folded = fold_records(config, states, id, feed, events, &mut budget).await;
-            folded.map(|ingested| (ingested, None))
+            fold_records(config, states, id, shares, &mut budget).await.map(|ingested| (ingested, None))
         }
     };
-    let (mut ingested, swept) = match folded {
+    let (ingested, swept) = match folded {
         Ok(folded) => folded,
         Err(Unfolded::State(StateError::Store(error))) if error.is_damage() => {
             let source = RecordProblem::Store(error);
@@ -118,20 +163,17 @@ pub(crate) async fn process_feed(
         }
         Err(Unfolded::Ingest(error)) => return Err(error.into()),
     };
-    check_answered(id, &ingested)?;
-    let (puts, slots) = match std::mem::replace(&mut ingested.changes, Changes::Slots(Default::default())) {
-        Changes::Records(puts) => (puts, SlotChanges::default()),
-        Changes::Slots(slots) => (Vec::new(), slots),
-    };
-    let table = RowTable::of_events(view, arrivals, config.digest);
-    let (mut emission, mut counts) = emit(&table, version, raw.first_offset, raw.rows() as u64, ingested)
-        .map_err(|source| StreamError::Table { view: id.view.clone(), source })?;
-    counts.fuel = budget.spent();
-    for line in &mut emission.aside {
-        line.first = raw.first_place(line.offset);
+    let (mut puts, mut slots, mut computed) = (Vec::new(), SlotChanges::default(), Vec::new());
+    for (version, mut ingested) in versions.into_iter().zip(ingested) {
+        match std::mem::replace(&mut ingested.changes, Changes::Slots(Default::default())) {
+            Changes::Records(changed) => puts.extend(changed),
+            Changes::Slots(changed) => slots.append(changed),
+        }
+        computed.push(Computed { version, arrivals, ingested });
     }
     let commit = Commit { state: id.state, marker, puts, slots: slots.stored };
-    Ok(Ok(Part { feed: id.clone(), emission, commit, parts: slots.parts, counts, swept }))
+    let (feed, task, fuel) = (id.clone(), task.clone(), budget.spent());
+    Ok(Ok(Folded { feed, task, computed, commit, parts: slots.parts, fuel, swept }))
 }
 
 /// Why events were not folded.
@@ -156,13 +198,16 @@ async fn fold_records(
     config: &WorkerConfig,
     states: &Resident,
     id: &FeedId,
-    feed: &Feed,
-    events: Events,
+    shares: Vec<(&LiveVersion, Events)>,
     budget: &mut Budget,
-) -> Result<Ingested, Unfolded> {
-    let ingest = Ingest::new(feed.version.view(), events)?;
-    let records = states.read(id.state, ingest.entities()).await?;
-    Ok(ingest.fold(&records, &feed.version, config.keep_outputs, budget)?)
+) -> Result<Vec<Ingested>, Unfolded> {
+    let mut ingested = Vec::with_capacity(shares.len());
+    for (version, events) in shares {
+        let ingest = Ingest::new(version.view(), events)?;
+        let records = states.read(id.state, ingest.entities()).await?;
+        ingested.push(ingest.fold(&records, version, config.keep_outputs, budget)?);
+    }
+    Ok(ingested)
 }
 
 /// For each entity that is new in a step, two are looked at, whether they can be forgotten: before a state has doubled,
@@ -178,32 +223,38 @@ async fn fold_windows(
     states: &Resident,
     id: &FeedId,
     feed: &Feed,
-    events: Events,
+    shares: Vec<(&LiveVersion, Events)>,
     clock: Option<ArrivalTime>,
     budget: &mut Budget,
-) -> Result<(Ingested, Option<EntityKey>), Unfolded> {
-    let event_count = events.times.len();
-    let functions = (config.functions)(&feed.version);
-    let ingest = WindowIngest::new(&feed.version, &*functions, events, budget)?;
-    let ingest = ingest.with_parts(config.parts);
-    let entities = states.read_slots(id.state, ingest.queries()).await?;
-    let new = entities.iter().filter(|slots| slots.is_empty()).count();
+) -> Result<(Vec<Ingested>, Option<EntityKey>), Unfolded> {
+    let event_count: usize = shares.iter().map(|(_, events)| events.times.len()).sum();
+    let functions: Vec<_> = shares.iter().map(|(version, _)| (config.functions)(version)).collect();
+    let (mut ingests, mut new) = (Vec::with_capacity(shares.len()), 0);
+    for ((version, events), functions) in shares.into_iter().zip(&functions) {
+        let ingest = WindowIngest::new(version, &**functions, events, budget)?.with_parts(config.parts);
+        let entities = states.read_slots(id.state, ingest.queries()).await?;
+        new += entities.iter().filter(|slots| slots.is_empty()).count();
+        ingests.push((ingest, entities));
+    }
+    let version = &feed.task.version;
     let (mut swept, mut next) = (SlotChanges::default(), None);
-    if clock.is_some() && feed.version.view().lateness_limit().is_some() {
+    if clock.is_some() && version.view().lateness_limit().is_some() {
         let mut left = new * SWEPT_PER_NEW + event_count.div_ceil(EVENTS_PER_SWEPT);
         next = feed.swept.clone();
         while left > 0 {
             let mut page = states.scan_slots(id.state, next, left.min(SWEPT_AT_ONCE)).await?;
             left -= page.entities.len();
             next = page.next.take();
-            swept.append(sweep(&feed.version, page, |key| ingest.has(key), clock, config.parts)?);
+            let has = |key: &EntityKey| ingests.iter().any(|(ingest, _)| ingest.has(key));
+            swept.append(sweep(version, page, has, clock, config.parts)?);
             if next.is_none() {
                 break;
             }
         }
     }
-    let mut ingested = ingest.fold(entities, clock, budget)?;
-    if let Changes::Slots(changes) = &mut ingested.changes {
+    let folded = ingests.into_iter().map(|(ingest, entities)| ingest.fold(entities, clock, budget));
+    let mut ingested = folded.collect::<Result<Vec<_>, _>>()?;
+    if let Some(Ingested { changes: Changes::Slots(changes), .. }) = ingested.first_mut() {
         changes.append(swept);
     }
     Ok((ingested, next))
@@ -211,7 +262,7 @@ async fn fold_windows(
 
 /// Fails if a row has no answer because of something that may pass. A guest that needs more than the native stack
 /// needs it again the next time; such a row is emitted as unavailable, or the feed would stand still for good.
-fn check_answered(id: &FeedId, ingested: &Ingested) -> Result<(), StreamError> {
+pub(crate) fn check_answered(id: &FeedId, ingested: &Ingested) -> Result<(), StreamError> {
     let passing = ingested.rows.causes().find(|(_, cause)| *cause != Cause::NativeStack);
     let Some((row, cause)) = passing else { return Ok(()) };
     let reason = match &ingested.rows.outcomes()[row] {

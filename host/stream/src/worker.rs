@@ -8,23 +8,23 @@
 //! time, of at most `rows_max` events, and a checkpoint is due when `resident_bytes` are held, so memory is bounded by the
 //! configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use trifold_eventlog::{LogError, RawBatch, SourceConfig};
-use trifold_model::{LogId, Positions, ViewName};
+use trifold_model::{LogId, Positions, Share, ViewName};
 use trifold_pipeline::Parts;
-use trifold_pipeline::{LiveVersion, LiveViews, WindowFunctions};
+use trifold_pipeline::{LiveVersion, LiveViews, Role, WindowFunctions};
 use trifold_store::{Marker, StateStore};
 
 use crate::error::{Problem, StreamError};
-use crate::feed::{Feed, FeedId, wanted};
+use crate::feed::{Feed, FeedId, Task, wanted};
 use crate::fingerprint::fingerprint;
 use crate::notice::{Counts, FeedProgress, Progress};
 use crate::resident::{Resident, StateError};
 use crate::sink::Sink;
 use crate::source::Source;
-use crate::step::{Part, Polled, Step, StepReport, arrival_policy, process_feed};
+use crate::step::{Folded, Part, Polled, Step, StepReport, arrival_policy, emit, fold_feed};
 
 /// The most events of a step by default: so many that an entity has some of them and is read once for all, and so few that
 /// a step takes no more than a second or two.
@@ -77,7 +77,7 @@ impl WorkerConfig {
     }
 }
 
-/// Follows one partition of a log for every row view and window view in force.
+/// Follows one partition of a log for every row view and window view in force, and for what is tried out beside them.
 pub struct Worker<S, K> {
     source: S,
     states: Resident,
@@ -109,10 +109,14 @@ pub struct Restored {
 pub struct Switch {
     /// The feed.
     pub feed: FeedId,
-    /// The version in force from now on.
+    /// The version in force from now on, or the one that is tried out.
     pub version: u64,
     /// Its release, if there is one.
     pub release: Option<u64>,
+    /// What it is tried out for.
+    pub role: Option<Role>,
+    /// The canary beside a version in force, and how many entities it takes.
+    pub canary: Option<(u64, Share)>,
     /// The first offset that it will see.
     pub offset: u64,
 }
@@ -135,19 +139,19 @@ impl<S: Source, K: Sink> Worker<S, K> {
         let wanted = wanted(live);
         self.leave(|id| wanted.contains_key(id)).await?;
         let mut restored = Restored::default();
-        for (id, version) in wanted {
+        for (id, task) in wanted {
             match self.feeds.get_mut(&id) {
-                Some(feed) if is_same(&feed.version, version) => continue,
+                Some(feed) if feed.task == task => continue,
                 Some(feed) => {
-                    feed.version = version.clone();
+                    feed.task = task.clone();
                     feed.blocked = false;
                 }
                 None => {
-                    let file_count = self.begin(&id, version).await?;
+                    let file_count = self.begin(&id, &task).await?;
                     restored.discarded.extend((file_count > 0).then(|| (id.clone(), file_count)));
                 }
             }
-            restored.switched.push(self.switch(&id, version));
+            restored.switched.push(self.switch(&id, &task));
             restored.problems.extend(self.check_arrivals(&id));
         }
         Ok(restored)
@@ -167,18 +171,18 @@ impl<S: Source, K: Sink> Worker<S, K> {
     }
 
     /// Reads where a state stands, and removes what was emitted beyond it.
-    async fn begin(&mut self, id: &FeedId, version: &LiveVersion) -> Result<u64, StreamError> {
+    async fn begin(&mut self, id: &FeedId, task: &Task) -> Result<u64, StreamError> {
         let partition = self.source.partition();
         let stored = self.states.begin(id.state).await.map_err(StreamError::state(id.view.as_str()))?;
         // Without a policy the feed stands still, and what it has stays as it is.
-        let policy = arrival_policy(&self.config, version).ok();
+        let policy = arrival_policy(&self.config, &task.version).ok();
         let reading = policy.map(|arrivals| fingerprint(&self.config.source, arrivals));
         if let Some(marker) = &stored {
             self.check_log(id, marker)?;
             reading.as_deref().map_or(Ok(()), |given| check_source(id, marker, given))?;
         }
         let feed = Feed {
-            version: version.clone(),
+            task: task.clone(),
             marker: stored.unwrap_or_else(|| self.first_marker(reading.unwrap_or_default())),
             swept: None,
             blocked: false,
@@ -224,15 +228,17 @@ impl<S: Source, K: Sink> Worker<S, K> {
         }
     }
 
-    fn switch(&self, id: &FeedId, version: &LiveVersion) -> Switch {
+    fn switch(&self, id: &FeedId, task: &Task) -> Switch {
+        let (version, role) = (&task.version, task.role);
+        let canary = task.canary.as_ref().map(|(version, canary)| (version.version, canary.share));
         let offset = self.feeds.get(id).map_or(0, |feed| feed.next(self.source.partition()));
-        Switch { feed: id.clone(), version: version.version, release: version.release, offset }
+        Switch { feed: id.clone(), version: version.version, release: version.release, role, canary, offset }
     }
 
     /// A view that needs arrivals which nobody recorded stands still.
     fn check_arrivals(&mut self, id: &FeedId) -> Option<Problem> {
         let feed = self.feeds.get_mut(id)?;
-        let problem = arrival_policy(&self.config, &feed.version).err()?;
+        let problem = arrival_policy(&self.config, &feed.task.version).err()?;
         feed.blocked = true;
         Some(Problem::Arrival(problem))
     }
@@ -254,8 +260,10 @@ impl<S: Source, K: Sink> Worker<S, K> {
     /// stands, so that feeds which meet go on together, and before `stop_at`. `None`: no feed can move at present.
     pub fn poll(&mut self, stop_at: Option<u64>) -> Result<Option<Polled>, StreamError> {
         let mut groups = self.groups();
+        let partition = self.source.partition();
+        let stands: BTreeSet<_> = self.feeds.values().map(|feed| feed.next(partition)).collect();
         for next in self.turns(&groups) {
-            let end = groups.range(next + 1..).next().map(|(other, _)| *other);
+            let end = stands.range(next + 1..).next().copied();
             let end = end.into_iter().chain(stop_at).min().unwrap_or(u64::MAX);
             let rows_max = end.saturating_sub(next).min(self.config.rows_max.max(1) as u64) as usize;
             if rows_max == 0 {
@@ -280,10 +288,26 @@ impl<S: Source, K: Sink> Worker<S, K> {
     /// The feeds that can move, by position.
     fn groups(&self) -> BTreeMap<u64, Vec<FeedId>> {
         let mut groups: BTreeMap<u64, Vec<FeedId>> = BTreeMap::new();
-        for (id, feed) in self.feeds.iter().filter(|(_, feed)| !feed.blocked) {
+        for (id, feed) in self.moving() {
             groups.entry(feed.next(self.source.partition())).or_default().push(id.clone());
         }
         groups
+    }
+
+    /// The feeds that can move. That of a version which is tried out does not get ahead of that of the version in force,
+    /// which emits the rows: when the first takes the place of the second, no event is without one.
+    fn moving(&self) -> impl Iterator<Item = (&FeedId, &Feed)> + Clone {
+        let partition = self.source.partition();
+        let leads = |id: &FeedId| {
+            let in_force = |(other, feed): &(&FeedId, &Feed)| other.view == id.view && feed.task.role.is_none();
+            self.feeds.iter().find(in_force).map(|(_, feed)| feed)
+        };
+        self.feeds.iter().filter(move |(id, feed)| {
+            let next = feed.next(partition);
+            let is_free =
+                |lead: &Feed| next < lead.next(partition) || (next == lead.next(partition) && !lead.blocked);
+            !feed.blocked && (feed.task.role.is_none() || leads(id).is_none_or(is_free))
+        })
     }
 
     fn check_batch(&self, raw: &RawBatch, wanted: u64, rows_max: usize) -> Result<(), StreamError> {
@@ -298,27 +322,27 @@ impl<S: Source, K: Sink> Worker<S, K> {
     pub async fn process(&mut self, polled: Polled) -> Result<Step, StreamError> {
         let Polled { raw, feeds } = polled;
         let consumed = self.source.consumed(raw.next_offset()).map_err(StreamError::Log)?;
-        let mut step = Step {
-            first_offset: raw.first_offset,
-            next_offset: raw.next_offset(),
-            parts: Vec::with_capacity(feeds.len()),
-            blocked: Vec::new(),
-        };
+        let (mut folded, mut blocked) = (Vec::with_capacity(feeds.len()), Vec::new());
         for id in feeds {
             let Some(feed) = self.feeds.get(&id) else { continue };
             let together = self.source.together();
-            let processed = process_feed(&self.config, &self.states, &id, feed, &raw, together).await;
+            let taken = fold_feed(&self.config, &self.states, &id, feed, &raw, together).await;
             // What is held is no longer what the store has.
-            self.torn |= matches!(processed, Err(StreamError::Overtaken { .. }));
-            match processed? {
+            self.torn |= matches!(taken, Err(StreamError::Overtaken { .. }));
+            match taken? {
                 Ok(mut part) => {
                     part.commit.marker.consumed.clone_from(&consumed);
-                    step.parts.push(part);
+                    folded.push(part);
                 }
-                Err(problem) => step.blocked.push((id, problem)),
+                Err(problem) => blocked.push((id, problem)),
             }
         }
-        Ok(step)
+        // What is tried out waits with a version in force that stands still from here on.
+        folded.retain(|one: &Folded| {
+            one.task.role.is_none() || !blocked.iter().any(|(id, _): &(FeedId, _)| id.view == one.feed.view)
+        });
+        let parts = emit(&raw, folded, self.config.digest)?;
+        Ok(Step { first_offset: raw.first_offset, next_offset: raw.next_offset(), parts, blocked })
     }
 
     /// Makes a step durable: [`Worker::apply`], and a [checkpoint](Worker::checkpoint) after it.
@@ -334,7 +358,9 @@ impl<S: Source, K: Sink> Worker<S, K> {
         self.torn = true;
         let Step { first_offset, next_offset, parts, blocked } = step;
         for part in &parts {
-            self.sink.write(&part.emission).map_err(StreamError::sink(&part.feed.view))?;
+            if let Some(emission) = &part.emission {
+                self.sink.write(emission).map_err(StreamError::sink(&part.feed.view))?;
+            }
             self.sink.change(&part.feed, &part.commit, &part.parts);
         }
         let aside = parts.iter().flat_map(Part::first_aside).collect();
@@ -394,7 +420,8 @@ impl<S: Source, K: Sink> Worker<S, K> {
         let feeds = self.feeds.iter().map(|(id, feed)| FeedProgress {
             known,
             feed: id.clone(),
-            version: feed.version.version,
+            version: feed.task.version.version,
+            role: feed.task.role,
             next: feed.next(partition),
             blocked: feed.blocked,
             counts: self.counts.get(id).cloned().unwrap_or_default(),
@@ -410,7 +437,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
     /// The next offset of each feed that can move.
     pub fn positions(&self) -> impl Iterator<Item = u64> + Clone {
         let partition = self.source.partition();
-        self.feeds.values().filter(|feed| !feed.blocked).map(move |feed| feed.next(partition))
+        self.moving().map(move |(_, feed)| feed.next(partition))
     }
 
     /// The source.
@@ -441,8 +468,4 @@ fn check_source(id: &FeedId, marker: &Marker, given: &str) -> Result<(), StreamE
     }
     let (stored, given) = (marker.source.clone(), given.to_owned());
     Err(StreamError::OtherSource { view: id.view.clone(), state: id.state, stored, given })
-}
-
-fn is_same(left: &LiveVersion, right: &LiveVersion) -> bool {
-    (left.version, left.release, left.digest()) == (right.version, right.release, right.digest())
 }

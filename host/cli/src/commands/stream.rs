@@ -16,8 +16,8 @@ use trifold_eventlog::{FileLog, LogError, LogOptions, RowFormat};
 use trifold_model::ViewName;
 use trifold_store::{EmbeddedStore, StoreError};
 use trifold_stream::{
-    AsideKind, Driver, FeedProgress, FileSink, Notice, Problem, RunReport, StreamError, Until, Worker,
-    WorkerConfig, feed_dir,
+    AsideKind, Driver, FeedId, FeedProgress, FileSink, Notice, Problem, RunReport, StreamError, Switch, Until,
+    Worker, WorkerConfig, feed_dir,
 };
 
 pub use self::releases::{Chosen, chosen};
@@ -180,9 +180,7 @@ fn tell(bar: &ProgressBar, until: Until, notice: Notice<'_>) {
             bar.set_length(progress.rows_known);
             bar.set_position(progress.rows_done());
         }
-        Notice::Switched { feed, version, release, offset } => {
-            tracing::info!(view = %feed.view, version, release, offset, "version in force");
-        }
+        Notice::Switched(switch) => tell_switch(switch),
         Notice::Discarded { feed, file_count } => {
             tracing::warn!(view = %feed.view, file_count, "removed rows beyond what the store has applied");
         }
@@ -207,6 +205,15 @@ fn tell(bar: &ProgressBar, until: Until, notice: Notice<'_>) {
             tracing::info!(view = %feed.view, partition, entries, ?took, "state brought up to date");
         }
         _ => {}
+    }
+}
+
+fn tell_switch(switch: &Switch) {
+    let Switch { feed: FeedId { view, .. }, version, release, role, canary, offset } = switch;
+    let canary = canary.map(|(version, share)| format!("version {version} for {share}"));
+    match role {
+        None => tracing::info!(%view, version, release, offset, canary, "version in force"),
+        Some(role) => tracing::info!(%view, version, release, offset, role = role.name(), "version tried out"),
     }
 }
 
@@ -261,6 +268,8 @@ struct ViewSummary {
     view: String,
     state_id: String,
     version: u64,
+    /// What the version is tried out for; null for one in force.
+    role: Option<&'static str>,
     next_offset: u64,
     blocked: bool,
     events: u64,
@@ -275,6 +284,7 @@ pub fn summary(report: &RunReport) -> Summary {
         view: feed.feed.view.to_string(),
         state_id: feed.feed.state.to_string(),
         version: feed.version,
+        role: feed.role.map(|role| role.name()),
         next_offset: feed.next,
         blocked: feed.blocked,
         events: feed.counts.event_count,
@@ -294,8 +304,11 @@ pub fn summary(report: &RunReport) -> Summary {
 pub fn text(summary: &Summary) -> String {
     let headings = ["VIEW", "VERSION", "NEXT OFFSET", "EVENTS", "ROWS", "ASIDE"];
     let lines = summary.views.iter().map(|view| {
-        let numbers = [view.version, view.next_offset, view.events, view.rows].map(|number| number.to_string());
-        let [version, next, events, rows] = numbers;
+        let version = match view.role {
+            None => view.version.to_string(),
+            Some(role) => format!("{} ({role})", view.version),
+        };
+        let [next, events, rows] = [view.next_offset, view.events, view.rows].map(|number| number.to_string());
         [view.view.clone(), version, next, events, rows, output::counts(&view.aside)]
     });
     let mut text = output::listing(headings, lines);

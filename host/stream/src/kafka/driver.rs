@@ -157,8 +157,7 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
 
     fn announce(&mut self, notify: Notify<'_>, restored: Restored) {
         for switch in &restored.switched {
-            let (version, release, offset) = (switch.version, switch.release, switch.offset);
-            notify(Notice::Switched { feed: &switch.feed, version, release, offset });
+            notify(Notice::Switched(switch));
         }
         for problem in restored.problems {
             self.problem(notify, problem);

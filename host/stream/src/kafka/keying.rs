@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use trifold_eventlog::SourceConfig;
 use trifold_model::{FeatureView, Field, StateId, ViewName};
-use trifold_pipeline::LiveViews;
+use trifold_pipeline::{LiveVersion, LiveViews};
 
 use crate::feed::FeedId;
 use crate::kafka::settings::KafkaSettings;
@@ -62,16 +62,20 @@ impl Plan {
         let names = TopicNames::new(settings.cluster.group.clone());
         let given: Arc<str> = settings.topic.as_str().into();
         let (mut rekeyed, mut views) = (BTreeMap::new(), BTreeMap::from([(given.clone(), LiveViews::default())]));
+        let mut topic_of = |version: &LiveVersion| match Keying::of(version.view(), source, &settings.keyed_by) {
+            None => given.clone(),
+            Some(keying) => {
+                let topic: Arc<str> = names.of(&keying.feed, Purpose::Repartition).into();
+                rekeyed.insert(topic.clone(), keying);
+                topic
+            }
+        };
         for (name, version) in &live.views {
-            let topic = match Keying::of(version.view(), source, &settings.keyed_by) {
-                None => given.clone(),
-                Some(keying) => {
-                    let topic: Arc<str> = names.of(&keying.feed, Purpose::Repartition).into();
-                    rekeyed.insert(topic.clone(), keying);
-                    topic
-                }
-            };
-            views.entry(topic).or_default().views.insert(name.clone(), version.clone());
+            views.entry(topic_of(version)).or_default().views.insert(name.clone(), version.clone());
+        }
+        for (name, candidate) in &live.candidates {
+            let live = views.entry(topic_of(&candidate.version)).or_default();
+            live.candidates.insert(name.clone(), candidate.clone());
         }
         Plan { views, rekeyed }
     }

@@ -103,9 +103,9 @@ impl Sink for Outbox {
         for (line, text) in emission.aside.iter().zip(texts(&lines)) {
             parcel.messages.push((purpose(line.kind), Outgoing { key: None, value: Some(text) }));
         }
-        if wants_rows {
-            let entity = entity_columns(&emission.rows);
-            parcel.messages.extend(texts(&emission.rows).enumerate().map(|(row, text)| {
+        for rows in emission.tables().filter(|_| wants_rows) {
+            let entity = entity_columns(rows);
+            parcel.messages.extend(texts(rows).enumerate().map(|(row, text)| {
                 (Purpose::Features, Outgoing { key: Some(entity_key(&entity, row)), value: Some(text) })
             }));
         }

@@ -399,8 +399,7 @@ impl<C: Cluster> Session<C> {
         }
         for (topic, keying) in &self.plan.rekeyed {
             let waiting = waiting.get(&keying.feed).copied().unwrap_or(0);
-            let views = self.plan.of(topic).into_iter().flat_map(|live| live.views.values());
-            for feed in views.map(FeedId::of) {
+            for feed in self.plan.of(topic).into_iter().flat_map(|live| wanted(live).into_keys()) {
                 feeds.entry(feed).and_modify(|feed| feed.known += waiting);
             }
         }

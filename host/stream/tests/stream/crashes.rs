@@ -29,7 +29,8 @@ pub(crate) enum Stage {
     AfterCommit,
 }
 
-const STAGES: [Stage; 4] = [Stage::BeforeRename, Stage::AfterRename, Stage::BeforeCommit, Stage::AfterCommit];
+pub(crate) const STAGES: [Stage; 4] =
+    [Stage::BeforeRename, Stage::AfterRename, Stage::BeforeCommit, Stage::AfterCommit];
 
 /// Dies when its stage has been passed as often as it was told.
 #[derive(Clone)]
@@ -210,6 +211,6 @@ async fn a_worker_that_failed_goes_on_when_it_is_run_again() {
 
 /// The harness shows it when the test fails.
 #[expect(clippy::print_stdout, reason = "a failure must name its seed")]
-fn println_seed(seed: u64) {
+pub(crate) fn println_seed(seed: u64) {
     println!("seed {seed:#x}");
 }

@@ -102,8 +102,8 @@ async fn a_version_of_the_same_state_takes_over_at_the_next_step() {
     assert_eq!(feed, same);
     let mut switches = Vec::new();
     let mut notify = |notice: Notice<'_>| {
-        if let Notice::Switched { version, release, offset, .. } = notice {
-            switches.push((version, release, offset));
+        if let Notice::Switched(switch) = notice {
+            switches.push((switch.version, switch.release, switch.offset));
         }
     };
     driver.run(Until::End, &mut notify, watch::channel(false).1).await.unwrap();
@@ -187,12 +187,15 @@ async fn a_release_that_cannot_be_loaded_is_reported_and_the_old_one_stays() {
 }
 
 /// A segment whose columns say at once what is not there.
-fn write_parquet(path: &Path, count: i64) {
+pub(crate) fn write_parquet(path: &Path, count: i64) {
+    const JANUARY_31_2013: i64 = 1_359_590_400_000_000;
     let text = || StringArray::from_iter_values((0..count).map(|number| number.to_string()));
-    let times = TimestampMicrosecondArray::from_iter_values(0..count).with_timezone("UTC");
+    let times = (0..count).map(|number| JANUARY_31_2013 + number);
+    let times = TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC");
     let columns = [
         ("event_id", Arc::new(text()) as ArrayRef),
-        ("event_time", Arc::new(times)),
+        ("event_time", Arc::new(times.clone())),
+        ("arrived", Arc::new(times)),
         ("key", Arc::new(text())),
         ("n", Arc::new(Int64Array::from_iter_values(0..count))),
     ];

@@ -2,7 +2,7 @@
 
 mod files;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use trifold_backfill::{Replay, ReplayAnswer};
@@ -11,7 +11,7 @@ use trifold_eventlog::{FileLog, LogOptions, time_text};
 use trifold_model::{ComponentDigest, EntityKey, FeatureView, Positions, RowDigest, StateId};
 use trifold_pipeline::row_table::column;
 use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion, Versions};
-use trifold_registry::Registry;
+use trifold_registry::{Release, VersionRecord};
 use trifold_store::{Marker, OnlineStore};
 use trifold_stream::{FeedId, feed_dir};
 
@@ -36,7 +36,11 @@ pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcom
     let applied = if is_own { check_log(world, args, &version)? } else { None };
     let registry = world.registry(false)?;
     let known = Versions::new(registry.clone(), world.sandbox()?);
-    let numbers = numbers(world, &registry, version.view())?;
+    let view = &version.view().name;
+    let records = world.block_on(registry.versions(view)).map_err(registry_failure)?;
+    let numbers: BTreeMap<_, _> = records.iter().map(|record| (record.digest, record.version)).collect();
+    let history = world.block_on(registry.history(view)).map_err(registry_failure)?;
+    let from_first = !was_tried_out_first(&history, &records, version.state_id());
     let mut versions = BTreeMap::new();
     for component in files.components() {
         let number = numbers.get(&component).copied().unwrap_or_default();
@@ -52,7 +56,7 @@ pub(super) fn audit(world: &World, args: &Audit, version: LiveVersion) -> Outcom
     let end = files.end(&versions)?.max(applied.unwrap_or(0));
     let mut report = Report::new(version.view(), "emitted rows", args.show);
     for (component, version) in versions {
-        replay(world, args, &files, component, version, end, &mut report)?;
+        replay(world, args, &files, (component, version), (from_first, end), &mut report)?;
     }
     Ok(report)
 }
@@ -106,25 +110,29 @@ fn marker(world: &World, state: StateId) -> Outcome<Option<Marker>> {
     }
 }
 
-/// The numbers under which the view's components are registered.
-fn numbers(world: &World, registry: &Registry, view: &FeatureView) -> Outcome<BTreeMap<ComponentDigest, u64>> {
-    let records = world.block_on(registry.versions(&view.name)).map_err(registry_failure)?;
-    Ok(records.into_iter().map(|record| (record.digest, record.version)).collect())
+/// Whether a state was built beside the one in force before it served: its rows begin where that ended.
+fn was_tried_out_first(history: &[Release], records: &[VersionRecord], state: StateId) -> bool {
+    let is_of_state =
+        |number: u64| records.iter().any(|record| (record.version, record.state_id) == (number, state));
+    let is_tried =
+        |release: &&Release| release.candidate.as_ref().is_some_and(|candidate| is_of_state(candidate.version));
+    let mut uses = history.iter().filter(|release| is_of_state(release.version) || is_tried(release));
+    uses.next().is_some_and(|first| !is_of_state(first.version))
 }
 
 fn replay(
     world: &World,
     args: &Audit,
     files: &StepFiles,
-    component: ComponentDigest,
-    version: LiveVersion,
-    end: u64,
+    (component, version): (ComponentDigest, LiveVersion),
+    (from_first, end): (bool, u64),
     report: &mut Report,
 ) -> Outcome {
     let (view, number) = (version.view().clone(), version.version);
     let mut job = job(world, version, &args.log, Ask::OwnPosition, false)?;
     job.until = Some(Positions(BTreeMap::from([(0, end)])));
     let mut comparison = Comparison::new(&view, (component, number), job.arrivals, files, report);
+    comparison.lacks_first &= from_first;
     let replay = Replay {
         job,
         questions: None,
@@ -136,8 +144,9 @@ fn replay(
     comparison.finish()
 }
 
-/// Walks the files of steps and the replayed answers side by side, both in the order of offsets. A step is the
-/// work of one version, so that each answer is looked for in one file, and in one pass only.
+/// Walks the files of steps and the replayed answers side by side, both in the order of offsets. A file is the work of one
+/// version, so that each answer is looked for in one pass only; where a canary did a part of a step, in the pass of the
+/// version whose file has its row.
 struct Comparison<'a> {
     view: &'a FeatureView,
     component: ComponentDigest,
@@ -148,7 +157,14 @@ struct Comparison<'a> {
     files: std::iter::Peekable<std::slice::Iter<'a, StepFile>>,
     /// The rest of the step's rows, or `None` where the step is another component's.
     step: Option<std::iter::Peekable<std::vec::IntoIter<Emitted>>>,
-    file_count: usize,
+    /// The first offset of the step.
+    begun: Option<u64>,
+    /// Rows of the step that another component computed.
+    others: BTreeSet<u64>,
+    /// Whether rows that nobody computed are counted in this pass, and not in that of another component of the step.
+    counts_missing: bool,
+    /// Whether rows before the first step are lost, rather than those of a version that served before.
+    lacks_first: bool,
     compared: u64,
     report: &'a mut Report,
     failure: Option<Failure>,
@@ -162,7 +178,7 @@ impl<'a> Comparison<'a> {
         files: &'a StepFiles,
         report: &'a mut Report,
     ) -> Self {
-        let file_count = files.0.len();
+        let lacks_first = files.0.first().is_some_and(|first| first.component == component);
         let files = files.0.iter().peekable();
         Comparison {
             view,
@@ -171,7 +187,10 @@ impl<'a> Comparison<'a> {
             arrivals,
             files,
             step: None,
-            file_count,
+            begun: None,
+            others: BTreeSet::new(),
+            counts_missing: false,
+            lacks_first,
             compared: 0,
             report,
             failure: None,
@@ -192,6 +211,8 @@ impl<'a> Comparison<'a> {
         let place = Place { number: answer.number, key: &key, as_of: answer.as_of };
         match self.step.as_mut().and_then(|step| step.next_if(|row| row.number == answer.number)) {
             Some(row) => self.compare(&place, &row, &answer),
+            None if self.others.contains(&answer.number) => {}
+            None if self.step.is_some() && !self.counts_missing => {}
             None => {
                 self.report.missing += 1;
                 self.report.note(self.view, &place, "row".to_owned(), "missing".to_owned(), "present".to_owned());
@@ -199,25 +220,28 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Rows before the first step are lost; they are looked for in the pass of that step's component.
-    fn is_before_first_step(&mut self) -> bool {
-        self.files.len() == self.file_count
-            && self.files.peek().is_some_and(|file| file.component == self.component)
+    /// Rows before the first step are looked for in the pass of that step's component.
+    fn is_before_first_step(&self) -> bool {
+        self.begun.is_none() && self.lacks_first
     }
 
-    /// Goes on to the next step; rows of the last one that no answer asked for are too many.
+    /// Goes on to the next file; rows of the last step that no answer asked for are too many.
     fn open(&mut self, file: &StepFile) {
-        while self.next_is(|_| true) {
-            self.extra();
-        }
-        self.step = None;
-        if file.component == self.component {
-            match file.rows(self.view, self.arrivals) {
-                Ok(rows) => self.step = Some(rows.into_iter().peekable()),
-                Err(failure) => {
-                    self.failure.get_or_insert(failure);
-                }
+        let is_own = file.component == self.component;
+        if self.begun != Some(file.first_offset) {
+            while self.next_is(|_| true) {
+                self.extra();
             }
+            (self.begun, self.step, self.counts_missing) = (Some(file.first_offset), None, is_own);
+            self.others.clear();
+        }
+        let read = match is_own {
+            true => file.rows(self.view, self.arrivals).map(|rows| self.step = Some(rows.into_iter().peekable())),
+            false if file.is_divided => file.offsets().map(|offsets| self.others.extend(offsets)),
+            false => Ok(()),
+        };
+        if let Err(failure) = read {
+            self.failure.get_or_insert(failure);
         }
     }
 

@@ -157,7 +157,9 @@ impl Loading<'_> {
             Notice::Applied { feed, counts } => {
                 tracing::debug!(view = %feed.view, partition, events = counts.event_count, "applied");
             }
-            Notice::Switched { feed, offset, .. } => tracing::info!(view = %feed.view, partition, offset, "begun"),
+            Notice::Switched(switch) => {
+                tracing::info!(view = %switch.feed.view, partition, offset = switch.offset, "begun");
+            }
             Notice::Aside { feed, line } => loaded.note(feed, line),
             _ => {}
         };

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
 use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
 use trifold_eventlog::read_row_files;
 use trifold_model::{ComponentDigest, EntityKey, EventTime, FeatureView, RowDigest};
 use trifold_pipeline::row_table::{RowTable, column, read_rows};
@@ -17,13 +20,15 @@ use crate::exit::{Exit, Failure, OrExit, Outcome};
 /// The steps of a directory, in the order of their offsets.
 pub(super) struct StepFiles(pub Vec<StepFile>);
 
-/// The rows of one step.
+/// The rows of one step that one component computed.
 pub(super) struct StepFile {
     path: PathBuf,
     /// The first offset of the step.
     pub first_offset: u64,
-    /// The component that computed the step.
+    /// The component that computed them.
     pub component: ComponentDigest,
+    /// Whether the step's other rows, computed by another component, stand in another file.
+    pub is_divided: bool,
     /// Whether its rows carry their digest, as those of the stream do.
     is_digested: bool,
 }
@@ -55,10 +60,14 @@ impl StepFiles {
         for path in entries(dir) {
             if let Some(first_offset) = first_offset(&path) {
                 let (component, is_digested) = first_row(&path)?;
-                files.push(StepFile { path, first_offset, component, is_digested });
+                files.push(StepFile { path, first_offset, component, is_divided: false, is_digested });
             }
         }
-        files.sort_by_key(|file| file.first_offset);
+        files.sort_by(|left, right| (left.first_offset, &left.path).cmp(&(right.first_offset, &right.path)));
+        for step in files.chunk_by_mut(|left, right| left.first_offset == right.first_offset) {
+            let is_divided = step.len() > 1;
+            step.iter_mut().for_each(|file| file.is_divided = is_divided);
+        }
         Ok(StepFiles(files))
     }
 
@@ -74,12 +83,14 @@ impl StepFiles {
 
     /// The offset after the last row.
     pub(super) fn end(&self, versions: &BTreeMap<ComponentDigest, LiveVersion>) -> Outcome<u64> {
-        let Some((file, version)) = self.0.last().and_then(|file| Some((file, versions.get(&file.component)?)))
-        else {
-            return Ok(0);
-        };
-        let rows = file.rows(version.view(), ArrivalPolicy::NotNeeded)?;
-        Ok(rows.last().map_or(file.first_offset, |row| row.number + 1))
+        let mut end = 0;
+        let first_offset = self.0.last().map_or(0, |last| last.first_offset);
+        for file in self.0.iter().rev().take_while(|file| file.first_offset == first_offset) {
+            let Some(version) = versions.get(&file.component) else { continue };
+            let rows = file.rows(version.view(), ArrivalPolicy::NotNeeded)?;
+            end = end.max(rows.last().map_or(first_offset, |row| row.number + 1));
+        }
+        Ok(end)
     }
 }
 
@@ -88,10 +99,11 @@ fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> {
     std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()))
 }
 
-/// A step's file is named `<partition>-<first offset>.<format>`.
+/// A step's file is named `<partition>-<first offset>.<format>`, or `<partition>-<first offset>-canary.<format>`.
 fn first_offset(path: &Path) -> Option<u64> {
     let known = path.extension().is_some_and(|extension| extension == "parquet" || extension == "jsonl");
-    let (_, offset) = path.file_stem()?.to_str()?.split_once('-')?;
+    let place = path.file_stem()?.to_str()?;
+    let (_, offset) = place.strip_suffix("-canary").unwrap_or(place).split_once('-')?;
     offset.parse().ok().filter(|_| known)
 }
 
@@ -116,6 +128,23 @@ fn first_row(path: &Path) -> Outcome<(ComponentDigest, bool)> {
 }
 
 impl StepFile {
+    /// The offsets of the rows.
+    pub(super) fn offsets(&self) -> Outcome<BTreeSet<u64>> {
+        let is_text = self.path.extension().is_some_and(|extension| extension == "jsonl");
+        let schema = is_text.then(|| Schema::new(vec![Field::new(column::OFFSET, DataType::UInt64, false)]));
+        let mut offsets = BTreeSet::new();
+        for batch in read_row_files(&self.path, schema.map(Arc::new)).map_err(log_failure)? {
+            let batch = batch.map_err(log_failure)?;
+            let found = batch.column_by_name(column::OFFSET).and_then(|of| of.as_primitive_opt::<UInt64Type>());
+            let Some(found) = found else {
+                let message = format!("{}: its rows have no column {}", self.path.display(), column::OFFSET);
+                return Err(Failure::new(Exit::Data, message));
+            };
+            offsets.extend(found.values());
+        }
+        Ok(offsets)
+    }
+
     /// The rows, which must all be of the step's component and in the order of their offsets.
     pub(super) fn rows(&self, view: &FeatureView, arrivals: ArrivalPolicy) -> Outcome<Vec<Emitted>> {
         let is_text = self.path.extension().is_some_and(|extension| extension == "jsonl");
