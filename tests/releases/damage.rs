@@ -11,6 +11,8 @@ use trifold_tests::guests::component;
 use trifold_tests::live::transform;
 use trifold_tests::online::Online;
 
+use crate::legs::adding;
+use crate::processes::{Server, Site, VIEWS};
 use crate::rig::Rig;
 
 fn blob(rig: &Rig, features: &[&str]) -> PathBuf {
@@ -92,4 +94,51 @@ fn a_view_that_never_was_in_force_is_missing_and_the_other_is_there() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     let views: Vec<_> = catalog.live().views.keys().map(ToString::to_string).collect();
     assert_eq!(views, ["aircraft_status"]);
+}
+
+/// Of a server that runs, what it serves; of one that is started, another view.
+#[test]
+fn a_component_that_is_damaged_while_it_serves_goes_on_until_the_process_ends() {
+    let [neighbour, view] = VIEWS;
+    let site = Site::new();
+    let data = site.data();
+    let server = Server::start(&data, &["serve"]);
+    let before = site.answers(&server);
+    let digest = &before.iter().find(|answered| answered.0 == view).unwrap().2;
+    let blob = site.operator.data(format!("registry/components/sha256/{digest}.wasm"));
+    let whole = fs::read(&blob).unwrap();
+    fs::write(&blob, &whole[..whole.len() / 2]).unwrap();
+    // It looks, and follows the other view.
+    assert_eq!(site.push(&adding(neighbour, 2)), 2);
+    site.release(neighbour, 2, &[&server]);
+    let after = site.answers(&server);
+    assert_eq!(after[1], before[1]);
+    assert_eq!((after[0].0.as_str(), after[0].1), (neighbour, 2));
+    assert!(site.status(&server, true).views.iter().all(|view| view.waiting.is_none()));
+    server.running.kill();
+
+    let server = Server::start(&data, &["serve"]);
+    let standings = site.standings(&server, true);
+    assert_eq!(standings.iter().map(|standing| standing.0.as_str()).collect::<Vec<_>>(), [neighbour]);
+    assert_eq!(site.answers_about(&server, &[neighbour]), after[..1]);
+    let status = site.status(&server, true);
+    let waiting =
+        status.views.iter().find(|status| status.view == view).and_then(|status| status.waiting.as_ref());
+    let reason = &waiting.unwrap().reason;
+    assert!(
+        reason.contains("is damaged") && reason.contains(digest) && reason.contains("push it again"),
+        "{reason}"
+    );
+    assert!(data.run(["get", view, "--key", "flight=1545", "--server", &server.running.url]).code != Some(0));
+    // As the reason says.
+    assert_eq!(site.push(&whole), 1);
+    site.status(&server, true);
+    assert_eq!(site.answers(&server), after);
+    server.running.terminate();
+    let told = server.running.wait().succeeded().stderr;
+    assert_eq!(
+        told.lines().filter(|line| line.contains("is damaged") && line.contains(view)).count(),
+        1,
+        "{told}"
+    );
 }

@@ -21,13 +21,14 @@ use trifold_server::admin::{AdminClient, api};
 use trifold_server::client::{Client, ViewRows};
 use trifold_test_servers::free_address;
 use trifold_tests::command::Trifold;
-use trifold_tests::flights;
 use trifold_tests::guests::component;
 use trifold_tests::live::{transform, version};
 use trifold_tests::online::runtime;
 use trifold_tests::rows::{self, Row};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_trifold-under-test");
+use crate::legs::{append, departures};
+use crate::processes::PROGRAM;
+
 const RELEASES: u64 = 1_000;
 const CLIENTS: usize = 16;
 const EVENTS: usize = 3_000;
@@ -59,12 +60,10 @@ impl Site {
         }
         let versions = |package| [version(1, transform(package, &[])), version(2, transform(package, &["v2"]))];
         let views = PACKAGES.map(versions).into();
-        let events = read_row_files(&flights(), None).unwrap().next().unwrap().unwrap().slice(0, EVENTS);
-        let site = Site { trifold, views, events };
+        let site = Site { trifold, views, events: departures(EVENTS) };
         for [first, _] in &site.views {
             site.trifold.run(["release", &format!("{}@1", first.view().name)]).succeeded();
         }
-        fs::create_dir(site.log()).unwrap();
         site
     }
 
@@ -74,12 +73,7 @@ impl Site {
 
     /// Adds events to the log, as a segment of their own.
     fn append(&self, from: usize, count: usize) {
-        let segment = self.events.slice(from, count);
-        let (made, name) = (self.trifold.path("segment"), format!("{from:06}.parquet"));
-        let mut writer = RowFileWriter::create(&made, segment.schema(), RowFormat::Parquet).unwrap();
-        writer.write(&segment).unwrap();
-        writer.finish().unwrap();
-        fs::rename(made, self.log().join(name)).unwrap();
+        append(&self.log(), &format!("{from:06}.parquet"), &self.events.slice(from, count));
     }
 
     /// A backfill of a version: its rows by number.

@@ -147,8 +147,13 @@ impl Running {
 
     /// Asks it to end, by SIGTERM.
     pub fn terminate(&self) {
-        let killed = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
-        assert!(killed.success());
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal, as in `STOP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Waits until it ends by itself.

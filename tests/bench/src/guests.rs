@@ -32,6 +32,10 @@ impl Guest {
     pub(crate) const WINDOW_ORDERED: Guest = Guest { path: "tests/bench/guests/window", features: &["ordered"] };
     /// The same over one window of 300 tiles.
     pub(crate) const WINDOW_FINE: Guest = Guest { path: "tests/bench/guests/window", features: &["fine"] };
+    /// The stock view of moments.
+    pub(crate) const CALENDAR: Guest = Guest { path: "transforms/calendar", features: &[] };
+    /// The stock view of texts.
+    pub(crate) const TEXT_EMBEDDING: Guest = Guest { path: "transforms/text-embedding", features: &[] };
     /// The example's window view of payments.
     pub(crate) const CARD_SPEND: Guest = Guest { path: "examples/payments/card-spend", features: &[] };
     /// The example's view of flights.

@@ -20,9 +20,11 @@ mod sandbox;
 mod windows;
 
 use std::io::Write;
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use trifold_cli::args::COMPILE_ONE;
 
 use crate::catalog::CATALOG;
 use crate::measure::Effort;
@@ -56,13 +58,22 @@ struct Arguments {
     /// A worker, or what it is measured against, in a process of its own.
     #[arg(long, hide = true, value_name = "JSON")]
     kafka_child: Option<String>,
+    /// The `trifold` command in a process of its own, whose start is measured.
+    #[arg(long, hide = true, value_name = "JSON")]
+    trifold_child: Option<String>,
     /// One backfill or sort in a process of its own, whose time and memory are measured.
     #[arg(long, hide = true, value_name = "JSON")]
     point_in_time_child: Option<String>,
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> anyhow::Result<ExitCode> {
+    if std::env::args_os().nth(1).is_some_and(|word| word == COMPILE_ONE) {
+        return Ok(trifold_sandbox::compile_one());
+    }
+    run(&Arguments::parse()).map(|()| ExitCode::SUCCESS)
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(json) = &arguments.backfill_child {
         return backfill::memory::child(json);
     }
@@ -71,6 +82,9 @@ fn main() -> anyhow::Result<()> {
     }
     if let Some(json) = &arguments.kafka_child {
         return kafka::child(json);
+    }
+    if let Some(json) = &arguments.trifold_child {
+        return release::start::child(json);
     }
     if let Some(json) = &arguments.instructions_child {
         return instructions::child(json);

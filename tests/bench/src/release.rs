@@ -1,7 +1,11 @@
-//! Releases of a server that answers meanwhile: how soon they are seen, and what lookups notice of them.
+//! Releases: what a new component costs before it serves ([`compile`]), how long a server of many views takes to start
+//! ([`start`]), and, of a server that answers meanwhile, how soon they are seen and what lookups notice of them.
 //!
 //! The server is put together as `trifold serve` does it, with a registry on disk and those who operate it on loopback;
 //! the clients have a runtime of their own.
+
+mod compile;
+pub(crate) mod start;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,8 +33,23 @@ const BY_CALL: &str = "release.visible.admin.p99";
 const BY_WATCH: &str = "release.visible.watch.p99";
 const SWAP: &str = "release.swap.p99";
 
+const OPERATED: [&str; 3] = [BY_CALL, BY_WATCH, SWAP];
+
 /// The entries of this module.
-pub(crate) const NAMES: &[&str] = &[BY_CALL, BY_WATCH, SWAP];
+pub(crate) const NAMES: &[&str] = &[
+    BY_CALL,
+    BY_WATCH,
+    SWAP,
+    start::NAME,
+    compile::NAMES[0],
+    compile::NAMES[1],
+    compile::NAMES[2],
+    compile::NAMES[3],
+    compile::NAMES[4],
+    compile::NAMES[5],
+    compile::NAMES[6],
+    compile::NAMES[7],
+];
 
 /// How often the server looks by itself, which is the default.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -38,6 +57,17 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const SWAPPED_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = compile::run(effort, wanted)?;
+    if wanted(start::NAME) {
+        entries.push(start::run(effort)?);
+    }
+    if OPERATED.into_iter().any(wanted) {
+        entries.extend(operate(effort, wanted)?);
+    }
+    Ok(entries)
+}
+
+fn operate(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
     let (servers, clients) = (runtime("server")?, runtime("client")?);
     let directory = tempfile::tempdir()?;
     let site = servers.block_on(Site::start(&directory))?;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod cut_off;
 mod damage;
 mod fixtures;
 mod gateway;

@@ -94,6 +94,28 @@ async fn what_cannot_be_taken_back_is_refused(site: &Site) {
     assert!(registry.roll_back(&flights, NOW).await.unwrap_err().is_damage());
 }
 
+/// Every process writes its own clock's time, and none reads another's.
+async fn the_order_is_that_of_the_numbers_whatever_the_clocks_say(site: &Site) {
+    const HOUR: i64 = 3_600_000_000;
+    let registry = site.make().await;
+    let flights = name("flights");
+    for (wasm, hours) in [(&b"one"[..], 0), (b"two", 5), (b"three", -5)] {
+        registry.push(wasm, &view("flights"), DESCRIPTION, EventTime(NOW.0 + hours * HOUR)).await.unwrap();
+    }
+    let mut watcher = registry.watcher();
+    for (seq, (version, hours)) in (1..).zip([(1, 0), (2, 9), (3, -9), (1, 3), (2, -3)]) {
+        let release = site.open().release(&flights, version, EventTime(NOW.0 + hours * HOUR)).await.unwrap();
+        assert_eq!((release.seq, release.released.at), (seq, EventTime(NOW.0 + hours * HOUR)));
+        assert_eq!(watcher.poll().await.unwrap().unwrap().get(&flights), Some(&release));
+    }
+    // What is taken back is the last one by number, and not by time.
+    let back = registry.roll_back(&flights, EventTime(NOW.0 - 99 * HOUR)).await.unwrap();
+    assert_eq!((back.seq, back.version, back.takes_back), (6, 1, Some(5)));
+    assert_eq!(site.open().releases().await.unwrap().get(&flights), Some(&back));
+    assert_eq!(versions(&registry).await, [1, 2, 3, 1, 2, 1]);
+    assert_eq!(registry.latest_version(&flights).await.unwrap().version, 3);
+}
+
 /// Every task has a registry of its own, as every process has.
 async fn of_those_who_take_the_same_release_back_one_does(site: &Site) {
     const ROUNDS: u64 = 20;
@@ -127,5 +149,6 @@ over_both! {
     records_that_say_nothing_of_it_are_read
     releases_are_taken_back_one_after_the_other
     what_cannot_be_taken_back_is_refused
+    the_order_is_that_of_the_numbers_whatever_the_clocks_say
     of_those_who_take_the_same_release_back_one_does
 }
