@@ -17,8 +17,13 @@ struct VersionLine {
     digest: String,
     state_id: String,
     bytes: u64,
-    /// The release that puts the version into force, if it is in force.
+    /// The release that puts the version into force or tries it out, if one does.
     release: Option<u64>,
+    /// What it is tried out for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trial: Option<&'static str>,
+    /// Whether it is not to be used any more.
+    is_retired: bool,
     signatures: Vec<SignatureLine>,
     #[serde(flatten)]
     provenance: Provenance,
@@ -57,10 +62,12 @@ pub async fn versions(world: &World, OneView { view }: OneView) -> Outcome {
     let versions = registry.versions(&view).await.map_err(registry_failure)?;
     let releases = registry.releases().await.map_err(registry_failure)?;
     let in_force = releases.get(&view);
+    let retired = registry.retired(&view).await.map_err(registry_failure)?;
     let mut lines = Vec::new();
     for version in versions {
         let signatures = signature_lines(&registry, &version).await?;
-        lines.push(version_line(version, signatures, in_force));
+        let is_retired = retired.iter().any(|retired| retired.version == version.version);
+        lines.push(VersionLine { is_retired, ..version_line(version, signatures, in_force) });
     }
     output::print(world.format, &lines, |lines| {
         let headings = [
@@ -77,7 +84,9 @@ pub async fn versions(world: &World, OneView { view }: OneView) -> Outcome {
             "NOTE",
         ];
         let rows = lines.iter().map(|line| {
-            let release = line.release.map_or_else(String::new, |release| format!("release {release}"));
+            let trial = line.trial.map_or_else(String::new, |trial| format!(", {trial}"));
+            let release = line.release.map(|release| format!("release {release}{trial}"));
+            let release = release.or(line.is_retired.then(|| "retired".to_owned())).unwrap_or_default();
             let Provenance { version, pushed_at, pushed_by, note, toolchain, gate } = &line.provenance;
             [
                 version.to_string(),
@@ -121,8 +130,13 @@ fn version_line(
     signatures: Vec<SignatureLine>,
     in_force: Option<&Release>,
 ) -> VersionLine {
-    let release = in_force.filter(|release| release.version == version.version).map(|release| release.seq);
+    let candidate = in_force.and_then(|release| release.candidate.as_ref());
+    let tried = candidate.filter(|candidate| candidate.version == version.version);
+    let serves = in_force.is_some_and(|release| release.version == version.version);
+    let release = in_force.filter(|_| serves || tried.is_some()).map(|release| release.seq);
     VersionLine {
+        trial: tried.map(|candidate| candidate.trial.name()),
+        is_retired: false,
         digest: version.digest.to_string(),
         state_id: version.state_id.to_string(),
         bytes: version.size,
