@@ -47,6 +47,11 @@ pub struct Push {
 pub struct Release {
     /// The view and the version, as in `flight_profile@2`; without `@` the latest version
     pub version: String,
+    /// Build the version's own state beside the one in force, and wait until it has caught up: nobody is served by it until
+    /// it is released. Ctrl-C and `trifold rollback` give it up. `--process` names the workers that build it, and `--wait` says
+    /// how long to wait
+    #[arg(long)]
+    pub bootstrap: bool,
     /// Who releases, and why
     #[command(flatten)]
     pub signature: Signature,

@@ -1,5 +1,7 @@
 //! `trifold push`, `trifold release`, `trifold rollback` and `trifold views`.
 
+mod bootstrap;
+
 use serde::Serialize;
 use trifold_registry::{Act, Provenance, Registry, Releases};
 
@@ -98,6 +100,10 @@ pub async fn release(world: &World, args: Release) -> Outcome {
         Some(number) => number,
         None => registry.latest_version(&view).await.map_err(registry_failure)?.version,
     };
+    if args.bootstrap {
+        return bootstrap::run(world, &audience, (&view, number), act(&args.signature)).await;
+    }
+    bootstrap::check_level(&registry, &audience, &view, number).await?;
     let release = registry.put_into_force(&view, number, act(&args.signature)).await.map_err(registry_failure)?;
     print_release(world, &release)?;
     audience.tell(&release).await

@@ -9,5 +9,5 @@ pub mod desk;
 pub mod service;
 
 pub use client::AdminClient;
-pub use desk::{Calls, Desk, Looked, Running, Standing};
+pub use desk::{Calls, Desk, Kept, Looked, Running, Standing};
 pub use service::{Admin, AdminError, Process};

@@ -12,7 +12,7 @@ use trifold_registry::{Act, Registry, RegistryError, Release, VersionRecord};
 
 use crate::admin::api::admin_service_server::{AdminService, AdminServiceServer};
 use crate::admin::api::{self, DESCRIPTORS};
-use crate::admin::desk::{Desk, Running, Standing};
+use crate::admin::desk::{Desk, Kept, Running, Standing};
 use crate::connection::Connection;
 use crate::service::Clock;
 
@@ -112,8 +112,26 @@ impl Admin {
             let (view, seq) = (&release.view, release.seq);
             Status::unavailable(format!("release {seq} of view {view} is recorded, but {}", status.message()))
         })?;
-        let status = view_status(&release.view, &standing);
+        let status = self.view_status(&release.view, &standing);
         Ok(Response::new(api::ReleaseResponse { release: Some(release_record(release)), status: Some(status) }))
+    }
+
+    fn view_status(&self, view: &ViewName, standing: &Standing) -> api::ViewStatus {
+        let running = |running: &Running| api::Running {
+            version: running.version,
+            component_digest: running.digest.0.to_vec(),
+            release: running.release,
+            since_micros: running.since.0,
+        };
+        let waiting = standing.waiting.get(view);
+        let kept = self.desk.kept();
+        api::ViewStatus {
+            view: view.to_string(),
+            running: standing.running.get(view).map(running),
+            waiting: waiting
+                .map(|waiting| api::Waiting { release: waiting.release, reason: waiting.reason.clone() }),
+            states: kept.get(view).into_iter().flatten().map(kept_state).collect(),
+        }
     }
 
     fn act(&self, by: String, note: String) -> Act {
@@ -137,7 +155,7 @@ impl AdminService for Admin {
             program: self.process.program.to_owned(),
             pid: self.process.pid,
             started_at_micros: self.process.started.0,
-            views: names.into_iter().map(|name| view_status(name, &standing)).collect(),
+            views: names.into_iter().map(|name| self.view_status(name, &standing)).collect(),
             registry_problem: standing.registry_problem.clone().unwrap_or_default(),
         }))
     }
@@ -190,18 +208,14 @@ fn view_name(text: &str) -> Result<ViewName, Status> {
     text.parse().map_err(|error| Status::invalid_argument(format!("`{text}` is no view: {error}")))
 }
 
-fn view_status(view: &ViewName, standing: &Standing) -> api::ViewStatus {
-    let running = |running: &Running| api::Running {
-        version: running.version,
-        component_digest: running.digest.0.to_vec(),
-        release: running.release,
-        since_micros: running.since.0,
-    };
-    let waiting = standing.waiting.get(view);
-    api::ViewStatus {
-        view: view.to_string(),
-        running: standing.running.get(view).map(running),
-        waiting: waiting.map(|waiting| api::Waiting { release: waiting.release, reason: waiting.reason.clone() }),
+fn kept_state(kept: &Kept) -> api::KeptState {
+    api::KeptState {
+        version: kept.version,
+        state_id: kept.state.to_string(),
+        role: kept.role.map_or("", |role| role.name()).to_owned(),
+        applied: kept.applied,
+        known: kept.known,
+        blocked: kept.blocked,
     }
 }
 
