@@ -23,6 +23,8 @@ use crate::site::{GROUP, Site};
 struct Expected<'a> {
     site: &'a Site,
     version: LiveVersion,
+    /// The version's number in the registry.
+    number: u64,
     /// The entities, as objects of their key fields, and the keys of their records.
     entities: BTreeMap<String, String>,
     /// Their values when all is in.
@@ -64,6 +66,13 @@ impl Site {
             expected.check_aside(|line| !line.contains("\"conflict\""));
             expected.check_state(topic, |partition| format!("{topic}.{partition}.redb"));
         }
+    }
+
+    /// Compares the state of the second version of a view, which is in force, with a backfill of it.
+    #[track_caller]
+    pub(crate) fn check_state_of_second(&self, package: &str) {
+        let expected = Expected::of(self, version(2, transform(package, &["v2"])), 2);
+        expected.check_state(self.data.topic, |partition| format!("{partition}.redb"));
     }
 
     /// The rows that the embedded worker makes of some lines, all of which are on time.
@@ -163,6 +172,11 @@ impl Site {
 impl<'a> Expected<'a> {
     #[track_caller]
     fn new(site: &'a Site, version: LiveVersion) -> Self {
+        Expected::of(site, version, 1)
+    }
+
+    #[track_caller]
+    fn of(site: &'a Site, version: LiveVersion, number: u64) -> Self {
         let view = version.view();
         let entity = |event: &Value| {
             let fields = view.key_fields().iter().map(|field| {
@@ -176,7 +190,7 @@ impl<'a> Expected<'a> {
             Some((entity(&fields), event.key.clone()))
         });
         let entities: BTreeMap<_, _> = parsed.collect();
-        let mut expected = Expected { site, version, entities, values: BTreeMap::new() };
+        let mut expected = Expected { site, version, number, entities, values: BTreeMap::new() };
         expected.values = expected.backfilled_values();
         expected
     }
@@ -195,7 +209,7 @@ impl<'a> Expected<'a> {
             format!("{question}\n")
         });
         std::fs::write(&spine, questions.collect::<String>()).unwrap();
-        let named = format!("{}@1", self.view().name);
+        let named = format!("{}@{}", self.view().name, self.number);
         let out = self.site.backfill(&named, &["--spine", text(&spine), "--cut", "all"]);
         let rows = rows::files(&out, self.view());
         assert_eq!(rows.len(), self.entities.len());

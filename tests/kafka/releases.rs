@@ -1,6 +1,7 @@
 //! Versions that swap under workers: each event is computed once, by the version that its row names.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -25,6 +26,7 @@ const VIEWS: [&str; 2] = ["carrier_load", "flight_profile"];
 struct Operated {
     worker: Worker,
     admin: AdminClient,
+    url: String,
 }
 
 impl Operated {
@@ -32,8 +34,16 @@ impl Operated {
         let address = free_address().unwrap();
         let mut worker = Worker::start(site.command(name, &["--follow", "--admin", &address]));
         worker.wait_for("those who operate this process are answered");
-        let admin = runtime.block_on(AdminClient::connect(&format!("http://{address}"))).unwrap();
-        Operated { worker, admin }
+        let url = format!("http://{address}");
+        let admin = runtime.block_on(AdminClient::connect(&url)).unwrap();
+        Operated { worker, admin, url }
+    }
+
+    /// How many events the state in force of a view has applied here.
+    fn applied(&mut self, runtime: &Runtime, view: &str) -> u64 {
+        let views = runtime.block_on(self.admin.status(true)).unwrap().views.into_iter();
+        let states = views.filter(|told| told.view == view).flat_map(|told| told.states);
+        states.filter(|state| state.role.is_empty()).map(|state| state.applied).sum()
     }
 }
 
@@ -117,4 +127,40 @@ fn a_canary_of_a_group_of_workers() {
         assert!(version == 2 || !canary.takes(&key), "{id} is the canary's");
         assert!(version == 1 || last.takes(&key), "{id} is not the canary's");
     }
+}
+
+#[test]
+fn a_state_that_is_built_by_a_group_of_workers() {
+    const PAYMENTS: usize = 1_200;
+    let kafka = Kafka::start().unwrap();
+    let site = Site::new(&kafka, kafka.bootstrap(), 33, PAYMENTS as u64);
+    // A week instead of a day, and so another state.
+    site.trifold.run(["push", text(&component("card-spend", &["v2"]).path)]).succeeded();
+    site.release(site.data.packages);
+    let runtime = runtime();
+    let third = site.events.len() / 3;
+    site.produce(0..third);
+    let mut workers = ["a", "b"].map(|name| Operated::start(&site, name, &runtime));
+    // The state in force is ahead.
+    while workers.iter_mut().map(|worker| worker.applied(&runtime, "card_spend")).sum::<u64>() < third as u64 {}
+    let urls = workers.each_ref().map(|worker| worker.url.clone()).join(",");
+    let named = ["--process", &urls, "--wait", "80"];
+    let build = ["release", "card_spend@2", "--bootstrap", "--format", "json"];
+    let building = site.trifold.command(build.iter().chain(&named)).stdout(Stdio::piped()).spawn().unwrap();
+    // Events flow meanwhile.
+    site.produce(third..2 * third);
+    let built = building.wait_with_output().unwrap();
+    assert!(built.status.success(), "{built:?}");
+    let built: Value = serde_json::from_slice(&built.stdout).unwrap();
+    assert!(built["applied"].as_u64().unwrap() >= third as u64, "{built}");
+    site.trifold.run(["release", "card_spend@2"].iter().chain(&named)).succeeded();
+    for worker in &mut workers {
+        runtime.block_on(worker.admin.status(true)).unwrap();
+    }
+    site.produce(2 * third..site.events.len());
+    workers.into_iter().for_each(|operated| operated.worker.terminate());
+    site.run_to_end("afterwards");
+    let counts = site.check_rows_by_version("card_spend", &[1, 2]);
+    assert!(counts.len() == 2 && counts.values().all(|rows| *rows > PAYMENTS / 20), "{counts:?}");
+    site.check_state_of_second("card-spend");
 }

@@ -29,7 +29,7 @@ use trifold_tests::stores;
 use crate::log::Log;
 use crate::site::{ARRIVAL, RISK, STORED, in_hand, key, stored};
 
-const FILES: usize = 3;
+pub(crate) const FILES: usize = 3;
 pub(crate) const VIEWS: [&str; 3] = ["card_spend", "card_recent", "card_profile"];
 pub(crate) const HOUR: i64 = 3_600_000_000;
 
@@ -60,7 +60,7 @@ impl Site {
     }
 
     /// So many files of the log are there, and no others.
-    fn grow_to(&self, files: usize) {
+    pub(crate) fn grow_to(&self, files: usize) {
         fs::remove_dir_all(&self.dir).unwrap();
         fs::create_dir(&self.dir).unwrap();
         for file in &self.files[..files] {
@@ -68,12 +68,12 @@ impl Site {
         }
     }
 
-    fn arguments<'a>(&'a self, first: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    pub(crate) fn arguments<'a>(&'a self, first: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
         let log = ["--events", text(&self.dir), "--arrival", ARRIVAL, "--format", "json"];
         [first, &log, more].concat()
     }
 
-    fn stream(&self, more: &[&str]) -> Ran {
+    pub(crate) fn stream(&self, more: &[&str]) -> Ran {
         self.trifold.run(self.arguments(&["stream"], more))
     }
 

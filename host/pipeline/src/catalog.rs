@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use trifold_model::{ComponentDigest, ViewName};
+use trifold_model::{ComponentDigest, StateId, ViewName};
 use trifold_registry::{Candidate, Registry, RegistryError, Release, Releases, Watcher};
 use trifold_sandbox::{AdmissionError, Sandbox, Transform};
 
@@ -190,6 +190,11 @@ impl Catalog {
     /// The releases that could not be put into force as of the last poll, by view.
     pub fn waiting(&self) -> &BTreeMap<ViewName, Waiting> {
         &self.waiting
+    }
+
+    /// The states of a view that nobody goes on with, since the versions that they were built for were given up.
+    pub async fn given_up(&self, view: &ViewName) -> Result<BTreeSet<StateId>, RegistryError> {
+        self.registry.given_up(view).await
     }
 
     /// Looks for new releases and puts them into force. One view's trouble does not keep the others back: it is

@@ -1,5 +1,6 @@
 //! Pushing and releasing, and reading what was pushed and released.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -343,6 +344,17 @@ impl Registry {
     /// The releases of a view, oldest first; none when it was never released.
     pub async fn history(&self, view: &ViewName) -> Result<Vec<Release>, RegistryError> {
         self.read_all(view, Series::Releases).await
+    }
+
+    /// The states of a view that were built for versions which were tried out and given up, and that nobody goes on with.
+    pub async fn given_up(&self, view: &ViewName) -> Result<BTreeSet<StateId>, RegistryError> {
+        let versions = self.versions(view).await?;
+        let states: BTreeSet<_> = versions.iter().map(|version| version.state_id).collect();
+        if states.len() < 2 {
+            // Nothing was ever built beside the state in force.
+            return Ok(BTreeSet::new());
+        }
+        Ok(timeline::given_up(&self.history(view).await?, &versions))
     }
 
     /// A component's bytes, checked against their digest.

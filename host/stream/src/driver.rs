@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use trifold_model::ViewName;
 
 use crate::error::{Problem, StreamError};
 use crate::feed::FeedId;
@@ -233,10 +234,35 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
             Err(error) => self.problem(run, Problem::Registry(error)),
         }
         self.next_poll = Some(Instant::now() + self.interval);
-        let restored = self.worker.restore(&self.releases.live()).await?;
+        let live = self.releases.live();
+        let restored = self.worker.restore(&live).await?;
+        let mut views: BTreeSet<_> = restored.left.iter().map(|feed| feed.view.clone()).collect();
+        if first {
+            // What was given up while no worker ran is left over.
+            views.extend(live.views.keys().cloned());
+        }
         self.announce(run, restored);
+        self.remove_given_up(run, views).await?;
         self.worker.look()?;
         self.tell_progress(run);
+        Ok(())
+    }
+
+    /// Removes the states of views that were built for versions which were given up before they served.
+    async fn remove_given_up(&mut self, run: &mut Run<'_>, views: BTreeSet<ViewName>) -> Result<(), StreamError> {
+        for view in views {
+            match self.releases.given_up(&view).await {
+                Ok(states) => {
+                    for feed in states.into_iter().map(|state| FeedId { view: view.clone(), state }) {
+                        if self.worker.remove(&feed).await? {
+                            (run.notify)(Notice::Removed { feed: &feed });
+                        }
+                    }
+                }
+                // They stay until the next worker begins.
+                Err(error) => self.problem(run, Problem::Registry(error)),
+            }
+        }
         Ok(())
     }
 

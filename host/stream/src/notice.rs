@@ -99,6 +99,11 @@ pub enum Notice<'a> {
     Progress(&'a Progress),
     /// A feed came under another version or release, or began.
     Switched(&'a Switch),
+    /// A state was removed that was built for a version which was given up before it served.
+    Removed {
+        /// Its feed.
+        feed: &'a FeedId,
+    },
     /// Rows of steps that never committed were removed.
     Discarded {
         /// The feed.

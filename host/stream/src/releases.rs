@@ -1,9 +1,11 @@
 //! Which versions are in force.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use trifold_model::{StateId, ViewName};
 use trifold_pipeline::{Catalog, CatalogProblem, LiveViews};
 use trifold_registry::RegistryError;
 
@@ -14,6 +16,11 @@ pub trait ReleaseFeed: Send {
 
     /// The views in force as of the last poll.
     fn live(&self) -> Arc<LiveViews>;
+
+    /// The states of a view that nobody goes on with, since the versions that they were built for were given up.
+    fn given_up<'a>(&'a self, _view: &'a ViewName) -> BoxFuture<'a, Result<BTreeSet<StateId>, RegistryError>> {
+        async { Ok(BTreeSet::new()) }.boxed()
+    }
 
     /// Whether somebody asks for a poll before it is time.
     fn is_called(&self) -> bool {
@@ -33,6 +40,10 @@ impl ReleaseFeed for Catalog {
 
     fn live(&self) -> Arc<LiveViews> {
         Catalog::live(self)
+    }
+
+    fn given_up<'a>(&'a self, view: &'a ViewName) -> BoxFuture<'a, Result<BTreeSet<StateId>, RegistryError>> {
+        Catalog::given_up(self, view).boxed()
     }
 }
 

@@ -93,6 +93,16 @@ impl Resident {
         }
     }
 
+    /// Removes a state for good: whether there was one.
+    pub(crate) async fn remove(&mut self, id: StateId) -> Result<bool, StateError> {
+        self.forget(id);
+        let is_there = self.store.marker(id).await?.is_some();
+        if is_there {
+            self.store.clear(id).await?;
+        }
+        Ok(is_there)
+    }
+
     /// Lets go of everything, written or not.
     pub(crate) fn clear(&mut self) {
         self.states.clear();

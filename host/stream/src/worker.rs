@@ -98,6 +98,8 @@ pub struct Worker<S, K> {
 pub struct Restored {
     /// Feeds that began, or came under another version.
     pub switched: Vec<Switch>,
+    /// Feeds that were left.
+    pub left: Vec<FeedId>,
     /// Files of steps that never committed, removed.
     pub discarded: Vec<(FeedId, u64)>,
     /// Views that cannot be followed.
@@ -137,8 +139,8 @@ impl<S: Source, K: Sink> Worker<S, K> {
             self.states.clear();
         }
         let wanted = wanted(live);
-        self.leave(|id| wanted.contains_key(id)).await?;
-        let mut restored = Restored::default();
+        let left = self.leave(|id| wanted.contains_key(id)).await?;
+        let mut restored = Restored { left, ..Restored::default() };
         for (id, task) in wanted {
             match self.feeds.get_mut(&id) {
                 Some(feed) if feed.task == task => continue,
@@ -158,16 +160,25 @@ impl<S: Source, K: Sink> Worker<S, K> {
     }
 
     /// Leaves feeds that are no longer wanted, where they stand.
-    async fn leave(&mut self, wanted: impl Fn(&FeedId) -> bool) -> Result<(), StreamError> {
+    async fn leave(&mut self, wanted: impl Fn(&FeedId) -> bool) -> Result<Vec<FeedId>, StreamError> {
         if self.feeds.keys().all(&wanted) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.checkpoint().await?;
         let left = std::mem::take(&mut self.feeds).into_iter();
         let (kept, left): (BTreeMap<_, _>, BTreeMap<_, _>) = left.partition(|(id, _)| wanted(id));
         self.feeds = kept;
         left.keys().for_each(|id| self.states.forget(id.state));
-        Ok(())
+        Ok(left.into_keys().collect())
+    }
+
+    /// Removes a state that nobody goes on with, unless it is followed: whether there was one.
+    pub async fn remove(&mut self, feed: &FeedId) -> Result<bool, StreamError> {
+        if self.feeds.contains_key(feed) {
+            return Ok(false);
+        }
+        self.counts.remove(feed);
+        self.states.remove(feed.state).await.map_err(StreamError::state(feed.view.as_str()))
     }
 
     /// Reads where a state stands, and removes what was emitted beyond it.

@@ -91,6 +91,11 @@ pub struct Release {
     /// What else than serving everybody it is for
     #[command(flatten)]
     pub trial: TryOut,
+    /// Build the version's own state beside the one in force, and wait until it has caught up: nobody is served by it until
+    /// it is released. Ctrl-C and `trifold rollback` give it up. `--process` names the workers that build it, and `--wait` says
+    /// how long to wait
+    #[arg(long, conflicts_with_all = ["canary", "steps", "shadow"])]
+    pub bootstrap: bool,
     /// Who releases, and why
     #[command(flatten)]
     pub signature: Signature,

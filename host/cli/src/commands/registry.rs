@@ -1,5 +1,7 @@
 //! `trifold push`, `trifold release`, `trifold rollback` and `trifold views`.
 
+mod bootstrap;
+
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
@@ -160,9 +162,15 @@ pub async fn release(world: &World, args: Release) -> Outcome {
         Some(number) => number,
         None => registry.latest_version(&view).await.map_err(registry_failure)?.version,
     };
+    if args.bootstrap {
+        return bootstrap::run(world, &audience, (&view, number), act(&args.signature)).await;
+    }
     let act = act(&args.signature);
     let release = match trial {
-        None => registry.put_into_force(&view, number, act).await.map_err(registry_failure)?,
+        None => {
+            bootstrap::check_level(&registry, &audience, &view, number).await?;
+            registry.put_into_force(&view, number, act).await.map_err(registry_failure)?
+        }
         Some(trial) => trial::try_out(world, &registry, (&view, number), trial, act).await?,
     };
     print_release(world, &release)?;

@@ -19,7 +19,7 @@ use crate::world::World;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// How long to wait before a process that does not run a release is asked again.
-const ASKED_AGAIN: Duration = Duration::from_millis(100);
+pub const ASKED_AGAIN: Duration = Duration::from_millis(100);
 
 /// What one process says, or why it says nothing.
 #[derive(Serialize)]
@@ -247,8 +247,10 @@ fn waiting_text(view: &str, waiting: &WaitingReport) -> String {
 
 /// The processes that are told of a release.
 pub struct Audience<'a> {
-    urls: &'a [String],
-    wait: Option<Duration>,
+    /// Their addresses.
+    pub urls: &'a [String],
+    /// How long they may take; `None` if nobody waits for them.
+    pub wait: Option<Duration>,
 }
 
 impl<'a> Audience<'a> {

@@ -14,10 +14,11 @@ use serde::Serialize;
 use tokio::sync::watch;
 use trifold_eventlog::{FileLog, LogError, LogOptions, RowFormat};
 use trifold_model::ViewName;
+use trifold_server::admin::{Desk, Kept};
 use trifold_store::{EmbeddedStore, StoreError};
 use trifold_stream::{
-    AsideKind, Driver, FeedId, FeedProgress, FileSink, Notice, Problem, RunReport, StreamError, Switch, Until,
-    Worker, WorkerConfig, feed_dir,
+    AsideKind, Driver, FeedId, FeedProgress, FileSink, Notice, Problem, Progress, RunReport, StreamError, Switch,
+    Until, Worker, WorkerConfig, feed_dir,
 };
 
 pub use self::releases::{Chosen, chosen};
@@ -46,7 +47,7 @@ fn run_files(world: &World, args: &Stream) -> Outcome {
     let mut driver = driver(world, args, store, releases)?;
     let stop = world.stop_signal();
     let monitor = Monitor::start(world, args.watch.metrics.as_ref())?;
-    let report = world.block_on(drive(&mut driver, until, &monitor, stop))?;
+    let report = world.block_on(drive(&mut driver, until, &monitor, &desk, stop))?;
     output::print(world.format, &summary(&report), text)?;
     if until == Until::End {
         warn_of_unfinished_line(events(args)?);
@@ -153,10 +154,11 @@ pub async fn drive(
     driver: &mut FileDriver,
     until: Until,
     monitor: &Monitor,
+    desk: &Desk,
     stop: watch::Receiver<bool>,
 ) -> Outcome<RunReport> {
     let bar = progress::rows("stream", 0);
-    let mut notify = notify(&bar, until, monitor);
+    let mut notify = notify(&bar, until, monitor, desk);
     let report = driver.run(until, &mut notify, stop).await;
     bar.finish_and_clear();
     report.map_err(stream_failure)
@@ -167,11 +169,27 @@ fn notify<'a>(
     bar: &'a ProgressBar,
     until: Until,
     monitor: &'a Monitor,
+    desk: &'a Desk,
 ) -> impl FnMut(Notice<'_>) + Send + use<'a> {
     move |notice| {
         monitor.note(&notice);
+        if let Notice::Progress(progress) = notice {
+            desk.keeps(kept(progress));
+        }
         tell(bar, until, notice);
     }
+}
+
+/// How far the states are that a worker maintains, by view.
+fn kept(progress: &Progress) -> BTreeMap<ViewName, Vec<Kept>> {
+    let mut views: BTreeMap<_, Vec<Kept>> = BTreeMap::new();
+    for feed in &progress.feeds {
+        let FeedProgress { feed: FeedId { view, state }, version, role, next, known, blocked, .. } = feed;
+        let (version, state, role, applied) = (*version, *state, *role, *next);
+        let (known, blocked) = (*known, *blocked);
+        views.entry(view.clone()).or_default().push(Kept { version, state, role, applied, known, blocked });
+    }
+    views
 }
 
 fn tell(bar: &ProgressBar, until: Until, notice: Notice<'_>) {
@@ -181,6 +199,9 @@ fn tell(bar: &ProgressBar, until: Until, notice: Notice<'_>) {
             bar.set_position(progress.rows_done());
         }
         Notice::Switched(switch) => tell_switch(switch),
+        Notice::Removed { feed } => {
+            tracing::info!(view = %feed.view, state = %feed.state, "removed the state of a version that was given up");
+        }
         Notice::Discarded { feed, file_count } => {
             tracing::warn!(view = %feed.view, file_count, "removed rows beyond what the store has applied");
         }

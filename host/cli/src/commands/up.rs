@@ -33,10 +33,10 @@ pub fn run(world: &World, args: Up) -> Outcome {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("stream".to_owned()).stack_size(THREAD_STACK_BYTES);
         let worker = thread.spawn_scoped(scope, {
-            let (stop, stopped) = (stop.clone(), stopped.clone());
+            let (stop, stopped, desk) = (stop.clone(), stopped.clone(), desk.clone());
             move || {
                 let mut guard = StopOnFailure(Some(stop));
-                let report = handle.block_on(stream::drive(&mut driver, until, &monitor, stopped));
+                let report = handle.block_on(stream::drive(&mut driver, until, &monitor, &desk, stopped));
                 if report.is_ok() {
                     guard.0 = None;
                 }

@@ -16,6 +16,11 @@ pub(crate) fn name(view: &str) -> ViewName {
 }
 
 pub(crate) fn view(view: &str) -> FeatureView {
+    view_of_state(view, 1)
+}
+
+/// The same with another state.
+pub(crate) fn view_of_state(view: &str, state_version: u32) -> FeatureView {
     let field = |field: &str| Field {
         name: field.parse().unwrap(),
         ty: FieldType::Utf8,
@@ -32,7 +37,7 @@ pub(crate) fn view(view: &str) -> FeatureView {
         ttl: None,
         lateness: None,
         max_early: None,
-        state_version: 1,
+        state_version,
         limits: RowLimits::default(),
     })
     .unwrap()

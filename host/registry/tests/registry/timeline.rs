@@ -3,9 +3,9 @@
 use std::fs;
 
 use trifold_model::EventTime;
-use trifold_registry::{Act, Registry, RegistryError};
+use trifold_registry::{Act, Registry, RegistryError, Trial};
 
-use crate::fixtures::{DESCRIPTION, NOW, edit, name, push, release_object, serve, view};
+use crate::fixtures::{DESCRIPTION, NOW, edit, name, push, release_object, serve, view, view_of_state};
 use crate::site::{Site, over_both};
 
 fn act(micros: i64, by: &str, note: &str) -> Act {
@@ -46,6 +46,36 @@ async fn records_that_say_nothing_of_it_are_read(site: &Site) {
     assert_eq!(version.pushed, NOW.into());
     let releases = registry.releases().await.unwrap();
     assert_eq!(releases.get(&name("flights")).unwrap().released, NOW.into());
+}
+
+async fn states_that_were_built_and_given_up_are_nobodys(site: &Site) {
+    let (registry, flights) = (site.make().await, name("flights"));
+    for (wasm, state) in [(&b"one"[..], 1), (b"two", 2), (b"three", 2), (b"four", 3), (b"five", 1)] {
+        registry.push(wasm, &view_of_state("flights", state), DESCRIPTION, NOW).await.unwrap();
+    }
+    let given_up = async || -> Vec<_> { registry.given_up(&flights).await.unwrap().into_iter().collect() };
+    let of_state = |state| view_of_state("flights", state).state_id();
+    registry.release(&flights, 1, NOW).await.unwrap();
+    registry.try_out(&flights, 2, Trial::Bootstrap, NOW).await.unwrap();
+    assert_eq!(given_up().await, [], "it is being built");
+    registry.roll_back(&flights, NOW).await.unwrap();
+    assert_eq!(given_up().await, [of_state(2)]);
+    // Another version with the same state is tried out, and then yet another one in its place.
+    registry.try_out(&flights, 3, Trial::Shadow, NOW).await.unwrap();
+    assert_eq!(given_up().await, []);
+    registry.try_out(&flights, 4, Trial::Bootstrap, NOW).await.unwrap();
+    assert_eq!(given_up().await, [of_state(2)]);
+    registry.release(&flights, 4, NOW).await.unwrap();
+    registry.roll_back(&flights, NOW).await.unwrap();
+    assert_eq!(given_up().await, [], "what was tried out before is again");
+    registry.roll_back(&flights, NOW).await.unwrap();
+    // What was in force once may be again, and what shares a state with it was never apart.
+    registry.try_out(&flights, 5, Trial::Shadow, NOW).await.unwrap();
+    registry.roll_back(&flights, NOW).await.unwrap();
+    assert_eq!(given_up().await, [of_state(2)]);
+    registry.release(&flights, 3, NOW).await.unwrap();
+    registry.release(&flights, 1, NOW).await.unwrap();
+    assert_eq!(given_up().await, []);
 }
 
 async fn releases_are_taken_back_one_after_the_other(site: &Site) {
@@ -148,6 +178,7 @@ over_both! {
     it_is_recorded_who_did_what_and_why
     records_that_say_nothing_of_it_are_read
     releases_are_taken_back_one_after_the_other
+    states_that_were_built_and_given_up_are_nobodys
     what_cannot_be_taken_back_is_refused
     the_order_is_that_of_the_numbers_whatever_the_clocks_say
     of_those_who_take_the_same_release_back_one_does

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use trifold_model::{ComponentDigest, EventTime, ViewName};
+use trifold_model::{ComponentDigest, EventTime, StateId, ViewName};
 use trifold_pipeline::{LiveVersion, LiveViews, Role, Waiting};
 
 use crate::observed::Observed;
@@ -43,6 +43,23 @@ impl Running {
     }
 }
 
+/// How far a state is that a process maintains, counted over the partitions that the process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// The version whose state it is.
+    pub version: u64,
+    /// The state.
+    pub state: StateId,
+    /// What the version is tried out for; `None` for one in force.
+    pub role: Option<Role>,
+    /// The events that it has applied.
+    pub applied: u64,
+    /// The events that the log is known to have.
+    pub known: u64,
+    /// Whether it stands still.
+    pub blocked: bool,
+}
+
 /// What a look at the releases came to.
 pub struct Looked<'a> {
     /// The views that run from now on.
@@ -59,14 +76,15 @@ pub struct Desk {
     calls: watch::Sender<u64>,
     standing: watch::Sender<Arc<Standing>>,
     observed: Observed,
+    kept: watch::Sender<Arc<BTreeMap<ViewName, Vec<Kept>>>>,
 }
 
 impl Desk {
     /// A desk of a process that runs nothing yet.
     #[expect(clippy::new_without_default, reason = "two desks of one process would not hear each other's calls")]
     pub fn new() -> Self {
-        let observed = Observed::default();
-        Desk { calls: watch::channel(0).0, standing: watch::channel(Arc::default()).0, observed }
+        let (standing, kept) = (watch::channel(Arc::default()).0, watch::channel(Arc::default()).0);
+        Desk { calls: watch::channel(0).0, standing, observed: Observed::default(), kept }
     }
 
     /// What the process sees of versions that are tried out.
@@ -87,6 +105,16 @@ impl Desk {
     /// What the process runs.
     pub fn standing(&self) -> Arc<Standing> {
         self.standing.borrow().clone()
+    }
+
+    /// The states that the process maintains.
+    pub fn kept(&self) -> Arc<BTreeMap<ViewName, Vec<Kept>>> {
+        self.kept.borrow().clone()
+    }
+
+    /// Tells how far the states are that the process maintains.
+    pub fn keeps(&self, kept: BTreeMap<ViewName, Vec<Kept>>) {
+        self.kept.send_replace(Arc::new(kept));
     }
 
     /// What the process runs after a look that began after a call.

@@ -7,8 +7,8 @@ use trifold_pipeline::{Comparison, Role, Tally};
 use trifold_registry::{Act, Candidate, Release, Step, Steps, Trial, VersionRecord};
 
 use crate::admin::api;
-use crate::admin::desk::{Running, Standing};
-use crate::observed::{self, Observed};
+use crate::admin::desk::{Desk, Kept, Running, Standing};
+use crate::observed;
 
 pub(crate) fn view_name(text: &str) -> Result<ViewName, Status> {
     text.parse().map_err(|error| Status::invalid_argument(format!("`{text}` is no view: {error}")))
@@ -45,14 +45,26 @@ pub fn step_messages(share: Share, steps: &Steps) -> Vec<api::Step> {
     [now].iter().chain(&steps.next).map(message).collect()
 }
 
-pub(crate) fn view_status(view: &ViewName, standing: &Standing, observed: &Observed) -> api::ViewStatus {
+pub(crate) fn view_status(view: &ViewName, standing: &Standing, desk: &Desk) -> api::ViewStatus {
     let waiting = standing.waiting.get(view);
     let trial = standing.candidates.get(view);
     api::ViewStatus {
         view: view.to_string(),
         running: standing.running.get(view).map(running),
         waiting: waiting.map(|waiting| api::Waiting { release: waiting.release, reason: waiting.reason.clone() }),
-        trial: trial.map(|(running, role)| trial_status(running, role, observed.of(view, running.release))),
+        trial: trial.map(|(running, role)| trial_status(running, role, desk.observed().of(view, running.release))),
+        states: desk.kept().get(view).into_iter().flatten().map(kept_state).collect(),
+    }
+}
+
+fn kept_state(kept: &Kept) -> api::KeptState {
+    api::KeptState {
+        version: kept.version,
+        state_id: kept.state.to_string(),
+        role: kept.role.map_or("", |role| role.name()).to_owned(),
+        applied: kept.applied,
+        known: kept.known,
+        blocked: kept.blocked,
     }
 }
 

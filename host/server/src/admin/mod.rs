@@ -12,6 +12,6 @@ pub mod messages;
 pub mod service;
 
 pub use client::AdminClient;
-pub use desk::{Calls, Desk, Looked, Running, Standing};
+pub use desk::{Calls, Desk, Kept, Looked, Running, Standing};
 pub use intake::Intake;
 pub use service::{Admin, AdminError, Process};

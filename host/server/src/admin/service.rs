@@ -116,7 +116,7 @@ impl Admin {
             let (view, seq) = (&release.view, release.seq);
             Status::unavailable(format!("release {seq} of view {view} is recorded, but {}", status.message()))
         })?;
-        let status = view_status(&release.view, &standing, self.desk.observed());
+        let status = view_status(&release.view, &standing, &self.desk);
         Ok(Response::new(api::ReleaseResponse { release: Some(release_record(release)), status: Some(status) }))
     }
 
@@ -141,7 +141,7 @@ impl AdminService for Admin {
             program: self.process.program.to_owned(),
             pid: self.process.pid,
             started_at_micros: self.process.started.0,
-            views: names.into_iter().map(|name| view_status(name, &standing, self.desk.observed())).collect(),
+            views: names.into_iter().map(|name| view_status(name, &standing, &self.desk)).collect(),
             registry_problem: standing.registry_problem.clone().unwrap_or_default(),
         }))
     }

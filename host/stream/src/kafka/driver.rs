@@ -152,6 +152,8 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
         self.next_look = Some(Instant::now() + self.interval);
         let restored = session.follow(&self.releases.live(), notify).await?;
         self.announce(notify, restored);
+        self.progress = session.progress();
+        notify(Notice::Progress(&self.progress));
         Ok(())
     }
 

@@ -52,7 +52,7 @@ pub(super) fn run(world: &World, args: &Stream, topic: String) -> Outcome {
     let (until, stop) = (until(args), world.stop_signal());
     let report = world.block_on(async {
         let bar = progress::rows("stream", 0);
-        let mut tell = notify(&bar, until, &monitor);
+        let mut tell = notify(&bar, until, &monitor, &desk);
         let mut notify = |notice: Notice<'_>| {
             feeding.iter().for_each(|feeding| feeding.note(&notice));
             tell(notice);

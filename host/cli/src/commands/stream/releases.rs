@@ -1,11 +1,11 @@
 //! The releases that a worker or feeder follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use trifold_model::ViewName;
+use trifold_model::{StateId, ViewName};
 use trifold_pipeline::{Catalog, CatalogProblem, LiveViews};
 use trifold_registry::{Registry, RegistryError};
 use trifold_server::admin::{Calls, Desk, Looked};
@@ -87,6 +87,10 @@ impl ReleaseFeed for Chosen {
             return live;
         }
         Arc::new(live.filtered(|name, _| self.is_chosen(name)))
+    }
+
+    fn given_up<'a>(&'a self, view: &'a ViewName) -> BoxFuture<'a, Result<BTreeSet<StateId>, RegistryError>> {
+        self.catalog.given_up(view).boxed()
     }
 
     fn is_called(&self) -> bool {
