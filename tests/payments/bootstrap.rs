@@ -2,6 +2,7 @@
 //! given up leaves nothing behind.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -162,4 +163,26 @@ fn a_state_that_is_given_up_leaves_nothing_behind() {
         let first = version(1, transform("card-spend", &[])).state_id();
         assert_eq!(states, [first.to_string().as_str()], "{kind}");
     }
+}
+
+#[test]
+fn a_build_that_nobody_carries_out_is_told_of_and_can_be_interrupted() {
+    let site = site();
+    let nobody = format!("http://{}", free_address().unwrap());
+    let asked = |command: &[&str]| site.trifold.run(command.iter().chain(&["--process", &nobody]));
+    site.trifold.run(["release", "card_spend@2", "--bootstrap"]).refused(Exit::Usage, &["--process"]);
+    let late =
+        ["the state of card_spend@2 has not caught up", &nobody, "`trifold rollback card_spend` gives it up"];
+    asked(&["release", "card_spend@2", "--bootstrap", "--wait", "0"]).refused(Exit::Unavailable, &late);
+    let early = ["the state of card_spend@2 has not caught up", "--bootstrap"];
+    asked(&["release", "card_spend@2"]).refused(Exit::Unavailable, &early);
+    // It goes on with what was begun, and gives that up when it is interrupted.
+    let mut command = site.trifold.command(["release", "card_spend@2", "--bootstrap", "--process", &nobody]);
+    let mut child = command.args(["--log", "info"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("the state is being built")));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let told: Vec<_> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(i32::from(Exit::Unavailable.code())), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("release 3 gives the state of card_spend@2 up")), "{told:?}");
 }

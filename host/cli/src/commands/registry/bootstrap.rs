@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use trifold_model::ViewName;
 use trifold_pipeline::{LiveVersion, check_candidate};
@@ -41,9 +42,11 @@ pub(super) async fn run(
         (world.version(view.as_str()).await?, world.version(&format!("{view}@{number}")).await?);
     check_candidate((serving.version, serving.view()), version.view(), &Trial::Bootstrap)
         .map_err(|error| Failure::new(Exit::Usage, format!("{view}@{number}: {error}")))?;
+    // From here on an interruption has something to give up.
+    let stop = world.stop_signal();
     let release = registry.try_out(view, number, Trial::Bootstrap, act).await.map_err(registry_failure)?;
     tracing::info!(%view, version = number, release = release.seq, "the state is being built");
-    let reached = follow(world, &registry, audience, &release, &version).await?;
+    let reached = follow(&registry, audience, &release, &version, stop).await?;
     let report = Report {
         view: view.to_string(),
         version: number,
@@ -61,15 +64,15 @@ pub(super) async fn run(
 
 /// Shows how far the state is until it has caught up.
 async fn follow(
-    world: &World,
     registry: &Registry,
     audience: &Audience<'_>,
     release: &Release,
     version: &LiveVersion,
+    stop: watch::Receiver<bool>,
 ) -> Outcome<Reached> {
     let (view, number) = (&release.view, version.version);
     let deadline = audience.wait.map(|wait| Instant::now() + wait);
-    let (stop, bar) = (world.stop_signal(), progress::rows("bootstrap", 0));
+    let bar = progress::rows("bootstrap", 0);
     loop {
         let reached = Reached::of(audience, version).await;
         bar.set_length(reached.goal);
