@@ -143,6 +143,8 @@ fn a_state_that_is_given_up_leaves_nothing_behind() {
     for is_told in [true, false] {
         site.trifold.run(bootstrap(&worker).iter().chain(&["--wait", "60"])).succeeded();
         worker.wait_for(|states| states.len() == 2);
+        let status = site.trifold.run(["status", &worker.url]).succeeded().stdout;
+        assert!(status.contains("the state of card_spend@2, a bootstrap, has applied "), "{status}");
         if !is_told {
             worker.terminate();
             assert!(state(&site).is_some());

@@ -228,6 +228,9 @@ pub enum Command {
     )]
     Up(Up),
     /// Remove a view's state from the store, so that the next `stream` replays the log for it
+    #[command(
+        after_help = "Examples:\n  trifold clear card_activity\n  trifold clear card_activity@3 --topics --redis redis://127.0.0.1:6379    # a build that was given up, on Kafka"
+    )]
     Clear(Clear),
     /// Look features up over gRPC
     #[command(
@@ -516,6 +519,15 @@ pub struct Up {
 pub struct Clear {
     /// The view and the version, as in `flight_profile@2`; without `@` the version in force
     pub version: String,
+    /// Remove the state's topic of changes as well, of the group of workers that --group names; none of them may run
+    #[arg(long)]
+    pub topics: bool,
+    /// A Redis that is to be rid of the state too
+    #[command(flatten)]
+    pub redis: Redis,
+    /// The cluster that has the state's topic
+    #[command(flatten)]
+    pub cluster: KafkaCluster,
 }
 
 /// `trifold get`.

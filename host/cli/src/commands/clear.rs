@@ -1,10 +1,12 @@
 //! `trifold clear`.
 
 use serde::Serialize;
-use trifold_store::{OnlineStore, StateStore};
+use trifold_stream::FeedId;
 
+use super::state::Places;
+use super::stream::kafka;
 use crate::args::Clear;
-use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
 use crate::world::World;
 
@@ -15,6 +17,8 @@ struct Cleared {
     state_id: String,
     /// Whether there was anything to clear.
     known: bool,
+    /// Where it was.
+    removed: Vec<String>,
 }
 
 /// Removes the state of a view. Emitted rows stay until the replay replaces them.
@@ -24,17 +28,20 @@ pub fn run(world: &World, args: Clear) -> Outcome {
         let message = format!("view {} is an on-demand view, which has no state", version.view().name);
         return Err(Failure::new(Exit::Usage, message));
     }
-    let store = world.store("clear")?;
-    // A damaged marker is something to clear, and clearing is what helps.
-    let known = !matches!(world.block_on(store.marker(version.state_id())), Ok(None));
-    world.block_on(store.clear(version.state_id())).or_exit(Exit::Io)?;
-    let cleared =
-        Cleared { view: version.view().name.to_string(), state_id: version.state_id().to_string(), known };
+    // A Redis that is only in the configuration file is fed anew by whoever feeds it.
+    let redis = (!args.redis.redis.is_empty()).then(|| world.redis(&args.redis)).flatten();
+    let cluster = args.topics.then(|| kafka::cluster(&world.config.kafka, &args.cluster, "clear"));
+    let removed = Places { command: "clear", redis, cluster }.remove(world, &FeedId::of(&version))?;
+    let (view, state_id) = (version.view().name.to_string(), version.state_id().to_string());
+    let cleared = Cleared { view, state_id, known: !removed.is_empty(), removed };
     output::print(world.format, &cleared, |cleared| {
-        let Cleared { view, state_id, known } = cleared;
-        if !known {
-            return format!("the store holds no state {state_id} of view {view}: there was nothing to clear");
+        let Cleared { view, state_id, removed, .. } = cleared;
+        if removed.is_empty() {
+            return format!("there is no state {state_id} of view {view}: there was nothing to clear");
         }
-        format!("cleared state {state_id} of view {view}: the next `trifold stream` replays the log and its rows")
+        let places = removed.join(", ");
+        format!(
+            "cleared state {state_id} of view {view}, from {places}: the next `trifold stream` replays the log and its rows"
+        )
     })
 }

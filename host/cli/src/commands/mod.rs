@@ -21,6 +21,7 @@ pub mod replay;
 pub mod retire;
 pub mod serve;
 pub mod signatures;
+mod state;
 pub mod status;
 pub mod stream;
 pub mod timeline;

@@ -3,17 +3,15 @@
 use serde::Serialize;
 use trifold_model::{StateId, ViewName};
 use trifold_registry::{Horizon, Registry};
-use trifold_store::{OnlineStore, StateStore};
 use trifold_stream::FeedId;
-use trifold_stream::kafka::remove_changes;
 
-use super::materialize::reached;
 use super::registry::act;
+use super::state::Places;
 use super::stream::kafka;
 use crate::args::Retire;
-use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output;
-use crate::world::{World, parse_version, redis_exit, registry_failure};
+use crate::world::{World, parse_version, registry_failure};
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -44,7 +42,9 @@ pub fn run(world: &World, args: &Retire) -> Outcome {
         removed: Vec::new(),
     };
     if report.shared_with.is_empty() {
-        report.removed = remove(world, args, &FeedId { view, state })?;
+        let cluster = args.topics.then(|| kafka::cluster(&world.config.kafka, &args.cluster, "retire"));
+        let places = Places { command: "retire", redis: world.redis(&args.redis), cluster };
+        report.removed = places.remove(world, &FeedId { view, state })?;
     }
     output::print(world.format, &report, text)
 }
@@ -65,31 +65,6 @@ async fn retire(
     let numbers = sharing.into_iter().map(|version| version.version);
     let goes_on = |number: &u64| retired.iter().all(|retired| retired.version != *number);
     Ok((state, numbers.filter(goes_on).collect()))
-}
-
-/// Removes a state from every place that is named, and says from which.
-fn remove(world: &World, args: &Retire, feed: &FeedId) -> Outcome<Vec<String>> {
-    let mut removed = Vec::new();
-    if world.data("store.redb").exists() {
-        let store = world.store("retire")?;
-        let known = !matches!(world.block_on(store.marker(feed.state)), Ok(None));
-        world.block_on(store.clear(feed.state)).or_exit(Exit::Io)?;
-        removed.extend(known.then(|| format!("the store {}", world.data("store.redb").display())));
-    }
-    if let Some(redis) = world.redis(&args.redis) {
-        let keys = world.block_on(async {
-            let store = reached(&redis).await?;
-            let removed = store.remove(feed.state).await;
-            removed.map_err(|error| Failure { exit: redis_exit(&error), error: error.into() })
-        })?;
-        removed.extend((keys > 0).then(|| format!("the Redis ({keys} keys)")));
-    }
-    if args.topics {
-        let cluster = kafka::cluster(&world.config.kafka, &args.cluster, "retire");
-        let topic = remove_changes(&cluster, feed).map_err(kafka::failure)?;
-        removed.extend(topic.map(|topic| format!("the topic {topic}")));
-    }
-    Ok(removed)
 }
 
 fn text(report: &RetireReport) -> String {

@@ -55,6 +55,21 @@ struct ViewReport {
     /// What is tried out beside the version that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     trial: Option<TrialReport>,
+    /// How far the states are that the process maintains.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    states: Vec<StateReport>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct StateReport {
+    version: u64,
+    state_id: String,
+    /// What the version is tried out for, if it is not in force.
+    role: Option<String>,
+    applied: u64,
+    known: u64,
+    blocked: bool,
 }
 
 /// A version that is tried out, and what was seen of it.
@@ -151,6 +166,7 @@ fn told(status: api::GetStatusResponse) -> Told {
         since: view.running.as_ref().map(|running| time_text(EventTime(running.since_micros))),
         waiting: view.waiting.map(|waiting| WaitingReport { release: waiting.release, reason: waiting.reason }),
         trial: view.trial.map(trial_report),
+        states: view.states.into_iter().map(state_report).collect(),
     });
     Told {
         command: status.command,
@@ -185,6 +201,19 @@ fn trial_report(trial: api::Trial) -> TrialReport {
             skipped: comparison.skipped,
         }),
     }
+}
+
+fn state_report(kept: api::KeptState) -> StateReport {
+    let api::KeptState { version, state_id, role, applied, known, blocked } = kept;
+    StateReport { version, state_id, role: Some(role).filter(|role| !role.is_empty()), applied, known, blocked }
+}
+
+/// How far a state is that is built beside the one in force, in a line.
+fn state_text(view: &str, state: &StateReport) -> Option<String> {
+    let StateReport { version, role, applied, known, blocked, .. } = state;
+    let still = if *blocked { ", and stands still" } else { "" };
+    let role = role.as_ref()?;
+    Some(format!("the state of {view}@{version}, a {role}, has applied {applied} of {known} events{still}"))
 }
 
 /// What was seen of a trial, in a line.
@@ -225,7 +254,10 @@ fn text(reports: &[ProcessReport]) -> String {
                 view.since.clone().unwrap_or_default(),
                 digest[..digest.len().min(output::DIGEST_SHOWN)].to_owned(),
             ]);
-            if let Some(trial) = &view.trial {
+            for state in view.states.iter().filter_map(|state| state_text(&view.view, state)) {
+                notes.push_str(&format!("\n{}: {state}", report.process));
+            }
+            if let Some(trial) = view.trial.as_ref().filter(|trial| trial.kind != "bootstrap") {
                 notes.push_str(&format!("\n{}: {}", report.process, trial_text(&view.view, trial)));
             }
             if let Some(waiting) = &view.waiting {
