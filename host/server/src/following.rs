@@ -1,11 +1,12 @@
 //! Follows the releases while a server answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, spawn_blocking};
 use trifold_model::ViewName;
 use trifold_pipeline::{Catalog, CatalogProblem, LiveViews, TakenOver, Waiting, take_over};
@@ -92,14 +93,26 @@ impl Following {
     async fn look(mut self) -> Result<Self, JoinError> {
         let call = self.calls.take();
         let handle = Handle::current();
+        // Whoever no longer waits for the look, as the process ends, does not let it go on without a runtime either.
+        let (waits, gone) = oneshot::channel::<()>();
         let (mut back, polled) = spawn_blocking(move || {
-            let polled = handle.block_on(self.catalog.poll());
+            let polled = handle.block_on(async {
+                tokio::select! {
+                    biased;
+                    _ = gone => Ok(Vec::new()),
+                    polled = self.catalog.poll() => polled,
+                }
+            });
             (self, polled)
         })
         .await?;
+        drop(waits);
         match &polled {
             Ok(problems) => back.tell_problems(problems),
-            Err(error) if back.unread.as_ref() != Some(error) => (back.tell)(News::Unread(error)),
+            // What a connection ends with differs from look to look.
+            Err(error) if back.unread.as_ref().map(discriminant) != Some(discriminant(error)) => {
+                (back.tell)(News::Unread(error));
+            }
             Err(_) => {}
         }
         let unread = polled.err();
