@@ -1,5 +1,6 @@
 //! Versions that are tried out: canaries that a controller takes further or takes back, and shadows.
 
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -216,6 +217,35 @@ fn a_shadow_is_compared_and_never_served() {
     let audit = ["audit", "cards", "--events", events.to_str().unwrap(), "--online", "--server", &server.url];
     let audit = trifold.run(audit.iter().chain(&["--format", "json"])).succeeded().json();
     assert_eq!(audit["components"].as_array().map(Vec::len), Some(2), "{audit}");
+}
+
+/// A worker that follows a log. Killed when it is dropped.
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn what_a_worker_sees_of_a_canary_decides_too() {
+    let trifold = site();
+    push_only(&trifold, &guest("errors", ERRORS, |_| {}));
+    let (address, events) = (free_address().unwrap(), log(&trifold));
+    let url = format!("http://{address}");
+    let stream = ["stream", "--follow", "--admin", &address, "--events", events.to_str().unwrap()];
+    let mut command = trifold.command(stream);
+    let _worker = Worker(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    trifold.run(["release", "cards@2", "--canary", "50%", "--process", &url, "--wait", "30"]).succeeded();
+    let event = |id: i64| json!({"event_id": "f", "event_time": 1_500_000, "id": id, "left": id});
+    lines(&log(&trifold).join("1.jsonl"), &(0..4 * ENTITIES).map(event).collect::<Vec<_>>());
+    let refused = control(&trifold, &url).refused(Exit::Refused, &["cards@2", "are errors"]);
+    assert!(refused.stdout.contains("is taken back"), "{refused:?}");
+    let trial =
+        trifold.run(["status", &url, "--format", "json"]).succeeded().json()[0]["views"][0]["trial"].clone();
+    assert_eq!(trial, Value::Null);
 }
 
 #[test]

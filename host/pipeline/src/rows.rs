@@ -73,8 +73,8 @@ impl Rows {
         Rows { computed, ..self }
     }
 
-    /// How many rows the component computed for them.
-    pub(crate) fn computed(&self) -> u64 {
+    /// How many rows the component computed for them, where they are as it answered them.
+    pub fn computed(&self) -> u64 {
         self.computed
     }
 

@@ -111,7 +111,10 @@ impl Tally {
         }
         if let Some(size) = cost.computed.checked_ilog2() {
             self.fuel.add(cost.computed as f64, cost.fuel as f64);
-            *self.times.entry(size).or_default().entry(duration_bin(cost.time)).or_default() += 1;
+            // Who has no stopwatch says nothing of time.
+            if !cost.time.is_zero() {
+                *self.times.entry(size).or_default().entry(duration_bin(cost.time)).or_default() += 1;
+            }
         }
     }
 

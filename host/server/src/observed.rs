@@ -71,6 +71,14 @@ impl Observed {
         }
     }
 
+    /// Takes note of what a worker saw when it folded events.
+    pub fn folded(&self, view: &ViewName, release: Option<u64>, serving: &Tally, candidate: &Tally) {
+        let mut trials = self.trials();
+        let trial = begun(&mut trials, view, release);
+        trial.serving.append(serving);
+        trial.candidate.append(candidate);
+    }
+
     fn trials(&self) -> MutexGuard<'_, BTreeMap<ViewName, Trial>> {
         // Whoever panicked has left sums that are a little too small at worst.
         self.trials.lock().unwrap_or_else(PoisonError::into_inner)

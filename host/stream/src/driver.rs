@@ -211,6 +211,7 @@ impl<S: Source, K: Sink, R: ReleaseFeed> Driver<S, K, R> {
                 (run.notify)(Notice::Aside { feed, line });
             }
         }
+        report.trials.iter().for_each(|trial| (run.notify)(Notice::Tried(trial)));
         for problem in report.problems {
             self.problem(run, problem);
         }

@@ -63,7 +63,7 @@ fn emitted(
     digest: bool,
     aside: &mut Vec<AsideLine>,
 ) -> Result<RecordBatch, RowTableError> {
-    let Computed { version, arrivals, ingested } = computed;
+    let Computed { version, arrivals, ingested, .. } = computed;
     let table = RowTable::of_events(version.view(), *arrivals, digest).ingested(version, ingested)?;
     let taken = |canary: &Canary| canary.taken(version.view(), &ingested.events.inputs);
     let kept = match entities {

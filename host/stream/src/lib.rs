@@ -42,7 +42,7 @@ pub use notice::{Counts, FeedProgress, Notice, Progress};
 pub use releases::{Fixed, ReleaseFeed};
 pub use sink::{AsideKind, AsideLine, Discard, Emission, NoSink, Sink};
 pub use source::Source;
-pub use step::{Polled, Step, StepReport};
+pub use step::{Polled, Step, StepReport, TrialSeen};
 pub use worker::{
     DEFAULT_RESIDENT_BYTES, DEFAULT_ROWS_MAX, MakeFunctions, Restored, Switch, Worker, WorkerConfig,
 };

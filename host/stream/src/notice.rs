@@ -9,6 +9,7 @@ use crate::error::Problem;
 use crate::feed::FeedId;
 use crate::kafka::TopicPartition;
 use crate::sink::{AsideKind, AsideLine};
+use crate::step::TrialSeen;
 use crate::worker::Switch;
 
 /// How far the worker is.
@@ -97,6 +98,8 @@ pub enum Notice<'a> {
     },
     /// A step was applied, or the driver looked whether the log has grown.
     Progress(&'a Progress),
+    /// A step showed how a version that is tried out does.
+    Tried(&'a TrialSeen),
     /// A feed came under another version or release, or began.
     Switched(&'a Switch),
     /// A state was removed that was built for a version which was given up before it served.

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::time::Duration;
 
 use trifold_eventlog::{Events, RawBatch, decode};
-use trifold_model::{ArrivalTime, EntityKey, ViewKind};
+use trifold_model::{ArrivalTime, EntityKey, ViewKind, ViewName};
 use trifold_pipeline::ingest::IngestError;
+use trifold_pipeline::trial::common_features;
 use trifold_pipeline::windows::sweep;
 use trifold_pipeline::{
-    ArrivalPolicy, ArrivalPolicyError, Changes, Ingest, Ingested, LiveVersion, Outcome, SlotChanges, WindowIngest,
+    ArrivalPolicy, ArrivalPolicyError, Changes, Cost, Ingest, Ingested, LiveVersion, Outcome, Role, SlotChanges,
+    Tally, WindowIngest,
 };
 use trifold_sandbox::{Budget, Cause};
 use trifold_store::{Commit, SlotChange};
@@ -46,6 +49,46 @@ pub(crate) struct Part {
     pub(crate) counts: Counts,
     /// Where the next sweep begins.
     pub(crate) swept: Option<EntityKey>,
+    /// What was seen of a version that is tried out beside the feed's own.
+    pub(crate) trial: Option<TrialSeen>,
+}
+
+/// What the rows of a batch came to by a version that is tried out, and by the one in force.
+#[derive(Debug)]
+pub struct TrialSeen {
+    /// The view.
+    pub view: ViewName,
+    /// The release that says what is tried out.
+    pub release: Option<u64>,
+    /// Of the version in force.
+    pub serving: Tally,
+    /// Of the version that is tried out.
+    pub candidate: Tally,
+}
+
+impl TrialSeen {
+    /// What was seen beside a version in force: over its entities by a canary of the same state, and otherwise over all
+    /// events, if both feeds have taken them together.
+    fn beside(folded: &Folded, all: &[Folded]) -> Option<Self> {
+        let (None, Some(own)) = (folded.task.role, folded.computed.first()) else { return None };
+        let is_tried = |other: &&Folded| {
+            other.feed.view == folded.feed.view && matches!(other.task.role, Some(Role::Canary(_) | Role::Shadow))
+        };
+        let apart = || all.iter().find(is_tried).and_then(|other| other.computed.first());
+        let tried = folded.computed.get(1).or_else(apart)?;
+        let features = common_features(&own.version, &tried.version);
+        let tally = |computed: &Computed| {
+            let (rows, mut tally) = (&computed.ingested.rows, Tally::default());
+            tally.add(
+                rows,
+                &features,
+                Cost { computed: rows.computed(), fuel: computed.fuel, time: Duration::ZERO },
+            );
+            tally
+        };
+        let (view, release) = (folded.feed.view.clone(), tried.version.release);
+        Some(TrialSeen { view, release, serving: tally(own), candidate: tally(tried) })
+    }
 }
 
 /// A batch folded for one feed.
@@ -56,7 +99,6 @@ pub(crate) struct Folded {
     pub(crate) computed: Vec<Computed>,
     pub(crate) commit: Commit,
     parts: Vec<SlotChange>,
-    fuel: u64,
     swept: Option<EntityKey>,
 }
 
@@ -66,6 +108,8 @@ pub(crate) struct Computed {
     pub(crate) arrivals: ArrivalPolicy,
     /// Its changes are in the commit.
     pub(crate) ingested: Ingested,
+    /// What that burnt.
+    fuel: u64,
 }
 
 /// A step that was applied.
@@ -79,6 +123,8 @@ pub struct StepReport {
     pub feeds: Vec<(FeedId, Counts)>,
     /// The first event that was set aside of each feed and reason.
     pub aside: Vec<(FeedId, AsideLine)>,
+    /// What was seen of versions that are tried out.
+    pub trials: Vec<TrialSeen>,
     /// Views that could not follow and stand still from now on.
     pub problems: Vec<Problem>,
 }
@@ -98,12 +144,13 @@ impl Part {
 pub(crate) fn emit(raw: &RawBatch, folded: Vec<Folded>, digest: bool) -> Result<Vec<Part>, StreamError> {
     let emissions = folded.iter().map(|one| emission(raw, one, &folded, digest));
     let emissions = emissions.collect::<Result<Vec<_>, _>>()?;
-    let parts = folded.into_iter().zip(emissions).map(|(folded, emission)| {
+    let trials: Vec<_> = folded.iter().map(|one| TrialSeen::beside(one, &folded)).collect();
+    let parts = folded.into_iter().zip(emissions).zip(trials).map(|((folded, emission), trial)| {
         let duplicates = folded.computed.iter().map(|computed| computed.ingested.duplicate_count);
         let mut counts = Counts {
             event_count: raw.rows() as u64,
             duplicate_count: duplicates.sum(),
-            fuel: folded.fuel,
+            fuel: folded.computed.iter().map(|computed| computed.fuel).sum(),
             ..Counts::default()
         };
         if let Some(emission) = &emission {
@@ -113,7 +160,7 @@ pub(crate) fn emit(raw: &RawBatch, folded: Vec<Folded>, digest: bool) -> Result<
             }
         }
         let Folded { feed, commit, parts, swept, .. } = folded;
-        Part { feed, emission, commit, parts, counts, swept }
+        Part { feed, emission, commit, parts, counts, swept, trial }
     });
     Ok(parts.collect())
 }
@@ -141,13 +188,12 @@ pub(crate) async fn fold_feed(
         }
     };
     let (marker, clock) = feed.advanced(raw, clock, together);
-    let mut budget = Budget::unlimited();
     let shares = task.divide(events)?;
     let versions: Vec<_> = shares.iter().map(|(version, _)| (*version).clone()).collect();
     let folded = match view.kind {
-        ViewKind::Window(_) => fold_windows(config, states, id, feed, shares, clock, &mut budget).await,
+        ViewKind::Window(_) => fold_windows(config, states, id, feed, shares, clock).await,
         ViewKind::Row | ViewKind::OnDemand(_) => {
-            fold_records(config, states, id, shares, &mut budget).await.map(|ingested| (ingested, None))
+            fold_records(config, states, id, shares).await.map(|ingested| (ingested, None))
         }
     };
     let (ingested, swept) = match folded {
@@ -164,16 +210,16 @@ pub(crate) async fn fold_feed(
         Err(Unfolded::Ingest(error)) => return Err(error.into()),
     };
     let (mut puts, mut slots, mut computed) = (Vec::new(), SlotChanges::default(), Vec::new());
-    for (version, mut ingested) in versions.into_iter().zip(ingested) {
+    for (version, (mut ingested, fuel)) in versions.into_iter().zip(ingested) {
         match std::mem::replace(&mut ingested.changes, Changes::Slots(Default::default())) {
             Changes::Records(changed) => puts.extend(changed),
             Changes::Slots(changed) => slots.append(changed),
         }
-        computed.push(Computed { version, arrivals, ingested });
+        computed.push(Computed { version, arrivals, ingested, fuel });
     }
     let commit = Commit { state: id.state, marker, puts, slots: slots.stored };
-    let (feed, task, fuel) = (id.clone(), task.clone(), budget.spent());
-    Ok(Ok(Folded { feed, task, computed, commit, parts: slots.parts, fuel, swept }))
+    let (feed, task) = (id.clone(), task.clone());
+    Ok(Ok(Folded { feed, task, computed, commit, parts: slots.parts, swept }))
 }
 
 /// Why events were not folded.
@@ -199,13 +245,13 @@ async fn fold_records(
     states: &Resident,
     id: &FeedId,
     shares: Vec<(&LiveVersion, Events)>,
-    budget: &mut Budget,
-) -> Result<Vec<Ingested>, Unfolded> {
+) -> Result<Vec<(Ingested, u64)>, Unfolded> {
     let mut ingested = Vec::with_capacity(shares.len());
     for (version, events) in shares {
+        let mut budget = Budget::unlimited();
         let ingest = Ingest::new(version.view(), events)?;
         let records = states.read(id.state, ingest.entities()).await?;
-        ingested.push(ingest.fold(&records, version, config.keep_outputs, budget)?);
+        ingested.push((ingest.fold(&records, version, config.keep_outputs, &mut budget)?, budget.spent()));
     }
     Ok(ingested)
 }
@@ -225,16 +271,16 @@ async fn fold_windows(
     feed: &Feed,
     shares: Vec<(&LiveVersion, Events)>,
     clock: Option<ArrivalTime>,
-    budget: &mut Budget,
-) -> Result<(Vec<Ingested>, Option<EntityKey>), Unfolded> {
+) -> Result<(Vec<(Ingested, u64)>, Option<EntityKey>), Unfolded> {
     let event_count: usize = shares.iter().map(|(_, events)| events.times.len()).sum();
     let functions: Vec<_> = shares.iter().map(|(version, _)| (config.functions)(version)).collect();
     let (mut ingests, mut new) = (Vec::with_capacity(shares.len()), 0);
     for ((version, events), functions) in shares.into_iter().zip(&functions) {
-        let ingest = WindowIngest::new(version, &**functions, events, budget)?.with_parts(config.parts);
+        let mut budget = Budget::unlimited();
+        let ingest = WindowIngest::new(version, &**functions, events, &mut budget)?.with_parts(config.parts);
         let entities = states.read_slots(id.state, ingest.queries()).await?;
         new += entities.iter().filter(|slots| slots.is_empty()).count();
-        ingests.push((ingest, entities));
+        ingests.push((ingest, entities, budget));
     }
     let version = &feed.task.version;
     let (mut swept, mut next) = (SlotChanges::default(), None);
@@ -245,16 +291,18 @@ async fn fold_windows(
             let mut page = states.scan_slots(id.state, next, left.min(SWEPT_AT_ONCE)).await?;
             left -= page.entities.len();
             next = page.next.take();
-            let has = |key: &EntityKey| ingests.iter().any(|(ingest, _)| ingest.has(key));
+            let has = |key: &EntityKey| ingests.iter().any(|(ingest, ..)| ingest.has(key));
             swept.append(sweep(version, page, has, clock, config.parts)?);
             if next.is_none() {
                 break;
             }
         }
     }
-    let folded = ingests.into_iter().map(|(ingest, entities)| ingest.fold(entities, clock, budget));
+    let folded = ingests.into_iter().map(|(ingest, entities, mut budget)| {
+        Ok::<_, IngestError>((ingest.fold(entities, clock, &mut budget)?, budget.spent()))
+    });
     let mut ingested = folded.collect::<Result<Vec<_>, _>>()?;
-    if let Some(Ingested { changes: Changes::Slots(changes), .. }) = ingested.first_mut() {
+    if let Some((Ingested { changes: Changes::Slots(changes), .. }, _)) = ingested.first_mut() {
         changes.append(swept);
     }
     Ok((ingested, next))

@@ -367,7 +367,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
     /// After an error the next restore goes back to the last one.
     pub fn apply(&mut self, step: Step) -> Result<StepReport, StreamError> {
         self.torn = true;
-        let Step { first_offset, next_offset, parts, blocked } = step;
+        let Step { first_offset, next_offset, mut parts, blocked } = step;
         for part in &parts {
             if let Some(emission) = &part.emission {
                 self.sink.write(emission).map_err(StreamError::sink(&part.feed.view))?;
@@ -375,11 +375,12 @@ impl<S: Source, K: Sink> Worker<S, K> {
             self.sink.change(&part.feed, &part.commit, &part.parts);
         }
         let aside = parts.iter().flat_map(Part::first_aside).collect();
+        let trials = parts.iter_mut().filter_map(|part| part.trial.take()).collect();
         let feeds = parts.into_iter().map(|part| self.move_feed(part)).collect();
         self.torn = false;
         self.last = Some(next_offset);
         let problems = blocked.into_iter().map(|(feed, problem)| self.block(&feed, problem)).collect();
-        Ok(StepReport { first_offset, next_offset, feeds, aside, problems })
+        Ok(StepReport { first_offset, next_offset, feeds, aside, trials, problems })
     }
 
     fn move_feed(&mut self, part: Part) -> (FeedId, Counts) {

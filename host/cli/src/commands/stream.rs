@@ -173,8 +173,12 @@ fn notify<'a>(
 ) -> impl FnMut(Notice<'_>) + Send + use<'a> {
     move |notice| {
         monitor.note(&notice);
-        if let Notice::Progress(progress) = notice {
-            desk.keeps(kept(progress));
+        match &notice {
+            Notice::Progress(progress) => desk.keeps(kept(progress)),
+            Notice::Tried(seen) => {
+                desk.observed().folded(&seen.view, seen.release, &seen.serving, &seen.candidate)
+            }
+            _ => {}
         }
         tell(bar, until, notice);
     }

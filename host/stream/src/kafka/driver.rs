@@ -180,6 +180,7 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
                     notify(Notice::Aside { feed, line });
                 }
             }
+            step.trials.iter().for_each(|trial| notify(Notice::Tried(trial)));
             for problem in step.problems {
                 self.problem(notify, problem);
             }
