@@ -1,6 +1,8 @@
 //! Reading the values of entities from an online store, and of requests from what was read.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod asked;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, RecordBatch};
@@ -11,15 +13,14 @@ use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, Field, Vie
 use trifold_sandbox::Budget;
 use trifold_store::{Ahead, Marker, OnlineStore, StoreError};
 
-use crate::candidate::Canary;
 use crate::catalog::LiveViews;
 use crate::in_hand::{Admitted, InHand};
-use crate::on_demand::{self, ReadView};
 use crate::records::RecordRead;
 use crate::rows::Rows;
 use crate::sides::Side;
 use crate::version::LiveVersion;
 use crate::windows::{FoldError, WindowRead};
+use asked::{Asked, Given};
 
 /// What is asked. Row `i` of the answer is about row `i` of the columns.
 pub struct Question<'a> {
@@ -196,36 +197,36 @@ pub async fn lookup(
     let asked: Vec<_> = views.into_iter().map(|version| Asked::new(version, live, &mut needed)).collect();
     let mut asks = Vec::with_capacity(needed.len());
     for (view, version) in needed.iter().enumerate() {
-        let held = in_hand.remove(&version.view().name);
-        for (version, side) in sides(version, live, &columns, held.as_ref())? {
-            let held = match (&held, &side) {
-                (Some(held), Side::Some(rows)) => Some(held.of_rows(rows)?),
-                (held, _) => held.clone(),
+        let mut held = in_hand.remove(&version.view().name);
+        for answering in answering(version, live, &columns, held.as_ref())? {
+            let Answering { version, side, .. } = &answering;
+            let held = match side {
+                Side::All => held.take(),
+                Side::Some(rows) => held.as_ref().map(|held| held.of_rows(rows)).transpose()?,
             };
-            let in_hand = held.map(|held| Admitted::new(&version, held, time, budget)).transpose()?;
-            let keys = side.of(&keys(version.view().key_fields(), &version, &columns)?).into_owned();
-            asks.push((view, side, ViewKeys { keys, version, in_hand }));
+            let in_hand = held.map(|held| Admitted::new(version, held, time, budget)).transpose()?;
+            let keys = side.of(&keys(version.view().key_fields(), version, &columns)?).into_owned();
+            let keys = ViewKeys { keys, version: version.clone(), in_hand };
+            asks.push((answering, view, keys));
         }
     }
     // A store elsewhere is asked for all of them at once.
-    let reads = try_join_all(asks.into_iter().map(|(view, side, keys)| async move {
-        let version = keys.version.clone();
-        Ok::<_, LookupError>((view, side, version, Read::new(store, keys).await?))
+    let reads = try_join_all(asks.into_iter().map(|(answering, view, keys)| async move {
+        Ok::<_, LookupError>((answering, view, Read::new(store, keys).await?))
     }));
     let reads = reads.await?;
     let mut as_of = vec![time; columns.num_rows()];
-    for (_, side, _, read) in &reads {
+    for (answering, _, read) in &reads {
         for place in 0..read.len() {
-            let at = &mut as_of[side.row(place)];
+            let at = &mut as_of[answering.side.row(place)];
             *at = read.latest(place).map_or(*at, |latest| latest.max(*at));
         }
     }
     let mut read: Vec<ViewParts> = needed.iter().map(|_| ViewParts::default()).collect();
-    for (view, side, version, of_view) in reads {
+    for (Answering { version, side, is_canary }, view, of_view) in reads {
         let meter = Meter::start(stopwatch, budget);
         let (rows, reach) = stored(&version, of_view, &side.of(&as_of), budget)?;
         let cost = meter.stop(&rows, budget);
-        let is_canary = version.digest() != needed[view].digest();
         let basis = Basis::State(reach.map(|reach| reach.of_question(&side)));
         let part = Part { version, side, rows, basis, cost };
         *(if is_canary { &mut read[view].canary } else { &mut read[view].serving }) = Some(part);
@@ -237,23 +238,29 @@ pub async fn lookup(
     Ok(Answer { views: views.collect::<Result<_, _>>()?, as_of })
 }
 
+/// A version that answers some rows of a question.
+struct Answering {
+    version: LiveVersion,
+    side: Side,
+    is_canary: bool,
+}
+
 /// The versions that answer for a row or window view, each with its rows.
-fn sides(
+fn answering(
     version: &LiveVersion,
     live: &LiveViews,
     columns: &RecordBatch,
     in_hand: Option<&InHand>,
-) -> Result<Vec<(LiveVersion, Side)>, LookupError> {
-    let Some((candidate, canary)) = live.canary(&version.view().name) else {
-        return Ok(vec![(version.clone(), Side::All)]);
-    };
+) -> Result<Vec<Answering>, LookupError> {
+    let serving = |side| Answering { version: version.clone(), side, is_canary: false };
+    let Some((candidate, canary)) = live.canary(&version.view().name) else { return Ok(vec![serving(Side::All)]) };
     // An event in hand has the fields of the version in force.
     if in_hand.is_some() && candidate.view().inputs != version.view().inputs {
-        return Ok(vec![(version.clone(), Side::All)]);
+        return Ok(vec![serving(Side::All)]);
     }
-    let sides = Side::divide(canary, &keys(version.view().key_fields(), version, columns)?);
-    let versions = [version, candidate].into_iter().cloned().zip(sides);
-    Ok(versions.filter(|(_, side)| !side.is_empty()).collect())
+    let [left, taken] = Side::divide(canary, &keys(version.view().key_fields(), version, columns)?);
+    let both = [serving(left), Answering { version: candidate.clone(), side: taken, is_canary: true }];
+    Ok(both.into_iter().filter(|answering| !answering.side.is_empty()).collect())
 }
 
 /// Measures what rows take.
@@ -306,134 +313,6 @@ impl ViewParts {
         let places = side.rows(count);
         let canary = CanaryAnswer { version: tried, places, rows: taken, basis: of_canary, cost: took };
         Ok(ViewAnswer { version, rows, basis, cost, canary: Some(canary) })
-    }
-}
-
-/// One view of a question, and where what it needs stands among all that is read.
-enum Asked {
-    Stored(usize),
-    OnDemand {
-        version: LiveVersion,
-        reads: Vec<(usize, ReadView)>,
-        canary: Option<OnDemandCanary>,
-    },
-    /// An on-demand view that reads what the versions in force do not give.
-    Torn {
-        version: LiveVersion,
-        reason: String,
-    },
-}
-
-/// The canary of an on-demand view.
-struct OnDemandCanary {
-    version: LiveVersion,
-    canary: Canary,
-    reads: Vec<(usize, ReadView)>,
-}
-
-impl Asked {
-    fn new(version: LiveVersion, live: &LiveViews, needed: &mut Vec<LiveVersion>) -> Self {
-        let mut place = |version: &LiveVersion| {
-            let found = needed.iter().position(|needed| needed.view().name == version.view().name);
-            found.unwrap_or_else(|| {
-                needed.push(version.clone());
-                needed.len() - 1
-            })
-        };
-        if version.view().on_demand().is_none() {
-            return Asked::Stored(place(&version));
-        }
-        let mut placed = |version: &LiveVersion| {
-            let reads = on_demand::reads(version.view(), |name| live.views.get(name).map(LiveVersion::view))?;
-            let placed = reads.into_iter().filter_map(|read| Some((place(live.views.get(&read.view)?), read)));
-            Ok::<Vec<_>, on_demand::ReadError>(placed.collect())
-        };
-        match placed(&version) {
-            Err(error) => Asked::Torn { version, reason: format!("{error} (among the versions in force)") },
-            Ok(reads) => {
-                let canary = live.canary(&version.view().name).and_then(|(version, canary)| {
-                    Some(OnDemandCanary {
-                        version: version.clone(),
-                        canary: *canary,
-                        reads: placed(version).ok()?,
-                    })
-                });
-                Asked::OnDemand { version, reads, canary }
-            }
-        }
-    }
-
-    fn answer(self, given: &Given<'_>, budget: &mut Budget) -> Result<ViewAnswer, LookupError> {
-        let count = given.as_of.len();
-        match self {
-            Asked::Stored(place) => Ok(given.read[place].clone()),
-            Asked::Torn { version, reason } => Ok(ViewAnswer::unavailable(version, count, reason)?),
-            Asked::OnDemand { version, reads, canary } => {
-                let [left, taken] = match &canary {
-                    None => [Side::All, Side::Some(Vec::new())],
-                    Some(canary) => {
-                        let fields = entity_of_request(&version, &reads);
-                        Side::divide(&canary.canary, &keys(&fields, &version, given.columns)?)
-                    }
-                };
-                let mut parts = ViewParts::default();
-                if let Some(canary) = canary.filter(|_| !taken.is_empty()) {
-                    parts.canary = Some(given.part(canary.version, taken, &canary.reads, budget)?);
-                }
-                if !left.is_empty() {
-                    parts.serving = Some(given.part(version.clone(), left, &reads, budget)?);
-                }
-                parts.joined(version, count)
-            }
-        }
-    }
-}
-
-/// The request fields that name entities of the views that an on-demand view reads; all of them, if it reads none. By them a
-/// canary takes requests.
-fn entity_of_request(version: &LiveVersion, reads: &[(usize, ReadView)]) -> Vec<Field> {
-    let view = version.view();
-    let named: BTreeSet<usize> = reads.iter().flat_map(|(_, read)| read.keys.iter().copied()).collect();
-    match named.is_empty() {
-        true => view.request_fields().cloned().collect(),
-        false => named.into_iter().map(|input| view.inputs[input].clone()).collect(),
-    }
-}
-
-/// What on-demand views are computed from.
-struct Given<'a> {
-    read: &'a [ViewAnswer],
-    columns: &'a RecordBatch,
-    as_of: &'a [EventTime],
-    stopwatch: Stopwatch,
-}
-
-impl Given<'_> {
-    /// The rows that one version of an on-demand view answers.
-    fn part(
-        &self,
-        version: LiveVersion,
-        side: Side,
-        reads: &[(usize, ReadView)],
-        budget: &mut Budget,
-    ) -> Result<Part, LookupError> {
-        let rows_of = |(place, taken): &(usize, ReadView)| {
-            let all = &self.read[*place].rows;
-            let rows = match &side {
-                Side::All => all.clone(),
-                Side::Some(rows) => all.take(rows)?,
-            };
-            Ok((taken.clone(), rows))
-        };
-        let taken: Vec<(ReadView, Rows)> = reads.iter().map(rows_of).collect::<Result<_, ArrowError>>()?;
-        let taken: Vec<_> = taken.iter().map(|(read, rows)| (read, rows)).collect();
-        let (columns, as_of) = (side.of_columns(self.columns)?, side.of(self.as_of));
-        let meter = Meter::start(self.stopwatch, budget);
-        let rows = on_demand::values(&version, &columns, &taken, &as_of, budget)?;
-        let cost = meter.stop(&rows, budget);
-        let read = |(place, _): &(usize, ReadView)| self.read[*place].as_read();
-        let basis = Basis::Views(reads.iter().map(read).collect());
-        Ok(Part { version, side, rows, basis, cost })
     }
 }
 
