@@ -280,6 +280,7 @@ impl Case {
                         check_row(version.view(), what, expected, &row);
                         continue;
                     }
+                    Ask::Emitted(_) => unreachable!(),
                     Ask::EveryEvent(cut) => {
                         let event = &self.log[*number as usize];
                         (event.entity.clone(), event.time, cut)

@@ -346,6 +346,10 @@ pub struct Backfill {
     /// The directory to write
     #[arg(long, short, value_name = "DIR", required_unless_present = "materialize")]
     pub out: Option<PathBuf>,
+    /// Compute each event's row with the version that the stream used for it, as the store of the data directory recorded
+    /// it: the rows that were emitted, those of each version in a directory of its own
+    #[arg(long, conflicts_with_all = ["materialize", "spine", "reads", "cut", "position", "before"])]
+    pub follow_releases: bool,
     /// Put the state as of the end of the log into the online store, for `trifold serve`, and write no rows: into the
     /// embedded store, or the Redis that is named or configured
     #[arg(long, conflicts_with_all = [
