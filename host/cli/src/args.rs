@@ -154,7 +154,7 @@ pub enum Command {
     Rollback(Rollback),
     /// Retire a version that is not used any more: it can be released no more, and its state goes
     #[command(
-        after_help = "Examples:\n  trifold retire card_activity@1\n  trifold retire card_activity@1 --give-up-rollback --topics --redis redis://localhost\n\nRefused while the version is in force, tried out, or what a rollback would bring back. The state goes from the data\ndirectory's store, from a Redis that is named, and with --topics from Kafka, unless a version that is not retired\nshares it. What was pushed stays, so that backfills of the past find it. Run it again if something was in the way."
+        after_help = "Examples:\n  trifold retire card_activity@1\n  trifold retire card_activity@1 --give-up-rollback --topics --redis redis://127.0.0.1:6379\n\nRefused while the version is in force, tried out, or what a rollback would bring back. The state goes from the data\ndirectory's store, from a Redis that is named, and with --topics from Kafka, unless a version that is not retired\nshares it. What was pushed stays, so that backfills of the past find it. Run it again if something was in the way."
     )]
     Retire(Retire),
     /// Take the steps of canaries while they do as well as the version in force, and take back those that do not
