@@ -10,6 +10,7 @@ mod diff;
 mod events;
 mod explain;
 mod files;
+mod follow;
 mod hostile;
 mod operating;
 mod processes;

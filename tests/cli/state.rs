@@ -20,7 +20,9 @@ fn a_cleared_state_is_filled_again_and_its_neighbour_is_not() {
     trifold.run(renamed).refused(Exit::Data, &other_log);
     let cleared = clear("flight_profile@1").succeeded().json();
     let state = &of_view(&first, "flight_profile")["state-id"];
-    assert_eq!(cleared, json!({"view": "flight_profile", "state-id": state, "known": true}));
+    let removed = json!([format!("the store {}", trifold.data("store.redb").display())]);
+    let expected = json!({"view": "flight_profile", "state-id": state, "known": true, "removed": removed});
+    assert_eq!(cleared, expected);
     let again = stream(&trifold).succeeded().json();
     let (replayed, neighbour) = (of_view(&again, "flight_profile"), of_view(&again, "aircraft_status"));
     assert_eq!((&replayed["events"], &replayed["next-offset"]), (&json!(ROWS), &json!(ROWS)));

@@ -1,15 +1,16 @@
 //! What a backfill of the same events says that must have come of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use trifold_model::{CanonicalRows, EntityKey, FeatureView, FieldType};
-use trifold_pipeline::{LiveVersion, lookup};
-use trifold_store::{EmbeddedStore, Holder, OnlineStore};
+use trifold_model::{CanonicalRows, EntityKey, EventNumber, FeatureView, FieldType};
+use trifold_pipeline::{LiveVersion, StateRows, follow, lookup};
+use trifold_registry::Registry;
+use trifold_store::{EmbeddedStore, Holder, OnlineStore, StateStore};
 use trifold_tests::command::Trifold;
 use trifold_tests::guests::component;
 use trifold_tests::live::{transform, version, views};
@@ -17,7 +18,7 @@ use trifold_tests::online::runtime;
 use trifold_tests::rows::{self, Row, answered};
 
 use crate::data::lines;
-use crate::site::{GROUP, Site};
+use crate::site::{GROUP, PARTITIONS, Site};
 
 /// What becomes of one view.
 struct Expected<'a> {
@@ -134,17 +135,37 @@ impl Site {
         let version = version(1, transform(package, &[]));
         let view = version.view();
         let named = |row: Value| {
-            let fields = view.key_fields().iter().map(|field| {
-                let name = field.name.as_str();
-                (name.to_owned(), row[format!("_key_{name}")].clone())
-            });
-            let entity = Value::Object(fields.collect()).to_string();
-            let columns = columns(view, &[&entity]);
-            let keys = CanonicalRows::of_columns(&columns, 0..columns.num_columns()).unwrap();
             let id = row["_event_id"].as_str().unwrap().to_owned();
-            (keys.key(0, &mut Vec::new()), id, row["_version"].as_u64().unwrap())
+            (entity_key(view, &row), id, row["_version"].as_u64().unwrap())
         };
         self.emitted_rows(view.name.as_str()).into_values().flatten().map(named).collect()
+    }
+
+    /// Compares the version of each row that workers emitted with what the local stores of the worker `afterwards` say, which
+    /// came from the topics of changes: how many releases computed some.
+    #[track_caller]
+    pub(crate) fn check_followed(&self, package: &str) -> usize {
+        let version = version(1, transform(package, &[]));
+        let (view, runtime) = (version.view(), runtime());
+        let states = (0..PARTITIONS).map(|partition| {
+            let store = open(&self.trifold.data(format!("kafka/{GROUP}/afterwards/{partition}.redb")));
+            let marker = runtime.block_on(store.marker(view.state_id())).unwrap().unwrap();
+            let switches = runtime.block_on(store.switches(view.state_id())).unwrap();
+            StateRows { end: marker.positions, switches }
+        });
+        let registry = Registry::local(&self.trifold.data("registry"), false).unwrap();
+        let history = runtime.block_on(registry.history(&view.name)).unwrap();
+        let followed = follow(&states.collect::<Vec<_>>(), &history).unwrap();
+        let rows = self.cluster.read(&format!("{GROUP}.{}.features", view.name)).into_iter().flatten();
+        for (_, row) in rows {
+            let row: Value = serde_json::from_slice(&row.unwrap()).unwrap();
+            let [partition, offset] = ["_partition", "_offset"].map(|column| row[column].as_u64().unwrap());
+            let number = EventNumber::new(partition as u32, offset);
+            let computed = followed.iter().filter(|by| by.rows.has(number, &entity_key(view, &row)));
+            let computed: Vec<_> = computed.map(|by| json!(by.version)).collect();
+            assert_eq!(computed, [row["_version"].clone()], "{row}");
+        }
+        followed.iter().flat_map(|by| &by.releases).collect::<BTreeSet<_>>().len()
     }
 
     /// What workers made of them.
@@ -284,6 +305,18 @@ fn check_ids(view: &str, expected: &BTreeMap<String, Vec<Value>>, found: &BTreeM
         let ids = |rows: &[Value]| rows.iter().map(|row| row["_event_id"].to_string()).collect::<Vec<_>>();
         assert_eq!(ids(rows), ids(&found[entity]), "{view}, {entity}: rows lost, doubled or out of order");
     }
+}
+
+/// The entity of a row.
+fn entity_key(view: &FeatureView, row: &Value) -> EntityKey {
+    let fields = view.key_fields().iter().map(|field| {
+        let name = field.name.as_str();
+        (name.to_owned(), row[format!("_key_{name}")].clone())
+    });
+    let entity = Value::Object(fields.collect()).to_string();
+    let columns = columns(view, &[&entity]);
+    let keys = CanonicalRows::of_columns(&columns, 0..columns.num_columns()).unwrap();
+    keys.key(0, &mut Vec::new())
 }
 
 /// Entities as the columns of a question.

@@ -259,7 +259,7 @@ impl World {
                                 slots.insert(slot, bytes);
                             }
                             Entry::Slot(change) => drop(slots.remove(&change.slot)),
-                            Entry::Marker(_) => {}
+                            Entry::Marker(_) | Entry::Switch(_) => {}
                         }
                     }
                 }

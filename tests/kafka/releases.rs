@@ -77,6 +77,9 @@ fn fifty_releases_of_a_group_of_workers() {
     for view in VIEWS {
         let counts = site.check_rows_by_version(view, &[1, 2]);
         assert!(counts.len() == 2 && counts.values().all(|rows| *rows > EVENTS / 20), "{view}: {counts:?}");
+        // The topics of changes tell which version computed which of them.
+        let followed = site.check_followed(&view.replace('_', "-"));
+        assert!(followed > RELEASES / 4, "{view}: {followed} releases computed rows");
     }
 }
 
@@ -115,6 +118,7 @@ fn a_canary_of_a_group_of_workers() {
     site.run_to_end("afterwards");
     let counts = site.check_rows_by_version("flight_profile", &[1, 2]);
     assert!(counts.len() == 2 && counts.values().all(|rows| *rows > EVENTS / 20), "{counts:?}");
+    assert!(site.check_followed("flight-profile") > 1);
     // Those that were put there after a look are computed as it said, or as a later one did.
     let id =
         |event: &Event| Some(serde_json::from_str::<Value>(&event.json).ok()?["event_id"].as_str()?.to_owned());

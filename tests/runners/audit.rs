@@ -97,7 +97,7 @@ fn change_record(trifold: &Trifold, change: impl FnOnce(&mut Record)) -> (Entity
         let mut record = original.clone();
         change(&mut record);
         let (marker, puts) = (page.marker.unwrap(), vec![(key.clone(), record)]);
-        store.commit(vec![Commit { state, marker, puts, slots: Vec::new() }]).await.unwrap();
+        store.commit(vec![Commit { state, marker, puts, slots: Vec::new(), switches: Vec::new() }]).await.unwrap();
         (key, original)
     })
 }

@@ -2,7 +2,8 @@
 //!
 //! [`case`] is what is run and what must come out, [`runner`] are the runners; [`golden`] and [`random`] are small
 //! logs, [`flights`] and [`killed`] the real one, [`fractions`] rows at their limits, [`points`] questions at
-//! other times than the events', [`explain`] why their answers are what they are, [`audit`] what happens when a stored byte changes.
+//! other times than the events', [`explain`] why their answers are what they are, [`audit`] what happens when a stored byte changes, and
+//! [`follow`] what a backfill makes of the releases that there were.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
@@ -10,6 +11,7 @@ mod audit;
 mod case;
 mod explain;
 mod flights;
+mod follow;
 mod fractions;
 mod golden;
 mod killed;

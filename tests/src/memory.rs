@@ -9,8 +9,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use trifold_model::{EntityKey, Slot, StateId};
 use trifold_store::{
-    Commit, EntityQuery, Marker, OnlineStore, Page, Record, SlotChange, SlotPage, SlotSnapshot, Slots, Snapshot,
-    StateStore, StoreError,
+    Commit, EntityQuery, Marker, OnlineStore, Page, Record, RowSwitch, SlotChange, SlotPage, SlotSnapshot, Slots,
+    Snapshot, StateStore, StoreError,
 };
 
 /// States in memory.
@@ -22,6 +22,7 @@ struct State {
     marker: Option<Marker>,
     records: BTreeMap<EntityKey, Record>,
     slots: BTreeMap<EntityKey, BTreeMap<Slot, Bytes>>,
+    switches: BTreeMap<(u32, u64), RowSwitch>,
 }
 
 impl Memory {
@@ -83,6 +84,10 @@ impl StateStore for Memory {
         ready(Ok(SlotPage { marker: state.marker, entities, next })).boxed()
     }
 
+    fn switches(&self, id: StateId) -> BoxFuture<'_, Result<Vec<RowSwitch>, StoreError>> {
+        ready(Ok(self.state(id).switches.into_values().collect())).boxed()
+    }
+
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {
         let mut states = self.states();
         for commit in commits {
@@ -95,6 +100,8 @@ impl StateStore for Memory {
             }
             state.marker = Some(commit.marker);
             state.records.extend(commit.puts);
+            let places = commit.switches.into_iter().map(|switch| ((switch.partition, switch.offset), switch));
+            state.switches.extend(places);
             for SlotChange { key, slot, bytes } in commit.slots {
                 let slots = state.slots.entry(key.clone()).or_default();
                 match bytes {

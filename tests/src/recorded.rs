@@ -20,7 +20,8 @@ use crate::stores;
 
 /// A directory with a log in it, which whoever makes it writes to [`Recorded::log`].
 pub struct Recorded {
-    source: SourceConfig,
+    /// Which columns carry what every event has.
+    pub source: SourceConfig,
     dir: TempDir,
 }
 

@@ -171,7 +171,13 @@ impl Case {
             release: None,
             arrivals: clock.map(|clock| (0, clock)).into_iter().collect(),
         };
-        let commit = Commit { state: version.state_id(), marker, puts: Vec::new(), slots: slots.stored };
+        let commit = Commit {
+            state: version.state_id(),
+            marker,
+            puts: Vec::new(),
+            slots: slots.stored,
+            switches: Vec::new(),
+        };
         memory.commit(vec![commit]).now_or_never().unwrap().unwrap();
     }
 
@@ -274,6 +280,7 @@ impl Case {
                         check_row(version.view(), what, expected, &row);
                         continue;
                     }
+                    Ask::Emitted(_) => unreachable!(),
                     Ask::EveryEvent(cut) => {
                         let event = &self.log[*number as usize];
                         (event.entity.clone(), event.time, cut)

@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::{Map, Value, json};
 use trifold_eventlog::Archive;
 use trifold_model::{Cut, Positions};
-use trifold_pipeline::Ask;
+use trifold_pipeline::emitted::Span;
+use trifold_pipeline::{Ask, Canary, Entities};
 
 use crate::error::BackfillError;
 use crate::job::Job;
@@ -28,6 +29,7 @@ pub(crate) fn parameters(
     let view = job.version.view();
     let (asked, cut) = match &job.ask {
         Ask::OwnPosition => ("every event at its own position", Value::Null),
+        Ask::Emitted(_) => ("events whose rows the version computed", Value::Null),
         Ask::EveryEvent(cut) => ("every event at its own time", cut_value(cut)),
         Ask::Spine(cut) => ("spine", cut_value(cut)),
     };
@@ -41,6 +43,7 @@ pub(crate) fn parameters(
         "cut": cut,
         "before": job.before,
         "until": job.until.as_ref().map(positions),
+        "emitted": emitted(&job.ask),
         "log": recording.log,
         "event-time": job.source.event_time,
         "event-id": job.source.event_id,
@@ -67,7 +70,7 @@ pub(crate) fn on_demand_parameters(
     for (job, recording) in backfill.reads.iter().zip(recordings) {
         let cut = match &job.ask {
             Ask::Spine(cut) | Ask::EveryEvent(cut) => cut_value(cut),
-            Ask::OwnPosition => Value::Null,
+            Ask::OwnPosition | Ask::Emitted(_) => Value::Null,
         };
         let read = json!({
             "component": job.version.digest().to_string(),
@@ -116,6 +119,23 @@ fn cut_value(cut: &Cut) -> Value {
         Cut::Arrival => json!("arrival"),
         Cut::Position(until) => json!({ "position": positions(until) }),
     }
+}
+
+/// The events whose rows a version computed, by partition: from where up to where, and whose.
+fn emitted(ask: &Ask) -> Option<Value> {
+    let Ask::Emitted(emitted) = ask else { return None };
+    let whose = |canary: Canary| format!("the canary of {} since release {}", canary.share, canary.rollout);
+    let span = |Span { offsets, entities }: &Span| {
+        let entities = match entities {
+            Entities::All => "all".to_owned(),
+            Entities::Taken(canary) => format!("those of {}", whose(*canary)),
+            Entities::Left(canary) => format!("all but those of {}", whose(*canary)),
+        };
+        (format!("{}-{}", offsets.start, offsets.end), json!(entities))
+    };
+    let spans = |spans: &Vec<Span>| spans.iter().map(span).collect::<Map<_, _>>();
+    let partitions = emitted.spans().iter().map(|(partition, of)| (partition.to_string(), json!(spans(of))));
+    Some(partitions.collect::<Map<_, _>>().into())
 }
 
 fn positions(positions: &Positions) -> Value {

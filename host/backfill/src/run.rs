@@ -30,7 +30,7 @@ impl Job {
         let view = self.version.view();
         let problem = match (&self.ask, has_questions) {
             (Ask::Spine(_), false) => "a spine is asked for and none is given".to_owned(),
-            (Ask::OwnPosition | Ask::EveryEvent(_), true) => {
+            (Ask::OwnPosition | Ask::Emitted(_) | Ask::EveryEvent(_), true) => {
                 "a spine is given and every event is asked for: choose one of them".to_owned()
             }
             _ if view.on_demand().is_some() => {

@@ -32,8 +32,9 @@ pub(crate) type Parts = Option<Vec<Range<usize>>>;
 /// of those at that very time. Events at exactly T must count for that, and arrivals must not. Windows reach further
 /// back.
 fn is_local(job: &Job) -> bool {
-    let ask = matches!(job.ask, Ask::OwnPosition | Ask::EveryEvent(Cut::All | Cut::Position(_)));
-    ask && !job.before && job.version.view().kind == ViewKind::Row
+    let at_own =
+        matches!(job.ask, Ask::OwnPosition | Ask::Emitted(_) | Ask::EveryEvent(Cut::All | Cut::Position(_)));
+    at_own && !job.before && job.version.view().kind == ViewKind::Row
 }
 
 /// Surveys a recording and sets its units' arrival clocks. The parts are ranges of units, at most `parts_max` of

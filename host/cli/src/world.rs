@@ -330,6 +330,7 @@ pub fn registry_failure(error: RegistryError) -> Failure {
         RegistryError::Missing { .. } | RegistryError::MissingBucket { .. } => Exit::NotFound,
         RegistryError::Serves { .. }
         | RegistryError::NothingBeside { .. }
+        | RegistryError::Everybody { .. }
         | RegistryError::InUse { .. }
         | RegistryError::Retired { .. } => Exit::Refused,
         RegistryError::Settings { .. } | RegistryError::Unguarded { .. } => Exit::Usage,

@@ -36,13 +36,15 @@ pub enum Role {
 pub struct Canary {
     /// How many of them.
     pub share: Share,
+    /// The release with which its rollout began.
+    pub rollout: u64,
     salt: Salt,
 }
 
 impl Canary {
     /// The share of a view's entities, drawn anew for each rollout.
     pub fn new(view: &ViewName, rollout: u64, share: Share) -> Self {
-        Canary { share, salt: Salt::new(view, rollout) }
+        Canary { share, rollout, salt: Salt::new(view, rollout) }
     }
 
     /// Whether the canary serves an entity.
@@ -68,6 +70,28 @@ impl Canary {
         let mut canary = select(&events, &rows(true))?;
         canary.aside.clear();
         Ok((select(&events, &rows(false))?, canary))
+    }
+}
+
+/// Some of a view's entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entities {
+    /// All of them.
+    All,
+    /// Those that a canary takes.
+    Taken(Canary),
+    /// Those that it leaves.
+    Left(Canary),
+}
+
+impl Entities {
+    /// Whether an entity is one of them.
+    pub fn has(&self, key: &EntityKey) -> bool {
+        match self {
+            Entities::All => true,
+            Entities::Taken(canary) => canary.takes(key),
+            Entities::Left(canary) => !canary.takes(key),
+        }
     }
 }
 

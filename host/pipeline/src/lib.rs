@@ -7,7 +7,7 @@
 //! time over recorded events, and [`explain`] says why one of them is what it is; [`row_table`] puts rows into the
 //! columns of files. [`windows`] does the same for window views, and [`on_demand`] computes from all of them when a
 //! request is made. [`catalog`] follows the releases, [`candidate`] says what is tried out beside
-//! them, [`trial`] what is seen of it, [`takeover`] when one may answer, [`gate`] guards the
+//! them, [`emitted`] which version computed which of the rows that a stream emitted, [`trial`] what is seen of it, [`takeover`] when one may answer, [`gate`] guards the
 //! registry, [`diff`] compares versions, and [`samples`] makes rows for both. [`versions`] finds what a command names in
 //! the registry, and [`publish`] takes a component through the gate into it.
 
@@ -15,6 +15,7 @@ pub mod admission;
 pub mod candidate;
 pub mod catalog;
 pub mod diff;
+pub mod emitted;
 pub mod explain;
 pub mod gate;
 pub mod in_hand;
@@ -38,9 +39,10 @@ pub mod versions;
 pub mod windows;
 
 pub use admission::{ArrivalPolicy, ArrivalPolicyError};
-pub use candidate::{Canary, CandidateError, LiveCandidate, Role, check_candidate};
+pub use candidate::{Canary, CandidateError, Entities, LiveCandidate, Role, check_candidate};
 pub use catalog::{Catalog, CatalogProblem, LiveViews, Waiting};
 pub use diff::{DeclarationDiff, DiffError, ValueDiff, compare_declarations, compare_values};
+pub use emitted::{Emitted, EmittedBy, FollowError, StateRows, follow};
 pub use explain::{Explain, ExplainBounds, ExplainError, Explanation};
 pub use gate::{ErrorRows, GateCheck, GateReport, publish_gate};
 pub use in_hand::InHand;

@@ -16,10 +16,11 @@ use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use trifold_eventlog::{Aside, Events};
 use trifold_model::canonical::ForeignType;
-use trifold_model::{ArrivalTime, CanonicalRows, Cut, DecodeError, EntityKey, EventTime};
+use trifold_model::{ArrivalTime, CanonicalRows, Cut, DecodeError, EntityKey, EventNumber, EventTime};
 use trifold_sandbox::Budget;
 
 use crate::admission::admit;
+use crate::emitted::Emitted;
 use crate::point_in_time::Columns;
 use crate::version::LiveVersion;
 use crate::windows::{FoldError, NotPrepared, Prepared, contents, prepare};
@@ -30,6 +31,8 @@ pub enum Ask {
     /// The value at every recorded event's own position: what the stream emitted for it. T is the latest event
     /// time that counts there.
     OwnPosition,
+    /// The same, at those events only whose rows the version computed.
+    Emitted(Arc<Emitted>),
     /// The value at every recorded event's time, within one cut.
     EveryEvent(Cut),
     /// The values at the rows of a spine, within one cut.
@@ -166,14 +169,20 @@ impl Timeline {
         let count = times.len();
         let numbers: Vec<u64> = (0..count).map(|row| events.number(row)).collect();
         let (moments, kind, as_of) = match &self.ask {
-            Ask::OwnPosition => (numbers.iter().map(|&number| number as i64).collect(), BOTH, None),
+            Ask::OwnPosition | Ask::Emitted(_) => {
+                (numbers.iter().map(|&number| number as i64).collect(), BOTH, None)
+            }
             Ask::EveryEvent(Cut::All | Cut::Position(_)) => (times.clone(), BOTH, Some(times.clone())),
             Ask::Spine(Cut::All | Cut::Position(_)) => (times.clone(), EVENT, None),
             Ask::EveryEvent(Cut::Arrival) | Ask::Spine(Cut::Arrival) => {
                 (self.arrival_moments(&events)?, EVENT, None)
             }
         };
-        let rows = RowSet { keys: encode_keys(&keys, count), moments, numbers: numbers.clone(), kind, as_of };
+        let kinds = match &self.ask {
+            Ask::Emitted(emitted) => emitted_kinds(emitted, &numbers, &keys),
+            _ => vec![kind; count],
+        };
+        let rows = RowSet { keys: encode_keys(&keys, count), moments, numbers: numbers.clone(), kinds, as_of };
         let own = Some((times.clone(), events.ids.clone()));
         let batch = self.batch(rows, own, &carried)?;
         let batch = match &self.ask {
@@ -192,7 +201,7 @@ impl Timeline {
             keys: encode_keys(&keys, count),
             moments: times.clone(),
             numbers,
-            kind: self.question(),
+            kinds: vec![self.question(); count],
             as_of: Some(times.clone()),
         };
         let questions = self.batch(questions, Some((times, events.ids.clone())), &[])?;
@@ -212,7 +221,7 @@ impl Timeline {
             keys: BinaryArray::from_iter_values(keys.iter().map(|key| &key.0)),
             moments: times.clone(),
             numbers: (first..).take(keys.len()).collect(),
-            kind: self.question(),
+            kinds: vec![self.question(); keys.len()],
             as_of: Some(times),
         };
         let nothing: Vec<_> =
@@ -268,7 +277,7 @@ impl Timeline {
             Arc::new(rows.keys),
             Arc::new(Int64Array::from(rows.moments)),
             Arc::new(UInt64Array::from(rows.numbers)),
-            Arc::new(UInt8Array::from(vec![rows.kind; count])),
+            Arc::new(UInt8Array::from(rows.kinds)),
             Arc::new(times),
             Arc::new(ids),
             Arc::new(as_of),
@@ -284,8 +293,15 @@ struct RowSet {
     keys: BinaryArray,
     moments: Vec<i64>,
     numbers: Vec<u64>,
-    kind: u8,
+    kinds: Vec<u8>,
     as_of: Option<Vec<i64>>,
+}
+
+/// Events whose rows another version computed count, and are not asked at.
+fn emitted_kinds(emitted: &Emitted, numbers: &[u64], keys: &CanonicalRows<'_>) -> Vec<u8> {
+    let mut scratch = Vec::new();
+    let mut has = |row, number| emitted.has(EventNumber(number), &keys.key(row, &mut scratch));
+    (0..).zip(numbers).map(|(row, &number)| if has(row, number) { BOTH } else { EVENT }).collect()
 }
 
 fn encode_keys(keys: &CanonicalRows<'_>, count: usize) -> BinaryArray {

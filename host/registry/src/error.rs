@@ -234,6 +234,16 @@ pub enum RegistryError {
         /// The version in force.
         version: u64,
     },
+    /// A canary was to serve everybody.
+    #[error(
+        "view {view}: a canary leaves somebody to the version in force: release version {version} for everybody"
+    )]
+    Everybody {
+        /// The view.
+        view: ViewName,
+        /// The version that was to be tried out.
+        version: u64,
+    },
     /// A version that serves, or may serve again, was to be retired.
     #[error("view {view}: version {version} cannot be retired: {usage}")]
     InUse {

@@ -216,6 +216,9 @@ impl Registry {
         trial: Trial,
         released: impl Into<Act>,
     ) -> Result<Release, RegistryError> {
+        if let Trial::Canary { share: Share::ALL, .. } = trial {
+            return Err(RegistryError::Everybody { view: view.clone(), version });
+        }
         let candidate = Candidate { version, digest: self.releasable(view, version).await?, trial };
         let Some(newest) = self.newest(view).await? else {
             return Err(RegistryError::NothingBeside { view: view.clone(), version });

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use trifold_model::{EntityKey, StateId};
 
 use crate::error::StoreError;
-use crate::record::{Commit, EntityQuery, Marker, Page, SlotPage, SlotSnapshot, Snapshot};
+use crate::record::{Commit, EntityQuery, Marker, Page, RowSwitch, SlotPage, SlotSnapshot, Snapshot};
 
 /// A store of entity records, for those who look them up. Cheap to share behind an `Arc<dyn OnlineStore>`.
 ///
@@ -44,6 +44,9 @@ pub trait StateStore: OnlineStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<SlotPage, StoreError>>;
 
+    /// Who computed the rows of a state's events, by partition and in the order of offsets.
+    fn switches(&self, state: StateId) -> BoxFuture<'_, Result<Vec<RowSwitch>, StoreError>>;
+
     /// Writes several states in one atomic, durable transaction: after an error nothing was written. A dropped
     /// future may still complete the transaction, as a whole.
     ///
@@ -51,6 +54,6 @@ pub trait StateStore: OnlineStore {
     /// may not move a position back.
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Removes a state's records, slots and its marker in one atomic, durable transaction.
+    /// Removes a state's records, slots, switches and its marker in one atomic, durable transaction.
     fn clear(&self, state: StateId) -> BoxFuture<'_, Result<(), StoreError>>;
 }

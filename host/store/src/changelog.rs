@@ -5,7 +5,8 @@
 //! key:   u8 0                                                  the marker
 //!      | u8 1, u16 length + entity key                         the record of an entity of a row view
 //!      | u8 2, u16 length + entity key, slot, as in `codec`    a slot of an entity of a window view
-//! value: marker, record or what the slot holds, as in `codec`; nothing where it was removed
+//!      | u8 3, place, as in `codec`                            who computes the rows of events from there on
+//! value: marker, record, switch or what the slot holds, as in `codec`; nothing where it was removed
 //! ```
 //!
 //! Numbers are little-endian. Entries of one transaction belong together, and end with the marker that holds once they
@@ -15,14 +16,16 @@ use bytes::Bytes;
 use trifold_model::{EntityKey, StateId};
 
 use crate::codec::{
-    KEY_BYTES_MAX, decode_marker, decode_record, decode_slot, encode_marker, encode_record, encode_slot,
+    KEY_BYTES_MAX, decode_marker, decode_record, decode_slot, decode_switch, encode_marker, encode_record,
+    encode_slot, encode_switch, encode_switch_place,
 };
 use crate::error::Damage;
-use crate::record::{Marker, Record, SlotChange};
+use crate::record::{Marker, Record, RowSwitch, SlotChange};
 
 const MARKER: u8 = 0;
 const RECORD: u8 = 1;
 const SLOT: u8 = 2;
+const SWITCH: u8 = 3;
 
 /// One change of a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub enum Entry {
     },
     /// A slot of an entity of a window view.
     Slot(SlotChange),
+    /// Who computes the rows of events from one of them on.
+    Switch(RowSwitch),
 }
 
 /// Why an entry cannot be read.
@@ -63,6 +68,11 @@ impl Entry {
                 encode_slot(change.slot, &mut out);
                 out
             }
+            Entry::Switch(switch) => {
+                let mut out = vec![SWITCH];
+                encode_switch_place(switch, &mut out);
+                out
+            }
         }
     }
 
@@ -73,6 +83,7 @@ impl Entry {
             Entry::Marker(marker) => encode_marker(marker, &mut out),
             Entry::Record { record, .. } => encode_record(record, &mut out),
             Entry::Slot(change) => return change.bytes.clone(),
+            Entry::Switch(switch) => encode_switch(switch, &mut out),
         }
         Some(out.into())
     }
@@ -99,6 +110,7 @@ impl Entry {
                 let slot = decode_slot(rest).map_err(in_the("a key"))?;
                 Ok(Entry::Slot(SlotChange { key, slot, bytes: value.map(Bytes::copy_from_slice) }))
             }
+            SWITCH => Ok(Entry::Switch(decode_switch(rest, present()?).map_err(in_the("a switch"))?)),
             byte => Err(in_the("a key")(Damage::Flag { what: "its kind", byte })),
         }
     }
@@ -129,6 +141,7 @@ mod tests {
     use trifold_model::{EventTime, LogId, Positions, Slot};
 
     use super::*;
+    use crate::record::RowsUnder;
 
     const STATE: StateId = StateId([7; 16]);
 
@@ -160,7 +173,13 @@ mod tests {
             fields: vec![1, 2],
             output: None,
         };
-        let others = [Entry::Marker(marker), Entry::Record { key: key.clone(), record: Box::new(record) }];
+        let switch = |offset, to| Entry::Switch(RowSwitch { partition: 3, offset, to });
+        let others = [
+            Entry::Marker(marker),
+            Entry::Record { key: key.clone(), record: Box::new(record) },
+            switch(0, Some(RowsUnder { release: 2, canary: true })),
+            switch(17, None),
+        ];
         slots.into_iter().flat_map(slot).chain(others).collect()
     }
 
@@ -173,7 +192,7 @@ mod tests {
             *keys.entry(key).or_insert(0) += 1;
         }
         // Each slot was there with and without a value.
-        assert_eq!(keys.into_values().collect::<Vec<_>>(), [1, 1, 2, 2, 2]);
+        assert_eq!(keys.into_values().collect::<Vec<_>>(), [1, 1, 2, 2, 2, 1, 1]);
     }
 
     #[test]
@@ -185,7 +204,7 @@ mod tests {
             }
             let longer: Vec<u8> = key.iter().copied().chain([0]).collect();
             Entry::decode(STATE, &longer, value.as_deref()).unwrap_err();
-            if let (Some(value), Entry::Marker(_) | Entry::Record { .. }) = (&value, &entry) {
+            if let (Some(value), Entry::Marker(_) | Entry::Record { .. } | Entry::Switch(_)) = (&value, &entry) {
                 Entry::decode(STATE, &key, None).unwrap_err();
                 Entry::decode(STATE, &key, Some(&value[..value.len() - 1])).unwrap_err();
             }

@@ -1,4 +1,4 @@
-//! The bytes of records, markers and places of slots in a store of format 3. All numbers are little-endian, except in
+//! The bytes of records, markers, switches and places of slots in a store of format 4. All numbers are little-endian, except in
 //! places, whose bytes have the order of slots.
 //!
 //! ```text
@@ -12,6 +12,8 @@
 //!         u32 length + what was consumed
 //! slot:   u8 0 (head) | u8 1, u8 level, time (a tile) | u8 2, time (events),
 //!         where a time is 8 bytes, big-endian, with the sign bit flipped
+//! switch: u8 0 | u8 1, u64 release, u8 whether its canary computes rows;
+//!         its place: u32 partition, u64 offset, big-endian
 //! ```
 //!
 //! Decoding checks everything and leaves no byte unread, so damaged bytes give an error or another value and never
@@ -23,7 +25,7 @@ use bytes::Bytes;
 use trifold_model::{ComputationId, EntityKey, EventTime, LogId, Positions, Slot, StateId};
 
 use crate::error::{Damage, StoreError};
-use crate::record::{Marker, Output, Record, SlotChange};
+use crate::record::{Marker, Output, Record, RowSwitch, RowsUnder, SlotChange};
 
 /// The most bytes of an entity key: a key of several long strings fits, and a page of the database holds one.
 pub const KEY_BYTES_MAX: usize = 2 << 10;
@@ -117,6 +119,39 @@ pub(crate) fn decode_slot(bytes: &[u8]) -> Result<Slot, Damage> {
     };
     reader.end()?;
     Ok(slot)
+}
+
+/// Appends the place of a switch.
+pub(crate) fn encode_switch_place(switch: &RowSwitch, out: &mut Vec<u8>) {
+    out.extend_from_slice(&switch.partition.to_be_bytes());
+    out.extend_from_slice(&switch.offset.to_be_bytes());
+}
+
+/// Writes a switch into an empty buffer.
+pub(crate) fn encode_switch(switch: &RowSwitch, out: &mut Vec<u8>) {
+    out.push(switch.to.is_some().into());
+    if let Some(RowsUnder { release, canary }) = switch.to {
+        out.extend_from_slice(&release.to_le_bytes());
+        out.push(canary.into());
+    }
+}
+
+/// Reads a switch and its place.
+pub(crate) fn decode_switch(place: &[u8], bytes: &[u8]) -> Result<RowSwitch, Damage> {
+    let mut reader = Reader { rest: place, total: place.len() };
+    let partition = u32::from_be_bytes(reader.array("the switch's partition")?);
+    let offset = u64::from_be_bytes(reader.array("the switch's offset")?);
+    reader.end()?;
+    let mut reader = Reader { rest: bytes, total: bytes.len() };
+    let to = match reader.flag("the switch")? {
+        true => Some(RowsUnder {
+            release: reader.u64("the switch's release")?,
+            canary: reader.flag("the switch's canary")?,
+        }),
+        false => None,
+    };
+    reader.end()?;
+    Ok(RowSwitch { partition, offset, to })
 }
 
 /// Writes a record into an empty buffer. Its size must have been checked, which keeps the lengths in their 32 bits.

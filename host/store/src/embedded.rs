@@ -12,7 +12,7 @@ use trifold_model::{EntityKey, StateId};
 use crate::api::{OnlineStore, StateStore};
 use crate::error::StoreError;
 use crate::holder::{Holder, HolderLock};
-use crate::record::{Commit, EntityQuery, Marker, Page, SlotPage, SlotSnapshot, Snapshot};
+use crate::record::{Commit, EntityQuery, Marker, Page, RowSwitch, SlotPage, SlotSnapshot, Snapshot};
 use crate::tables::{FORMAT, Failure, Tables, contained};
 
 /// Pages kept in memory: the records of some hundred thousand entities. The database's own default of 1 GiB is
@@ -141,6 +141,10 @@ impl StateStore for EmbeddedStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
         self.blocking("scan tiles", move |tables| tables.scan_slots(state, after.as_ref(), limit)).boxed()
+    }
+
+    fn switches(&self, state: StateId) -> BoxFuture<'_, Result<Vec<RowSwitch>, StoreError>> {
+        self.blocking("read who computed rows", move |tables| tables.switches(state)).boxed()
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {

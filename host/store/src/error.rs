@@ -128,6 +128,14 @@ pub enum StoreError {
         /// What is wrong.
         damage: Damage,
     },
+    /// What says who computed rows is damaged.
+    #[error("a switch of state {state}: {damage}; clear the state and replay its events")]
+    DamagedSwitch {
+        /// The state.
+        state: StateId,
+        /// What is wrong.
+        damage: Damage,
+    },
     /// A record is too large to be stored.
     #[error("state {state}, key {key}: the record has {bytes} bytes, the most is {RECORD_BYTES_MAX}")]
     RecordTooLarge {
@@ -202,7 +210,10 @@ impl StoreError {
     pub fn is_damage(&self) -> bool {
         matches!(
             self,
-            StoreError::DamagedRecord { .. } | StoreError::DamagedMarker { .. } | StoreError::DamagedSlot { .. }
+            StoreError::DamagedRecord { .. }
+                | StoreError::DamagedMarker { .. }
+                | StoreError::DamagedSlot { .. }
+                | StoreError::DamagedSwitch { .. }
         )
     }
 }

@@ -5,7 +5,7 @@
 //! A store keeps, for each state id, one record per entity of a row view or the slots of each entity of a window view,
 //! and one completeness marker. A missing record means
 //! "no event" only beside the marker that was read with it, so [`OnlineStore::read`] returns both from one
-//! transaction, and [`StateStore::commit`] writes both in one.
+//! transaction, and [`StateStore::commit`] writes both in one. Beside them stands who computed the rows of which events.
 //!
 //! Reading order: [`record`], [`api`], [`error`], [`codec`] for the bytes of records and markers, [`changelog`] for
 //! those of changes in a log, [`embedded`]
@@ -28,7 +28,8 @@ pub use embedded::{CACHE_BYTES, EmbeddedStore};
 pub use error::{Damage, StoreError};
 pub use holder::Holder;
 pub use record::{
-    Ahead, Commit, EntityQuery, Marker, Output, Page, Record, SlotChange, SlotPage, SlotSnapshot, Slots, Snapshot,
+    Ahead, Commit, EntityQuery, Marker, Output, Page, Record, RowSwitch, RowsUnder, SlotChange, SlotPage,
+    SlotSnapshot, Slots, Snapshot,
 };
 pub use redis_store::RedisStore;
 pub use redis_store::feeding::{Fed, Feeding, Followed, Step};

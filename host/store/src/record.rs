@@ -134,6 +134,26 @@ pub struct Page {
     pub next: Option<EntityKey>,
 }
 
+/// Who computes the rows of a state's events, from one of them on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowSwitch {
+    /// The partition.
+    pub partition: u32,
+    /// The first offset for which it holds.
+    pub offset: u64,
+    /// Under what they are computed; `None` where no release says that there are any.
+    pub to: Option<RowsUnder>,
+}
+
+/// The release under which rows are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowsUnder {
+    /// Its number.
+    pub release: u64,
+    /// Whether its canary computes those of the entities that it takes.
+    pub canary: bool,
+}
+
 /// What is written for one state: records or slots, later ones replacing earlier ones of the same place, and the
 /// marker that holds once they are in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,4 +166,6 @@ pub struct Commit {
     pub puts: Vec<(EntityKey, Record)>,
     /// The slots to change, if it is the state of a window view.
     pub slots: Vec<SlotChange>,
+    /// Where others compute the rows of its events than before, ascending.
+    pub switches: Vec<RowSwitch>,
 }

@@ -1,13 +1,14 @@
 //! The tables of the embedded store and the transactions over them.
 //!
-//! Format 3 (format 2 had no slots, and becomes format 3 when it is opened; format 1 had markers that say nothing of
-//! what was consumed):
+//! Format 4 (format 3 had no switches and format 2 no slots either, and become format 4 when they are opened; format 1 had
+//! markers that say nothing of what was consumed):
 //!
 //! ```text
 //! meta      "format"                             -> u64
 //! markers   state id (16 bytes)                  -> marker, as in `codec`
 //! records   state id (16 bytes) ++ entity key    -> record, as in `codec`
 //! slots     state id (16 bytes) ++ entity key ++ slot, as in `codec` -> what a window view keeps there
+//! switches  state id (16 bytes) ++ place, as in `codec` -> who computes rows from there on, as in `codec`
 //! ```
 //!
 //! Keys order bytewise, so the entities of a state lie together, and so do the slots of an entity: no entity key of a
@@ -25,22 +26,26 @@ use redb::{
 };
 use trifold_model::{EntityKey, Slot, StateId};
 
-use crate::codec::{EVENTS, decode_marker, decode_record, decode_slot, encode_marker, encode_record, encode_slot};
+use crate::codec::{
+    EVENTS, decode_marker, decode_record, decode_slot, decode_switch, encode_marker, encode_record, encode_slot,
+    encode_switch, encode_switch_place,
+};
 use crate::error::StoreError;
 use crate::record::{
-    Commit, EntityQuery, Marker, Page, Record, SlotChange, SlotPage, SlotSnapshot, Slots, Snapshot,
+    Commit, EntityQuery, Marker, Page, Record, RowSwitch, SlotChange, SlotPage, SlotSnapshot, Slots, Snapshot,
 };
 
 /// The format that this version writes and reads.
-pub(crate) const FORMAT: u64 = 3;
-/// The format that lacks nothing but a table.
-const FORMAT_WITHOUT_SLOTS: u64 = 2;
+pub(crate) const FORMAT: u64 = 4;
+/// The first format that lacks nothing but tables.
+const FORMAT_WITHOUT_TABLES: u64 = 2;
 
 type Bytes = &'static [u8];
 const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
 const MARKERS: TableDefinition<'static, [u8; 16], Bytes> = TableDefinition::new("markers");
 const RECORDS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("records");
 const SLOTS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("slots");
+const SWITCHES: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("switches");
 
 const FORMAT_KEY: &str = "format";
 
@@ -94,6 +99,7 @@ struct View {
     markers: ReadOnlyTable<[u8; 16], Bytes>,
     records: ReadOnlyTable<Bytes, Bytes>,
     slots: ReadOnlyTable<Bytes, Bytes>,
+    switches: ReadOnlyTable<Bytes, Bytes>,
 }
 
 impl fmt::Debug for Tables {
@@ -137,7 +143,7 @@ impl Tables {
             Err(TableError::Storage(error)) => return Err(error.into()),
             Err(_) => 0,
         };
-        if format == FORMAT_WITHOUT_SLOTS {
+        if (FORMAT_WITHOUT_TABLES..FORMAT).contains(&format) {
             self.lay_out()?;
             return Ok(FORMAT);
         }
@@ -150,6 +156,7 @@ impl Tables {
         transaction.open_table(MARKERS)?;
         transaction.open_table(RECORDS)?;
         transaction.open_table(SLOTS)?;
+        transaction.open_table(SWITCHES)?;
         Ok(transaction.commit()?)
     }
 
@@ -175,6 +182,7 @@ impl Tables {
             markers: transaction.open_table(MARKERS)?,
             records: transaction.open_table(RECORDS)?,
             slots: transaction.open_table(SLOTS)?,
+            switches: transaction.open_table(SWITCHES)?,
         };
         Ok(latest.insert(Arc::new(view)).clone())
     }
@@ -259,16 +267,29 @@ impl Tables {
         Ok(Page { marker, entries, next })
     }
 
+    pub(crate) fn switches(&self, state: StateId) -> Result<Vec<RowSwitch>, Failure> {
+        let view = self.view()?;
+        let (first, end) = (first_place(state, None), end_place(state));
+        let mut switches = Vec::new();
+        for entry in view.switches.range::<&[u8]>((bound(&first), bound(&end)))? {
+            let (place, bytes) = entry?;
+            let switch = decode_switch(&place.value()[state.0.len()..], bytes.value());
+            switches.push(switch.map_err(|damage| StoreError::DamagedSwitch { state, damage })?);
+        }
+        Ok(switches)
+    }
+
     pub(crate) fn commit(&self, commits: &[Commit]) -> Result<(), Failure> {
         for Commit { state, puts, slots, .. } in commits {
             slots.iter().try_for_each(|change| change.check_size(*state))?;
             puts.iter().try_for_each(|(key, record)| record.check_size(*state, key))?;
         }
         let transaction = self.begin_write()?;
-        for Commit { state, marker, puts, slots } in commits {
+        for Commit { state, marker, puts, slots, switches } in commits {
             put_marker(&mut transaction.open_table(MARKERS)?, *state, marker)?;
             put_records(&mut transaction.open_table(RECORDS)?, *state, puts)?;
             change_slots(&mut transaction.open_table(SLOTS)?, *state, slots)?;
+            put_switches(&mut transaction.open_table(SWITCHES)?, *state, switches)?;
         }
         self.finish(transaction)
     }
@@ -279,6 +300,7 @@ impl Tables {
         let (first, end) = (first_place(state, None), end_place(state));
         transaction.open_table(RECORDS)?.retain_in::<&[u8], _>((bound(&first), bound(&end)), |_, _| false)?;
         transaction.open_table(SLOTS)?.retain_in::<&[u8], _>((bound(&first), bound(&end)), |_, _| false)?;
+        transaction.open_table(SWITCHES)?.retain_in::<&[u8], _>((bound(&first), bound(&end)), |_, _| false)?;
         self.finish(transaction)
     }
 }
@@ -352,6 +374,20 @@ fn change_slots(
             Some(bytes) => drop(table.insert(place.as_slice(), bytes.as_ref())?),
             None => drop(table.remove(place.as_slice())?),
         }
+    }
+    Ok(())
+}
+
+fn put_switches(
+    table: &mut Table<'_, Bytes, Bytes>,
+    state: StateId,
+    switches: &[RowSwitch],
+) -> Result<(), Failure> {
+    for switch in switches {
+        let (mut place, mut bytes) = (state.0.to_vec(), Vec::new());
+        encode_switch_place(switch, &mut place);
+        encode_switch(switch, &mut bytes);
+        table.insert(place.as_slice(), bytes.as_slice())?;
     }
     Ok(())
 }

@@ -9,21 +9,11 @@ use arrow_select::filter::filter_record_batch;
 use trifold_eventlog::{RawBatch, row_json};
 use trifold_model::RowStatus;
 use trifold_pipeline::row_table::{RowTable, RowTableError};
-use trifold_pipeline::{Canary, Ingested, Outcome};
+use trifold_pipeline::{Canary, Entities, Ingested, Outcome};
 
 use crate::error::StreamError;
 use crate::sink::{AsideKind, AsideLine, Emission};
 use crate::step::{Computed, Folded, check_answered};
-
-/// The entities whose rows a version emits.
-#[derive(Clone, Copy)]
-enum Entities<'a> {
-    All,
-    /// Those that a canary takes.
-    Taken(&'a Canary),
-    /// Those that it leaves.
-    Left(&'a Canary),
-}
 
 /// What a batch emits for one of the feeds that took it; nothing for a version that is tried out.
 pub(crate) fn emission(
@@ -35,7 +25,7 @@ pub(crate) fn emission(
     let (None, Some(own)) = (folded.task.role, folded.computed.first()) else { return Ok(None) };
     let apart = folded.task.canary_feed().and_then(|(feed, canary)| {
         let beside = all.iter().find(|other| other.feed == feed)?;
-        Some((beside.computed.first()?, canary))
+        Some((beside.computed.first()?, *canary))
     });
     let (left, canary) = match apart {
         Some((computed, canary)) => (Entities::Left(canary), Some((computed, Entities::Taken(canary)))),
@@ -59,13 +49,13 @@ pub(crate) fn emission(
 /// The rows of some entities; those whose trouble has a message that the row itself does not carry are told aside.
 fn emitted(
     computed: &Computed,
-    entities: Entities<'_>,
+    entities: Entities,
     digest: bool,
     aside: &mut Vec<AsideLine>,
 ) -> Result<RecordBatch, RowTableError> {
     let Computed { version, arrivals, ingested, .. } = computed;
     let table = RowTable::of_events(version.view(), *arrivals, digest).ingested(version, ingested)?;
-    let taken = |canary: &Canary| canary.taken(version.view(), &ingested.events.inputs);
+    let taken = |canary: Canary| canary.taken(version.view(), &ingested.events.inputs);
     let kept = match entities {
         Entities::All => {
             aside.extend(troubled(ingested).map(|(_, line)| line));

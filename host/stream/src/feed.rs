@@ -8,7 +8,7 @@ use trifold_eventlog::{ArrivalClock, Events, RawBatch};
 use trifold_model::{ArrivalTime, EntityKey, StateId, ViewName};
 use trifold_pipeline::ingest::IngestError;
 use trifold_pipeline::{Canary, LiveVersion, LiveViews, Role};
-use trifold_store::Marker;
+use trifold_store::{Marker, RowsUnder};
 
 /// What tells feeds apart. Two versions of a view with the same state id are one feed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +99,8 @@ pub(crate) struct Feed {
     pub(crate) task: Task,
     /// The marker after the last step.
     pub(crate) marker: Marker,
+    /// Under what the rows of the last step were computed, as is recorded.
+    pub(crate) under: Option<RowsUnder>,
     /// The entity after which the next sweep of a window view's state begins.
     pub(crate) swept: Option<EntityKey>,
     /// Why the feed stands still, if it does. A new version of the view sets it going again.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use trifold_model::{EntityKey, Slot, StateId};
 use trifold_store::{
-    Commit, EntityQuery, Marker, Record, SlotChange, SlotPage, Slots, Snapshot, StateStore, StoreError,
+    Commit, EntityQuery, Marker, Record, RowSwitch, SlotChange, SlotPage, Slots, Snapshot, StateStore, StoreError,
 };
 use trifold_windows::is_packed;
 
@@ -48,6 +48,8 @@ struct State {
     ahead: Option<Marker>,
     records: BTreeMap<EntityKey, Held<Record>>,
     entities: BTreeMap<EntityKey, Held<Known>>,
+    /// The switches that the store was not given.
+    switches: Vec<RowSwitch>,
 }
 
 struct Held<T> {
@@ -84,6 +86,11 @@ impl Resident {
         self.forget(id);
         self.states.insert(id, State { stored: stored.clone(), ..State::default() });
         Ok(stored)
+    }
+
+    /// Who computed the rows of a state's events, as far as the store was told.
+    pub(crate) async fn switches(&self, id: StateId) -> Result<Vec<RowSwitch>, StateError> {
+        Ok(self.store.switches(id).await?)
     }
 
     /// Lets go of a state, written or not.
@@ -176,6 +183,7 @@ impl Resident {
     pub(crate) fn apply(&mut self, commit: Commit) {
         let state = self.states.entry(commit.state).or_default();
         state.ahead = Some(commit.marker);
+        state.switches.extend(commit.switches);
         for (key, record) in commit.puts {
             let replaced = state.records.get(&key).map_or(0, |held| record_bytes(&key, &held.value));
             self.bytes = self.bytes + record_bytes(&key, &record) - replaced;
@@ -226,12 +234,13 @@ impl State {
         let puts = puts.map(|(key, held)| (key.clone(), held.value.clone())).collect();
         let changed = self.entities.iter().filter(|(_, held)| !held.is_stored);
         let slots = changed.flat_map(|(key, held)| held.value.changes(key)).collect();
-        Some(Commit { state: id, marker, puts, slots })
+        Some(Commit { state: id, marker, puts, slots, switches: self.switches.clone() })
     }
 
     /// The store was given everything. What it need not be asked for again stays, if it may.
     fn settle(&mut self, keeps: bool) {
         self.stored = self.ahead.take().or(self.stored.take());
+        self.switches.clear();
         self.records.retain(|_, held| {
             held.is_stored = true;
             keeps
@@ -366,6 +375,11 @@ mod tests {
         }
     }
 
+    fn commit(next: u64) -> Commit {
+        let (puts, slots, switches) = Default::default();
+        Commit { state: ID, marker: marker(next), puts, slots, switches }
+    }
+
     /// Changes of an entity as folds make them: packed for as long as it is small, then apart until it is gone.
     fn changes(random: &mut Random, key: &EntityKey, slots: &mut BTreeSet<Slot>) -> Vec<SlotChange> {
         let bytes = |first: u8, random: &mut Random| Some(Bytes::from(vec![first; 1 + random.below(40) as usize]));
@@ -404,7 +418,7 @@ mod tests {
             assert_eq!(states.begin(ID).await.unwrap(), None);
             let mut slots = vec![BTreeSet::new(); 5];
             for step in 1..60 {
-                let mut commit = Commit { state: ID, marker: marker(step), puts: Vec::new(), slots: Vec::new() };
+                let mut commit = commit(step);
                 for (number, slots) in (0..).zip(&mut slots).filter(|_| random.below(2) == 0).collect::<Vec<_>>() {
                     commit.slots.extend(changes(&mut random, &key(number), slots));
                 }
@@ -437,7 +451,6 @@ mod tests {
         let store = store(dir.path(), "store");
         let mut states = Resident::new(store.clone(), 1 << 20);
         states.begin(ID).await.unwrap();
-        let commit = |next| Commit { state: ID, marker: marker(next), puts: Vec::new(), slots: Vec::new() };
         states.apply(commit(3));
         store.commit(vec![commit(2)]).await.unwrap();
         let error = states.checkpoint().await.unwrap_err();

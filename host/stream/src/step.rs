@@ -14,7 +14,7 @@ use trifold_pipeline::{
     Tally, WindowIngest,
 };
 use trifold_sandbox::{Budget, Cause};
-use trifold_store::{Commit, SlotChange};
+use trifold_store::{Commit, RowSwitch, RowsUnder, SlotChange};
 
 use crate::emission::emission;
 use crate::error::{Problem, RecordProblem, StreamError};
@@ -98,6 +98,8 @@ pub(crate) struct Folded {
     /// What the feed's version made of it, and then what a canary of the same state did.
     pub(crate) computed: Vec<Computed>,
     pub(crate) commit: Commit,
+    /// Under what the rows of the step before were computed.
+    under: Option<RowsUnder>,
     parts: Vec<SlotChange>,
     swept: Option<EntityKey>,
 }
@@ -159,7 +161,12 @@ pub(crate) fn emit(raw: &RawBatch, folded: Vec<Folded>, digest: bool) -> Result<
                 *counts.aside.entry(line.kind).or_default() += 1;
             }
         }
-        let Folded { feed, commit, parts, swept, .. } = folded;
+        let under = emission.as_ref().and_then(|emission| {
+            Some(RowsUnder { release: folded.task.version.release?, canary: emission.canary.is_some() })
+        });
+        let Folded { feed, mut commit, parts, swept, under: before, .. } = folded;
+        let switch = RowSwitch { partition: raw.partition, offset: raw.first_offset, to: under };
+        commit.switches.extend((under != before).then_some(switch));
         Part { feed, emission, commit, parts, counts, swept, trial }
     });
     Ok(parts.collect())
@@ -217,9 +224,9 @@ pub(crate) async fn fold_feed(
         }
         computed.push(Computed { version, arrivals, ingested, fuel });
     }
-    let commit = Commit { state: id.state, marker, puts, slots: slots.stored };
-    let (feed, task) = (id.clone(), task.clone());
-    Ok(Ok(Folded { feed, task, computed, commit, parts: slots.parts, swept }))
+    let commit = Commit { state: id.state, marker, puts, slots: slots.stored, switches: Vec::new() };
+    let (under, task) = (feed.under, task.clone());
+    Ok(Ok(Folded { feed: id.clone(), task, computed, commit, under, parts: slots.parts, swept }))
 }
 
 /// Why events were not folded.

@@ -192,9 +192,12 @@ impl<S: Source, K: Sink> Worker<S, K> {
             self.check_log(id, marker)?;
             reading.as_deref().map_or(Ok(()), |given| check_source(id, marker, given))?;
         }
+        let switches = self.states.switches(id.state).await.map_err(StreamError::state(id.view.as_str()))?;
+        let last = switches.iter().rfind(|switch| switch.partition == partition);
         let feed = Feed {
             task: task.clone(),
             marker: stored.unwrap_or_else(|| self.first_marker(reading.unwrap_or_default())),
+            under: last.and_then(|switch| switch.to),
             swept: None,
             blocked: false,
         };
@@ -387,6 +390,7 @@ impl<S: Source, K: Sink> Worker<S, K> {
         let Part { feed: id, commit, counts, swept, .. } = part;
         if let Some(feed) = self.feeds.get_mut(&id) {
             feed.marker.clone_from(&commit.marker);
+            feed.under = commit.switches.last().map_or(feed.under, |switch| switch.to);
             feed.swept = swept;
         }
         self.states.apply(commit);

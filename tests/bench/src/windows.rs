@@ -103,5 +103,5 @@ fn commit(version: &LiveVersion, ingested: Ingested, next: u64) -> anyhow::Resul
         release: None,
         arrivals: Default::default(),
     };
-    Ok(Commit { state: version.state_id(), marker, puts: Vec::new(), slots: slots.stored })
+    Ok(Commit { state: version.state_id(), marker, puts: Vec::new(), slots: slots.stored, switches: Vec::new() })
 }

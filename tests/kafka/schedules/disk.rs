@@ -8,7 +8,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use trifold_model::{EntityKey, StateId};
 use trifold_store::{
-    Commit, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StateStore, StoreError,
+    Commit, EntityQuery, Marker, OnlineStore, Page, RowSwitch, SlotPage, SlotSnapshot, Snapshot, StateStore,
+    StoreError,
 };
 use trifold_stream::kafka::{ClusterError, LocalStores, TopicPartition};
 use trifold_tests::memory::Memory;
@@ -102,6 +103,10 @@ impl StateStore for Failing {
         limit: usize,
     ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
         self.or_fail(READ, || self.memory.scan_slots(id, after, limit))
+    }
+
+    fn switches(&self, id: StateId) -> BoxFuture<'_, Result<Vec<RowSwitch>, StoreError>> {
+        self.or_fail(READ, || self.memory.switches(id))
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -67,7 +67,7 @@ impl<'a> Oracle<'a> {
                     Cut::Arrival => in_time && self.arrivals[offset] <= at,
                     Cut::Position(cut) => in_time && cut.includes(0, offset as u64),
                 },
-                (Ask::OwnPosition, Question::Spine { .. }) => unreachable!(),
+                (Ask::OwnPosition, Question::Spine { .. }) | (Ask::Emitted(_), _) => unreachable!(),
             }
     }
 

@@ -58,7 +58,7 @@ fn no_requests(view: &FeatureView, as_of: &str) -> Failure {
 }
 
 /// Refuses to replay another log than the one that the audited state follows: every row would differ.
-fn same_log(view: &str, followed: &LogId, given: &LogId) -> Outcome {
+pub fn same_log(view: &str, followed: &LogId, given: &LogId) -> Outcome {
     if followed == given {
         return Ok(());
     }

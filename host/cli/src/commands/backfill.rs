@@ -1,5 +1,6 @@
 //! `trifold backfill`.
 
+mod follow;
 mod materialize;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,9 @@ pub fn run(world: &World, args: Backfill) -> Outcome {
             "one view at a time has rows: name one, or load them with `--materialize`",
         ));
     };
+    if args.follow_releases {
+        return follow::run(world, &args, name, &out);
+    }
     let version = world.block_on(world.version(name))?;
     let ask = ask(&args, world.source(&args.log.source).arrival.is_some())?;
     if version.view().on_demand().is_some() {

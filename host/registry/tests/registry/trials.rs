@@ -103,6 +103,8 @@ async fn what_cannot_be_tried_out_is_refused(site: &Site) {
     let serves = registry.try_out(&flights, 1, trial(), NOW).await.unwrap_err();
     assert_eq!(serves, RegistryError::Serves { view: flights.clone(), version: 1 });
     assert!(registry.try_out(&flights, 2, trial(), NOW).await.unwrap_err().is_unknown());
+    let everybody = registry.try_out(&flights, 1, canary("100%", None, &[]), NOW).await.unwrap_err();
+    assert_eq!(everybody, RegistryError::Everybody { view: flights.clone(), version: 1 });
     push(&registry, "flights", b"two").await;
     fs::remove_file(site.file(format!("components/sha256/{}.wasm", ComponentDigest::of(b"two")))).unwrap();
     assert!(registry.try_out(&flights, 2, trial(), NOW).await.unwrap_err().is_damage());

@@ -232,6 +232,7 @@ pub(super) fn registry_status(error: RegistryError) -> Status {
         | RegistryError::NothingBefore { .. }
         | RegistryError::NothingBeside { .. }
         | RegistryError::Serves { .. }
+        | RegistryError::Everybody { .. }
         | RegistryError::Retired { .. }
         | RegistryError::InUse { .. }
         | RegistryError::Untrusted { .. } => Status::failed_precondition(text),

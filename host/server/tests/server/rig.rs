@@ -102,7 +102,10 @@ pub(crate) fn records(version: &LiveVersion, inputs: &RecordBatch, times: &[i64]
 
 pub(crate) async fn put(store: &dyn StateStore, version: &LiveVersion, puts: Vec<(EntityKey, Record)>) {
     let marker = marker("log", puts.len() as u64);
-    store.commit(vec![Commit { state: version.state_id(), marker, puts, slots: Vec::new() }]).await.unwrap();
+    store
+        .commit(vec![Commit { state: version.state_id(), marker, puts, slots: Vec::new(), switches: Vec::new() }])
+        .await
+        .unwrap();
 }
 
 /// A store that keeps account of what is read, and reads only as long as it has permits.

@@ -18,8 +18,13 @@ fn of_state(number: u64, state_version: u64) -> LiveVersion {
 
 /// Lets a state reach a position.
 async fn reach(store: &EmbeddedStore, version: &LiveVersion, log: &str, next: u64) {
-    let commit =
-        Commit { state: version.state_id(), marker: marker(log, next), puts: Vec::new(), slots: Vec::new() };
+    let commit = Commit {
+        state: version.state_id(),
+        marker: marker(log, next),
+        puts: Vec::new(),
+        slots: Vec::new(),
+        switches: Vec::new(),
+    };
     store.commit(vec![commit]).await.unwrap();
 }
 

@@ -37,13 +37,14 @@ pub(crate) fn runs(entries: &[Entry]) -> Vec<Vec<Run<'_>>> {
     let mut rest = entries;
     while let Some(first) = rest.first() {
         let (run, length) = match first {
-            Entry::Marker(_) => (None, 1),
+            // Lookups have no use for who computed which rows.
+            Entry::Marker(_) | Entry::Switch(_) => (None, 1),
             Entry::Record { key, record } => (Some((key, Run::Record(key, record))), 1),
             Entry::Slot(change) => {
                 let kind = Kind::of(change);
                 let goes_on = |entry: &&Entry| match entry {
                     Entry::Slot(next) => next.key == change.key && Kind::of(next) == kind,
-                    Entry::Marker(_) | Entry::Record { .. } => false,
+                    Entry::Marker(_) | Entry::Record { .. } | Entry::Switch(_) => false,
                 };
                 let length = rest.iter().take_while(goes_on).count();
                 (Some((&change.key, Run::Slots(&change.key, kind, &rest[..length]))), length)

@@ -3,7 +3,8 @@
 use futures::FutureExt;
 use trifold_model::{EntityKey, LogId, StateId};
 use trifold_store::{
-    Commit, EmbeddedStore, KEY_BYTES_MAX, OnlineStore, Page, RECORD_BYTES_MAX, Snapshot, StateStore, StoreError,
+    Commit, EmbeddedStore, KEY_BYTES_MAX, OnlineStore, Page, RECORD_BYTES_MAX, RowSwitch, RowsUnder, Snapshot,
+    StateStore, StoreError,
 };
 
 use crate::fixtures::{STATE, commit, key, keys, marker, open, place, record};
@@ -30,6 +31,30 @@ async fn what_was_committed_is_read_again_after_reopening() {
     assert_eq!(snapshot.records, [Some(record(5)), None, Some(record(4)), Some(record(5)), None]);
     assert_eq!(store.marker(STATE).await, Ok(Some(marker(6))));
     assert_eq!(store.read(StateId([8; 16]), &entities).await.unwrap().marker, None);
+}
+
+#[tokio::test]
+async fn who_computed_rows_is_kept_in_the_order_of_offsets_until_the_state_is_cleared() {
+    let (_dir, path) = place();
+    let (store, other) = (open(&path), StateId([8; 16]));
+    assert_eq!(store.switches(STATE).await, Ok(Vec::new()));
+    let switch = |partition, offset, release| {
+        let to = Option::map(release, |release| RowsUnder { release, canary: release % 2 == 0 });
+        RowSwitch { partition, offset, to }
+    };
+    let [first, second] =
+        [[switch(1, 0, Some(1)), switch(0, 300, None)], [switch(0, 7, Some(2)), switch(0, 300, Some(3))]];
+    for (state, switches) in [(STATE, first), (other, first), (STATE, second)] {
+        let commit = Commit { switches: switches.to_vec(), ..commit(state, &keys(1), 400) };
+        store.commit(vec![commit]).await.unwrap();
+    }
+    drop(store);
+    let store = open(&path);
+    let expected = vec![switch(0, 7, Some(2)), switch(0, 300, Some(3)), switch(1, 0, Some(1))];
+    assert_eq!(store.switches(STATE).await, Ok(expected));
+    store.clear(STATE).await.unwrap();
+    assert_eq!(store.switches(STATE).await, Ok(Vec::new()));
+    assert_eq!(store.switches(other).await.unwrap().len(), 2);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::fixtures::{STATE, commit, holder, keys, marker, open, place, record};
 const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
 const MARKERS: TableDefinition<'static, [u8; 16], &'static [u8]> = TableDefinition::new("markers");
 const RECORDS: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("records");
+const SWITCHES: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("switches");
 
 fn refused(path: &Path) -> StoreError {
     EmbeddedStore::open(path, &holder("a test")).unwrap_err()
@@ -37,8 +38,22 @@ fn a_store_of_another_format_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = refused(&path);
-    assert_eq!(error, StoreError::Format { path, found: 1, known: 3 });
-    assert!(error.to_string().contains("has format 1, this version of trifold reads format 3"));
+    assert_eq!(error, StoreError::Format { path, found: 1, known: 4 });
+    assert!(error.to_string().contains("has format 1, this version of trifold reads format 4"));
+}
+
+#[test]
+fn a_store_that_lacks_nothing_but_tables_is_completed() {
+    let (_dir, path) = place();
+    filled(&path);
+    let database = Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert("format", 3).unwrap();
+    assert!(transaction.delete_table(SWITCHES).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+    assert_eq!(read(&path, STATE).unwrap().records, vec![Some(record(4)); 3]);
+    assert_eq!(open(&path).switches(STATE).now_or_never().unwrap(), Ok(Vec::new()));
 }
 
 #[test]
@@ -50,7 +65,7 @@ fn the_database_of_somebody_else_is_refused_and_left_alone() {
     transaction.open_table(other).unwrap().insert(1, 2).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    assert_eq!(refused(&path), StoreError::Format { path: path.clone(), found: 0, known: 3 });
+    assert_eq!(refused(&path), StoreError::Format { path: path.clone(), found: 0, known: 4 });
     let database = Database::create(&path).unwrap();
     let names = redb::ReadableDatabase::begin_read(&database).unwrap();
     assert_eq!(names.list_tables().unwrap().count(), 1);

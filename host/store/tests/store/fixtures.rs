@@ -60,5 +60,5 @@ pub(crate) fn marker(next: u64) -> Marker {
 /// Puts the record of one offset under every key.
 pub(crate) fn commit(state: StateId, keys: &[EntityKey], offset: u64) -> Commit {
     let puts = keys.iter().map(|key| (key.clone(), record(offset))).collect();
-    Commit { state, marker: marker(offset + 1), puts, slots: Vec::new() }
+    Commit { state, marker: marker(offset + 1), puts, slots: Vec::new(), switches: Vec::new() }
 }

@@ -118,6 +118,7 @@ impl Sink for Outbox {
             Entry::Record { key, record }
         });
         let entries = records.chain(parts.iter().cloned().map(Entry::Slot));
+        let entries = entries.chain(commit.switches.iter().copied().map(Entry::Switch));
         let changes = self.changes.entry(feed.clone()).or_default();
         changes.extend(entries.map(|entry| (entry.key(), entry.value())));
         let marker = Entry::Marker(commit.marker.clone());

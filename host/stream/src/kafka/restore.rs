@@ -65,7 +65,7 @@ pub(crate) fn last_marker(
             let (entries, next) = cluster.changes(log, from, end)?;
             let markers = entries.into_iter().filter_map(|entry| match entry {
                 Entry::Marker(marker) => Some(marker),
-                Entry::Record { .. } | Entry::Slot(_) => None,
+                Entry::Record { .. } | Entry::Slot(_) | Entry::Switch(_) => None,
             });
             found = markers.last().or(found);
             from = next;
@@ -97,7 +97,13 @@ pub(crate) fn position(log: Changelog<'_>, next: u64) -> Commit {
         release: None,
         arrivals: BTreeMap::new(),
     };
-    Commit { state: position_state(log.feed.state), marker, puts: Vec::new(), slots: Vec::new() }
+    Commit {
+        state: position_state(log.feed.state),
+        marker,
+        puts: Vec::new(),
+        slots: Vec::new(),
+        switches: Vec::new(),
+    }
 }
 
 async fn clear(store: &dyn StateStore, state: StateId) -> Result<(), StoreError> {
@@ -116,6 +122,7 @@ async fn apply(
     let state = log.feed.state;
     let mut records: BTreeMap<EntityKey, Record> = BTreeMap::new();
     let mut changed: BTreeMap<EntityKey, BTreeMap<Slot, Option<Bytes>>> = BTreeMap::new();
+    let mut switches = Vec::new();
     for entry in entries {
         match entry {
             Entry::Marker(_) => {}
@@ -123,6 +130,7 @@ async fn apply(
             Entry::Slot(SlotChange { key, slot, bytes }) => {
                 changed.entry(key).or_default().insert(slot, bytes);
             }
+            Entry::Switch(switch) => switches.push(switch),
         }
     }
     let queries: Vec<_> = changed
@@ -141,7 +149,7 @@ async fn apply(
         slots.extend(difference(&key, stored, after));
     }
     let puts = records.into_iter().collect();
-    let commit = Commit { state, marker: marker.clone(), puts, slots };
+    let commit = Commit { state, marker: marker.clone(), puts, slots, switches };
     Ok(store.commit(vec![commit, position(log, next)]).await?)
 }
 

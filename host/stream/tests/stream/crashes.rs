@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use trifold_eventlog::LogError;
 use trifold_model::{EntityKey, StateId};
 use trifold_store::{
-    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StateStore,
-    StoreError,
+    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, RowSwitch, SlotPage, SlotSnapshot, Snapshot,
+    StateStore, StoreError,
 };
 use trifold_stream::{Discard, Emission, FeedId, FileSink, Fixed, Sink, Until, WorkerConfig, feed_dir};
 
@@ -113,6 +113,10 @@ impl StateStore for FaultyStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
         self.inner.scan_slots(state, after, limit)
+    }
+
+    fn switches(&self, state: StateId) -> BoxFuture<'_, Result<Vec<RowSwitch>, StoreError>> {
+        self.inner.switches(state)
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {

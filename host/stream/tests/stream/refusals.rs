@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use trifold_eventlog::{FileLog, LogOptions, read_row_files};
 use trifold_model::{EntityKey, StateId};
 use trifold_store::{
-    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, SlotPage, SlotSnapshot, Snapshot, StateStore,
-    StoreError,
+    Commit, EmbeddedStore, EntityQuery, Marker, OnlineStore, Page, RowSwitch, SlotPage, SlotSnapshot, Snapshot,
+    StateStore, StoreError,
 };
 use trifold_stream::{Fixed, NoSink, Problem, StreamError, Until, WorkerConfig, feed_dir};
 
@@ -209,6 +209,10 @@ impl StateStore for Tampered {
         limit: usize,
     ) -> BoxFuture<'_, Result<SlotPage, StoreError>> {
         self.inner.scan_slots(state, after, limit)
+    }
+
+    fn switches(&self, state: StateId) -> BoxFuture<'_, Result<Vec<RowSwitch>, StoreError>> {
+        self.inner.switches(state)
     }
 
     fn commit(&self, commits: Vec<Commit>) -> BoxFuture<'_, Result<(), StoreError>> {

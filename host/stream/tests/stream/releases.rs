@@ -12,6 +12,7 @@ use trifold_eventlog::{FileLog, LogError, RawBatch, RowFileWriter, RowFormat};
 use trifold_model::{EventTime, LogId};
 use trifold_pipeline::Catalog;
 use trifold_registry::{Registry, Release};
+use trifold_store::{RowSwitch, RowsUnder, StateStore};
 use trifold_stream::{Driver, FeedId, FileSink, Notice, Problem, Source, Until};
 use trifold_wat_guest::{Guest, field, row_view};
 
@@ -111,6 +112,9 @@ async fn a_version_of_the_same_state_takes_over_at_the_next_step() {
     drop(driver);
     let marker = stage.world.outcome("run", &feed).await.marker.unwrap();
     assert_eq!((marker.release, marker.positions.next(0)), (Some(2), 100));
+    let under =
+        |release, offset| RowSwitch { partition: 0, offset, to: Some(RowsUnder { release, canary: false }) };
+    assert_eq!(stage.world.store("run").switches(feed.state).await, Ok(vec![under(1, 0), under(2, 40)]));
     let expected = (0..100).map(|offset| match offset < 40 {
         true => (offset, 1, first.digest.to_string()),
         false => (offset, 2, second.digest.to_string()),

@@ -52,7 +52,7 @@ pub(crate) async fn fill(
         release: Some(2),
         arrivals: Default::default(),
     };
-    let commit = Commit { state: version.state_id(), marker, puts, slots: Vec::new() };
+    let commit = Commit { state: version.state_id(), marker, puts, slots: Vec::new(), switches: Vec::new() };
     store.commit(vec![commit]).await?;
     Ok(store)
 }
