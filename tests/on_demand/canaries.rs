@@ -223,9 +223,11 @@ fn what_does_not_fit_waits_for_its_counterpart() {
     torn.views.insert(named("context"), reader);
     let both = take(&serving, &torn);
     assert!(both.live.same_versions(&torn) && both.waiting.is_empty());
-    // What is torn at the start of a process has nothing to go on with.
-    alone.views.remove(&named("latest"));
+    // What is torn at the start of a process has nothing to go on with, and holds nobody back afterwards.
     assert!(take(&LiveViews::default(), &alone).live.same_versions(&alone));
+    let mut still = alone.clone();
+    still.views.insert(named("latest"), latest_canary());
+    assert!(take(&alone, &still).live.same_versions(&still));
     // A canary that does not fit serves nobody.
     let mut canary = serving.clone();
     let version = torn.views[&named("context")].clone();

@@ -55,7 +55,7 @@ impl TakenOver {
     }
 
     /// Holds back what would tear an on-demand view from the views that it reads: they take over together, once all of them
-    /// are released. What fitted nothing before is not helped by that.
+    /// are released. What did not fit before holds nobody back.
     fn keep_whole(&mut self, serving: &LiveViews) {
         while let Some((changed, reason)) = self.torn(serving) {
             for name in changed {
@@ -73,7 +73,8 @@ impl TakenOver {
         };
         self.live.views.iter().find_map(|(name, version)| {
             let read: BTreeSet<&ViewName> = version.view().on_demand()?.views();
-            let error = fit(version, &self.live).err()?;
+            let fitted = serving.views.get(name).is_some_and(|before| fit(before, serving).is_ok());
+            let error = fit(version, &self.live).err().filter(|_| fitted)?;
             let changed: Vec<_> =
                 read.into_iter().chain([name]).filter(|name| is_changed(name)).cloned().collect();
             (!changed.is_empty()).then_some((changed, error))
