@@ -52,7 +52,7 @@ pub use lookup::{
 };
 pub use on_demand::{ReadError, ReadView, reads};
 pub use point_in_time::{Answered, PointInTime};
-pub use publish::{Accepted, Publisher, PushError, Refusal, Trial, TriedSample};
+pub use publish::{Accepted, GateRun, Publisher, PushError, Refusal, TriedSample};
 pub use row_table::{ReadRows, RowTable, RowTableError, read_rows};
 pub use rows::{Outcome, Rows};
 pub use samples::synthetic_samples;

@@ -13,7 +13,7 @@ use crate::samples::synthetic_samples;
 use crate::versions::{VersionError, Versions};
 
 /// A component in the publish gate.
-pub struct Trial {
+pub struct GateRun {
     transform: Transform,
     beside: Vec<(u64, Transform)>,
     samples: Vec<TriedSample>,
@@ -65,13 +65,13 @@ pub enum PushError {
     Registry(#[from] RegistryError),
 }
 
-impl Trial {
+impl GateRun {
     /// Tries a component on generated rows, beside the versions that share its state.
     pub fn begin(transform: Transform, beside: Vec<(u64, Transform)>) -> Result<Self, GateError> {
         let generated = synthetic_samples(transform.view(), SEED, GENERATED_ROWS)?;
         let report = publish_gate(&transform, &beside, &generated, SEED)?;
         let samples = vec![TriedSample { file: None, aside: Vec::new(), report }];
-        Ok(Trial { transform, beside, samples })
+        Ok(GateRun { transform, beside, samples })
     }
 
     /// Tries the component on rows of its author's, too.
@@ -197,7 +197,7 @@ impl Publisher {
     ) -> Result<Pushed, PushError> {
         let transform = self.versions.sandbox.admit(wasm)?;
         let beside = self.versions.beside(&transform).await?;
-        let accepted = Trial::begin(transform, beside)?.verdict()?;
+        let accepted = GateRun::begin(transform, beside)?.verdict()?;
         Ok(accepted.push(&self.versions.registry, wasm, pushed, signature).await?)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use trifold_eventlog::{ArrivalClock, FileLog, LogOptions, RawBatch, SourceConfig, decode};
 use trifold_model::FeatureView;
-use trifold_pipeline::{Trial, TriedSample};
+use trifold_pipeline::{GateRun, TriedSample};
 use trifold_sandbox::fuel_counted_by;
 
 use super::provenance::Fuel;
@@ -28,14 +28,14 @@ struct Checked {
 }
 
 impl Checked {
-    fn of(trial: &Trial) -> Self {
-        let transform = trial.transform();
+    fn of(run: &GateRun) -> Self {
+        let transform = run.transform();
         Checked {
             view: transform.view().name.to_string(),
             digest: transform.digest().to_string(),
-            passed: trial.passed(),
+            passed: run.passed(),
             fuel_counted_by: fuel_counted_by(),
-            samples: trial.samples().iter().map(SampleReport::of).collect(),
+            samples: run.samples().iter().map(SampleReport::of).collect(),
         }
     }
 }
@@ -101,32 +101,32 @@ struct CheckReport {
 /// Checks a component file.
 pub fn run(world: &World, args: Check) -> Outcome {
     let wasm = read_file(&args.component)?;
-    let trial = world.block_on(trial(world, &args.component, &wasm, &args.samples, &args.source))?;
-    output::print(world.format, &Checked::of(&trial), text)?;
-    trial.verdict().map(drop).or_exit(Exit::Refused)
+    let run = world.block_on(gate_run(world, &args.component, &wasm, &args.samples, &args.source))?;
+    output::print(world.format, &Checked::of(&run), text)?;
+    run.verdict().map(drop).or_exit(Exit::Refused)
 }
 
 /// Takes a component's file through the publish gate, also beside the versions that share its state.
-pub(super) async fn trial(
+pub(super) async fn gate_run(
     world: &World,
     component: &Path,
     wasm: &[u8],
     samples: &Samples,
     source: &Source,
-) -> Outcome<Trial> {
+) -> Outcome<GateRun> {
     let sandbox = world.sandbox()?;
     let transform = sandbox.admit(wasm).map_err(named(component))?;
     let beside = world.beside(&sandbox, &transform).await?;
-    let mut trial = Trial::begin(transform, beside).or_exit(Exit::Internal)?;
+    let mut run = GateRun::begin(transform, beside).or_exit(Exit::Internal)?;
     if let Some(path) = &samples.sample {
-        try_sample(world, &mut trial, (path, samples.sample_rows), source)?;
+        try_sample(world, &mut run, (path, samples.sample_rows), source)?;
     }
-    Ok(trial)
+    Ok(run)
 }
 
 /// Runs the publish gate over the first rows of a sample that fit the view.
-fn try_sample(world: &World, trial: &mut Trial, (path, rows_max): (&Path, usize), source: &Source) -> Outcome {
-    let (view, source) = (trial.transform().view(), world.source(source));
+fn try_sample(world: &World, run: &mut GateRun, (path, rows_max): (&Path, usize), source: &Source) -> Outcome {
+    let (view, source) = (run.transform().view(), world.source(source));
     if view.on_demand().is_some() {
         let message = format!(
             "view {} is an on-demand view, whose inputs stand in no events: leave `--sample` out, generated rows are \
@@ -141,7 +141,7 @@ fn try_sample(world: &World, trial: &mut Trial, (path, rows_max): (&Path, usize)
         let message = format!("no row of {} fits the view; row 0: {}", path.display(), aside.detail);
         return Err(Failure::new(Exit::Data, message));
     }
-    trial.try_sample(path, events).or_exit(Exit::Internal)
+    run.try_sample(path, events).or_exit(Exit::Internal)
 }
 
 /// The first rows of a sample, with the columns that some views need.

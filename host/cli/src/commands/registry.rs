@@ -60,8 +60,8 @@ pub async fn push(world: &World, args: Push) -> Outcome {
 
 /// Takes the component through the gate and into the registry.
 async fn push_here(world: &World, args: &Push, wasm: &[u8], signature: Option<Signature>) -> Outcome<PushReport> {
-    let trial = check::trial(world, &args.component, wasm, &args.samples, &args.source).await?;
-    let accepted = trial.verdict().or_exit(Exit::Refused)?;
+    let run = check::gate_run(world, &args.component, wasm, &args.samples, &args.source).await?;
+    let accepted = run.verdict().or_exit(Exit::Refused)?;
     let registry = world.registry(true)?;
     let pushed = accepted.push(&registry, wasm, act(&args.signature), signature.as_ref()).await;
     let Pushed { version: record, new } = pushed.map_err(registry_failure)?;
