@@ -1,11 +1,13 @@
 //! The start of a server of many views, from the process to its first answer.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow, ensure};
 use clap::Parser;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use trifold_cli::args::Cli;
@@ -13,7 +15,6 @@ use trifold_cli::world::THREAD_STACK_BYTES;
 use trifold_registry::Registry;
 use trifold_sandbox::{Sandbox, SandboxConfig};
 use trifold_server::client::Client;
-use trifold_test_servers::free_address;
 
 use crate::guests::{self, Guest};
 use crate::measure::{Effort, median};
@@ -26,8 +27,6 @@ pub(crate) const NAME: &str = "release.start.100";
 const VIEWS: usize = 100;
 /// The views are these, under names of their own.
 const KINDS: [Guest; 4] = [Guest::CALENDAR, Guest::TEXT_EMBEDDING, Guest::FLIGHT_PROFILE, Guest::CARD_SPEND];
-/// How long to wait before a server that does not listen yet is tried again.
-const TRIED_AGAIN: Duration = Duration::from_millis(1);
 
 pub(crate) fn run(effort: Effort) -> anyhow::Result<Entry> {
     let clients = runtime("client")?;
@@ -74,19 +73,11 @@ fn named(wasm: &[u8], sandbox: &Sandbox, number: usize) -> anyhow::Result<Vec<u8
 
 /// The milliseconds from the start of a server's process to its answer, which names so many views.
 fn first_answer(clients: &Runtime, data: &TempDir, views: usize) -> anyhow::Result<f64> {
-    let address = free_address()?;
     let data = data.path().to_str().context("the directory's name is no text")?;
     let start = Instant::now();
-    let mut server = Server::start(&["serve", "--data-dir", data, "--listen", &address])?;
-    let answered = clients.block_on(async {
-        loop {
-            match Client::connect(&format!("http://{address}")).await {
-                Ok(mut client) => return anyhow::Ok(client.views().await?.len()),
-                Err(_) => server.check()?,
-            }
-            tokio::time::sleep(TRIED_AGAIN).await;
-        }
-    })?;
+    let mut server = Server::start(&["serve", "--data-dir", data, "--listen", "127.0.0.1:0", "--format", "json"])?;
+    let url = server.listening()?;
+    let answered = clients.block_on(async { anyhow::Ok(Client::connect(&url).await?.views().await?.len()) })?;
     let elapsed = start.elapsed().as_secs_f64() * 1e3;
     ensure!(answered == views, "{answered} views instead of {views}");
     Ok(elapsed)
@@ -100,14 +91,16 @@ impl Server {
         let program: PathBuf = std::env::current_exe()?;
         let mut command = Command::new(program);
         command.arg("--trifold-child").arg(serde_json::to_string(arguments)?);
-        Ok(Server(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?))
+        Ok(Server(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?))
     }
 
-    /// Fails if it has ended.
-    fn check(&mut self) -> anyhow::Result<()> {
-        let ended = self.0.try_wait()?;
-        ensure!(ended.is_none(), "the server ended: {ended:?}");
-        Ok(())
+    /// Where it listens, which its first line says.
+    fn listening(&mut self) -> anyhow::Result<String> {
+        let stdout = self.0.stdout.take().context("its output was read before")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let said: Value = serde_json::from_str(&line).context("the server ended before it listened")?;
+        Ok(said["listening"].as_str().context("it does not say where it listens")?.to_owned())
     }
 }
 
