@@ -90,22 +90,22 @@ fn cards(ids: impl Iterator<Item = i64>) -> RecordBatch {
     RecordBatch::try_from_iter([("id", ids)]).unwrap()
 }
 
-/// Asks for all cards, a few with each request, until `done`: no request fails.
-async fn ask(url: &str, done: &AtomicBool) {
+/// Asks a view for all cards, a few with each request, until `done`: no request fails.
+async fn ask(url: &str, view: &str, done: &AtomicBool) {
     let mut client = Client::connect(url).await.unwrap();
     while !done.load(Ordering::Relaxed) {
         for first in (0..ENTITIES).step_by(16) {
-            let (features, cards) = (["cards".to_owned()], cards(first..first + 16));
+            let (features, cards) = ([view.to_owned()], cards(first..first + 16));
             client.get(&features, &cards, Some(EventTime(2_000_000))).await.expect("no request fails");
         }
     }
 }
 
-/// Runs something while requests run.
-fn under_requests<T>(server: &Running, run: impl FnOnce() -> T) -> T {
+/// Runs something while requests for a view run.
+fn under_requests<T>(server: &Running, view: &str, run: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let asking = scope.spawn(|| runtime().block_on(ask(&server.url, &done)));
+        let asking = scope.spawn(|| runtime().block_on(ask(&server.url, view, &done)));
         let ran = run();
         done.store(true, Ordering::Relaxed);
         asking.join().unwrap();
@@ -137,7 +137,7 @@ fn canaries_that_do_worse_are_taken_back_and_the_others_go_on() {
         let told = trifold.run(release).succeeded().stdout;
         assert!(told.contains(&format!("{version} is tried out beside it: a canary for 25%")), "{told}");
         // Two controllers decide the same, and one of them does it.
-        let both = under_requests(&server, || {
+        let both = under_requests(&server, "cards", || {
             std::thread::scope(|scope| {
                 let other = scope.spawn(|| control(&trifold, &url));
                 [control(&trifold, &url), other.join().unwrap()]
@@ -162,7 +162,7 @@ fn canaries_that_do_worse_are_taken_back_and_the_others_go_on() {
     assert_eq!(releases(&trifold).len(), 7);
     let release = ["release", "cards@5", "--steps", "25%:1s,50%:1s,100%", "--process", &url, "--wait", "30"];
     trifold.run(release).succeeded();
-    let ran = under_requests(&server, || control(&trifold, &url)).succeeded();
+    let ran = under_requests(&server, "cards", || control(&trifold, &url)).succeeded();
     assert!(ran.stdout.contains("cards@5 is in force"), "{ran:?}");
     let last = releases(&trifold).pop().unwrap();
     assert_eq!((&last["release"], &last["version"], &last["candidate"]), (&json!(10), &json!(5), &Value::Null));
@@ -183,7 +183,7 @@ fn a_shadow_is_compared_and_never_served() {
         status[0]["views"][0]["trial"].clone()
     };
     assert_eq!(trial()["kind"], "shadow");
-    let seen = under_requests(&server, || {
+    let seen = under_requests(&server, "cards", || {
         loop {
             let seen = trial();
             if seen["comparison"]["rows"].as_u64().is_some_and(|rows| rows >= 200) {
@@ -217,6 +217,35 @@ fn a_shadow_is_compared_and_never_served() {
     let audit = ["audit", "cards", "--events", events.to_str().unwrap(), "--online", "--server", &server.url];
     let audit = trifold.run(audit.iter().chain(&["--format", "json"])).succeeded().json();
     assert_eq!(audit["components"].as_array().map(Vec::len), Some(2), "{audit}");
+}
+
+/// Whoever asks for an on-demand view alone shows how the canaries and shadows do of the views that it reads.
+#[test]
+fn what_an_on_demand_view_reads_is_seen_too() {
+    let trifold = site();
+    let feature = json!({"view": "cards", "feature": "left"});
+    let view = json!({
+        "contract": 1, "view": "limits", "kind": "on-demand", "doc": "What is left.",
+        "inputs": [
+            {"name": "id", "type": "int64", "nullable": false, "source": "request"},
+            {"name": "rest", "type": "int64", "nullable": true, "source": feature},
+        ],
+        "outputs": [{"name": "card", "type": "int64", "nullable": false}, {"name": "rest_now", "type": "int64", "nullable": true}],
+    });
+    push(&trifold, &Guest::new(view).build().unwrap());
+    push_only(&trifold, &guest("nulls", NULLS, |_| {}));
+    let (server, url) = serve(&trifold);
+    trifold.run(["release", "cards@2", "--shadow", "--process", &url, "--wait", "30"]).succeeded();
+    let status = || trifold.run(["status", &url, "--format", "json"]).succeeded().json()[0]["views"][0].clone();
+    under_requests(&server, "limits", || {
+        while status()["trial"]["comparison"]["differing"].as_u64().is_none_or(|rows| rows < 100) {}
+    });
+    trifold.run(["release", "cards@2", "--canary", "50%", "--process", &url, "--wait", "30"]).succeeded();
+    under_requests(&server, "limits", || control(&trifold, &url)).refused(Exit::Refused, &["cards@2", "are null"]);
+    assert_eq!(
+        (&status()["view"], &status()["version"], &status()["trial"]),
+        (&json!("cards"), &json!(1), &Value::Null)
+    );
 }
 
 /// A worker that follows a log. Killed when it is dropped.

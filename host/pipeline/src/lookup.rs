@@ -142,6 +142,8 @@ pub struct Answer {
     pub as_of: Vec<EventTime>,
     /// One answer for each view asked, in the order of the question.
     pub views: Vec<ViewAnswer>,
+    /// The row and window views that were read for them, whether they were asked for or not.
+    pub read: Vec<ViewAnswer>,
 }
 
 /// Why a lookup got no answer at all.
@@ -234,8 +236,8 @@ pub async fn lookup(
     let joined = read.into_iter().zip(needed).map(|(parts, version)| parts.joined(version, as_of.len()));
     let read: Vec<_> = joined.collect::<Result<_, _>>()?;
     let given = Given { read: &read, columns: &columns, as_of: &as_of, stopwatch };
-    let views = asked.into_iter().map(|asked| asked.answer(&given, budget));
-    Ok(Answer { views: views.collect::<Result<_, _>>()?, as_of })
+    let views = asked.into_iter().map(|asked| asked.answer(&given, budget)).collect::<Result<_, _>>()?;
+    Ok(Answer { as_of, views, read })
 }
 
 /// A version that answers some rows of a question.
@@ -313,6 +315,14 @@ impl ViewParts {
         let places = side.rows(count);
         let canary = CanaryAnswer { version: tried, places, rows: taken, basis: of_canary, cost: took };
         Ok(ViewAnswer { version, rows, basis, cost, canary: Some(canary) })
+    }
+}
+
+impl Answer {
+    /// What each view answered that was asked for or read, once.
+    pub fn all(&self) -> impl Iterator<Item = &ViewAnswer> {
+        let on_demand = self.views.iter().filter(|view| view.version.view().on_demand().is_some());
+        self.read.iter().chain(on_demand)
     }
 }
 

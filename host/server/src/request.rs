@@ -29,12 +29,6 @@ pub(crate) struct AskedView {
     pub(crate) outputs: Vec<usize>,
 }
 
-impl AskedView {
-    pub(crate) fn name(&self) -> &ViewName {
-        &self.version.view().name
-    }
-}
-
 /// Checks a request against the versions in force.
 pub(crate) fn parse(request: &GetFeaturesRequest, live: &LiveViews, rows_max: usize) -> Result<Asked, Status> {
     let views = features(&request.features, live)?;

@@ -62,8 +62,8 @@ impl Online {
         let asked = request::parse(&request, &live, self.config.rows_max)?;
         let time = request.as_of_micros.map_or_else(self.clock, EventTime);
         let views: Vec<_> = asked.views.iter().map(|view| view.version.clone()).collect();
-        // What is tried out is measured, and nothing else.
-        let is_trial = live.candidates.keys().any(|name| asked.views.iter().any(|view| view.name() == name));
+        // Where nothing is tried out, nothing is measured.
+        let is_trial = !live.candidates.is_empty();
         let stopwatch = if is_trial { uptime } else { stopped };
         let again = is_trial.then(|| Asked {
             live: live.clone(),
@@ -77,7 +77,7 @@ impl Online {
         let mut budget = Budget::fuel(self.config.request_fuel);
         let answer = lookup(&*self.store, question, &mut budget).await.map_err(|error| status(&error))?;
         if let Some(again) = again {
-            answer.views.iter().for_each(|view| self.observed.answered(&live, view));
+            answer.all().for_each(|view| self.observed.answered(&live, view));
             self.shadows.ask(&again, &answer);
         }
         let views = answer

@@ -45,9 +45,9 @@ impl Shadows {
         Shadows { store, observed, stopwatch, fuel, permits: Arc::new(Semaphore::new(at_once)) }
     }
 
-    /// Asks the shadows of the views of a question the same, each in its view's place, once there is time for it.
+    /// Asks the shadows of the views that a question asked for or read the same, each in its view's place, once there is time for it.
     pub(crate) fn ask(&self, asked: &Asked, answer: &Answer) {
-        for given in &answer.views {
+        for given in answer.all() {
             let Some(shadow) = asked.live.shadow(&given.version.view().name) else { continue };
             let takes = asked.in_hand.is_empty() || shadow.view().inputs == given.version.view().inputs;
             match self.permits.clone().try_acquire_owned() {
@@ -84,6 +84,6 @@ impl Asked {
         let views = views.into_iter().map(in_place).collect();
         let question = Question { live: &live, views, columns, in_hand, time, stopwatch };
         let answer = lookup(store, question, &mut budget).await.ok()?;
-        answer.views.into_iter().find(|view| view.version.view().name == *name)
+        answer.all().find(|view| view.version.view().name == *name).cloned()
     }
 }
