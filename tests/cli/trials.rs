@@ -289,12 +289,19 @@ fn what_cannot_be_tried_out_is_refused_with_the_reason() {
     run(&["cards@2", "--canary", "ten"]).refused(Exit::Usage, &["`ten` is no share", "10%"]);
     run(&["cards@2", "--steps", "10%,50%"]).refused(Exit::Usage, &["for how long is 10% held?"]);
     run(&["cards@2", "--shadow", "--canary", "10%"]).refused(Exit::Usage, &["cannot be used with"]);
+    run(&["cards@2", "--bootstrap"]).refused(Exit::Usage, &["name all of them with `--process`"]);
+    let nobody = "http://127.0.0.1:1";
+    run(&["cards@2", "--bootstrap", "--process", nobody])
+        .refused(Exit::Refused, &["cards@2", "no state of its own to build", "the state of version 1"]);
     trifold.run(["controller"]).refused(Exit::Usage, &["no process is named", "--process"]);
+    trifold
+        .run(["controller", "--process", nobody, "--view", "crads"])
+        .refused(Exit::NotFound, &["no view crads"]);
     assert_eq!(releases(&trifold).len(), 1);
     // A shadow need not have all features.
     run(&["cards@2", "--shadow"]).succeeded();
     // Nothing is a canary, so that there is nothing to control.
-    trifold.run(["controller", "--process", "http://127.0.0.1:1", "--until-done"]).succeeded();
+    trifold.run(["controller", "--process", nobody, "--until-done"]).succeeded();
 }
 
 #[test]

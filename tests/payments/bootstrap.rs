@@ -139,7 +139,7 @@ fn a_state_that_is_given_up_leaves_nothing_behind() {
     let mut worker = Worker::start(&site);
     worker.wait_for(|states| states.len() == 1 && states[0].applied == states[0].known);
     let unbuilt = site.trifold.run(["release", "card_profile@1", "--bootstrap", "--process", &worker.url]);
-    unbuilt.refused(Exit::Usage, &["card_profile@1", "no state of its own to build"]);
+    unbuilt.refused(Exit::Refused, &["card_profile", "version 1 is in force already"]);
     for is_told in [true, false] {
         site.trifold.run(bootstrap(&worker).iter().chain(&["--wait", "60"])).succeeded();
         worker.wait_for(|states| states.len() == 2);

@@ -96,6 +96,9 @@ impl<'a> Controlling<'a> {
     }
 
     async fn run(&mut self) -> Outcome {
+        for view in &self.views {
+            self.registry.latest_version(view).await.map_err(registry_failure)?;
+        }
         let interval = Duration::from_millis(self.world.config.controller.interval_ms);
         loop {
             let is_done = match self.look().await {

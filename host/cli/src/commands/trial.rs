@@ -17,8 +17,8 @@ pub async fn try_out(
     act: Act,
 ) -> Outcome<Release> {
     let candidate = world.version(&format!("{view}@{number}")).await?;
-    // Without a version in force there is nothing to compare with, which the registry says in its own words.
-    if let Some(serving) = in_force(world, view).await? {
+    // Without another version in force there is nothing to compare with, which the registry says in its own words.
+    if let Some(serving) = in_force(world, view).await?.filter(|serving| serving.version != number) {
         let refused = |problem: String| Failure::new(Exit::Refused, format!("{view}@{number}: {problem}"));
         check_candidate((serving.version, serving.view()), candidate.view(), &trial)
             .map_err(|error| refused(error.to_string()))?;

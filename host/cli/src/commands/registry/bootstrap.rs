@@ -5,12 +5,13 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use trifold_model::ViewName;
-use trifold_pipeline::{LiveVersion, check_candidate};
+use trifold_pipeline::LiveVersion;
 use trifold_registry::{Act, Registry, Release, Trial};
 use trifold_server::admin::api;
 
 use crate::clock;
 use crate::commands::status::{ASKED_AGAIN, Audience, ask};
+use crate::commands::trial;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::world::{World, registry_failure};
 use crate::{output, progress};
@@ -38,13 +39,10 @@ pub(super) async fn run(
         return Err(Failure::new(Exit::Usage, message));
     }
     let registry = world.registry(false)?;
-    let (serving, version) =
-        (world.version(view.as_str()).await?, world.version(&format!("{view}@{number}")).await?);
-    check_candidate((serving.version, serving.view()), version.view(), &Trial::Bootstrap)
-        .map_err(|error| Failure::new(Exit::Usage, format!("{view}@{number}: {error}")))?;
     // From here on an interruption has something to give up.
     let stop = world.stop_signal();
-    let release = registry.try_out(view, number, Trial::Bootstrap, act).await.map_err(registry_failure)?;
+    let release = trial::try_out(world, &registry, (view, number), Trial::Bootstrap, act).await?;
+    let version = world.version(&format!("{view}@{number}")).await?;
     tracing::info!(%view, version = number, release = release.seq, "the state is being built");
     let reached = follow(&registry, audience, &release, &version, stop).await?;
     let report = Report {
