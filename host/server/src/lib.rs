@@ -5,7 +5,7 @@
 //! splits an answer. Nothing here computes a feature.
 //!
 //! Reading order: [`api`] is the generated contract; [`server`] listens, and `connection` is what it accepts;
-//! [`service`] answers; `request`, `in_hand` and `answer` convert at the edge; [`columns`] carries Arrow arrays in
+//! [`service`] answers whom `caller` says; `request`, `in_hand` and `answer` convert at the edge; [`columns`] carries Arrow arrays in
 //! messages; [`following`] brings new releases, and [`observed`] is what is seen of versions that are tried out, some of
 //! which `shadow` asks beside the requests. [`client`] asks. [`admin`] is for those who operate a process, whatever
 //! it does.
@@ -13,6 +13,7 @@
 pub mod admin;
 mod answer;
 pub mod api;
+mod caller;
 pub mod client;
 pub mod columns;
 mod connection;

@@ -54,7 +54,7 @@ pub enum ServerError {
 
 /// A server that is ready to run.
 pub struct Server {
-    online: Online,
+    online: Arc<Online>,
 }
 
 impl Server {
@@ -78,7 +78,7 @@ impl Server {
     ) -> Self {
         let (fuel, at_once) = (config.request_fuel, config.shadows_max);
         let shadows = Shadows::new(store.clone(), observed.clone(), uptime, fuel, at_once);
-        Server { online: Online { store, live, clock, config, observed, shadows } }
+        Server { online: Arc::new(Online { store, live, clock, config, observed, shadows }) }
     }
 
     /// Serves until `stop` completes and the requests in flight are finished.
@@ -90,7 +90,7 @@ impl Server {
         let reflection_now = reflection().build_v1()?;
         // Many tools still ask for the version before.
         let reflection_alpha = reflection().build_v1alpha()?;
-        let service = OnlineServiceServer::new(self.online).max_decoding_message_size(bytes_max);
+        let service = OnlineServiceServer::from_arc(self.online).max_decoding_message_size(bytes_max);
         let (stopping, mut stopped) = watch::channel(false);
         let signal = async move {
             stop.await;

@@ -15,6 +15,7 @@ use trifold_store::OnlineStore;
 
 use crate::api::online_service_server::OnlineService;
 use crate::api::{GetFeaturesRequest, GetFeaturesResponse, ListViewsRequest, ListViewsResponse};
+use crate::caller::Caller;
 use crate::observed::Observed;
 use crate::server::ServerConfig;
 use crate::shadow::{Asked, Shadows};
@@ -44,9 +45,15 @@ pub(crate) fn uptime() -> Duration {
 }
 
 impl Online {
+    /// Answers a request, whichever protocol it came by.
+    ///
     /// Store and components answer without giving way, so a large request would stall whatever else its thread
     /// has to do: other requests, health checks, accepting connections.
-    async fn features_aside(&self, request: GetFeaturesRequest) -> Result<GetFeaturesResponse, Status> {
+    pub(crate) async fn answer(
+        &self,
+        _caller: &Caller,
+        request: GetFeaturesRequest,
+    ) -> Result<GetFeaturesResponse, Status> {
         let rows = request.entities.first().map_or(0, columns::row_count);
         let runtime = Handle::current();
         if rows > ROWS_INLINE_MAX && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
@@ -108,7 +115,8 @@ impl OnlineService for Online {
         &self,
         request: Request<GetFeaturesRequest>,
     ) -> Result<Response<GetFeaturesResponse>, Status> {
-        self.features_aside(request.into_inner()).await.map(Response::new)
+        let caller = Caller::new(request.metadata().as_ref(), request.remote_addr());
+        self.answer(&caller, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_views(&self, _: Request<ListViewsRequest>) -> Result<Response<ListViewsResponse>, Status> {
