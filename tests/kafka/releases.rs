@@ -9,12 +9,14 @@ use trifold_model::EventTime;
 use trifold_pipeline::Canary;
 use trifold_registry::{Registry, Steps, Trial};
 use trifold_server::admin::{AdminClient, api};
-use trifold_test_servers::{Kafka, free_address};
+use trifold_test_servers::{Kafka, Redis, free_address};
 use trifold_tests::guests::component;
 use trifold_tests::online::runtime;
 
 use crate::data::{Event, FLIGHT_EVENTS};
 use crate::expected::text;
+use crate::feeding::wait;
+use crate::resp::{Answer, tell};
 use crate::site::{GROUP, Site};
 use crate::worker::Worker;
 
@@ -31,8 +33,13 @@ struct Operated {
 
 impl Operated {
     fn start(site: &Site, name: &str, runtime: &Runtime) -> Self {
+        Operated::start_with(site, name, runtime, &[])
+    }
+
+    fn start_with(site: &Site, name: &str, runtime: &Runtime, more: &[&str]) -> Self {
         let address = free_address().unwrap();
-        let mut worker = Worker::start(site.command(name, &["--follow", "--admin", &address]));
+        let options: Vec<_> = ["--follow", "--admin", &address].iter().chain(more).copied().collect();
+        let mut worker = Worker::start(site.command(name, &options));
         worker.wait_for("those who operate this process are answered");
         let url = format!("http://{address}");
         let admin = runtime.block_on(AdminClient::connect(&url)).unwrap();
@@ -136,7 +143,7 @@ fn a_canary_of_a_group_of_workers() {
 #[test]
 fn a_state_that_is_built_by_a_group_of_workers() {
     const PAYMENTS: usize = 1_200;
-    let kafka = Kafka::start().unwrap();
+    let (kafka, redis) = (Kafka::start().unwrap(), Redis::start().unwrap());
     let site = Site::new(&kafka, kafka.bootstrap(), 33, PAYMENTS as u64);
     // A week instead of a day, and so another state.
     site.trifold.run(["push", text(&component("card-spend", &["v2"]).path)]).succeeded();
@@ -144,22 +151,38 @@ fn a_state_that_is_built_by_a_group_of_workers() {
     let runtime = runtime();
     let third = site.events.len() / 3;
     site.produce(0..third);
-    let mut workers = ["a", "b"].map(|name| Operated::start(&site, name, &runtime));
+    let feeds = ["--materialize", "--redis", redis.url()];
+    let start = || ["a", "b"].map(|name| Operated::start_with(&site, name, &runtime, &feeds));
+    let mut workers = start();
     // The state in force is ahead.
     while workers.iter_mut().map(|worker| worker.applied(&runtime, "card_spend")).sum::<u64>() < third as u64 {}
-    let urls = workers.each_ref().map(|worker| worker.url.clone()).join(",");
-    let named = ["--process", &urls, "--wait", "80"];
     let build = ["release", "card_spend@2", "--bootstrap", "--format", "json"];
-    // A build that is given up leaves nothing that the next one would take for its own.
-    site.trifold.run(build.iter().chain(&named)).succeeded();
-    site.trifold.run(["rollback", "card_spend"].iter().chain(&named)).succeeded();
-    let clear = || {
-        let cluster = ["clear", "card_spend@2", "--topics", "--brokers", &site.brokers, "--group", GROUP];
-        site.trifold.run(cluster).succeeded().stdout
-    };
-    let cleared = clear();
-    assert!(cleared.contains("the topic scoring.card_spend.") && cleared.contains(".changes"), "{cleared}");
-    while !clear().contains("there was nothing to clear") {}
+    let urls = |workers: &[Operated; 2]| workers.each_ref().map(|worker| worker.url.clone()).join(",");
+    // A build that is given up leaves nothing, whether somebody runs then or not.
+    for is_told in [true, false] {
+        let named = ["--process", &urls(&workers), "--wait", "80"];
+        let built = site.trifold.run(build.iter().chain(&named)).succeeded().json();
+        let state = built["state-id"].as_str().unwrap();
+        let topic = format!("{GROUP}.card_spend.{state}.changes");
+        let in_redis = || {
+            let Answer::Several(keys) = tell(redis.address(), &format!("KEYS *{state}*")) else {
+                panic!("no keys")
+            };
+            !keys.is_empty()
+        };
+        assert!(site.cluster.topics().contains_key(&topic));
+        wait(in_redis);
+        if is_told {
+            site.trifold.run(["rollback", "card_spend"].iter().chain(&named)).succeeded();
+        } else {
+            workers.into_iter().for_each(|operated| operated.worker.terminate());
+            site.trifold.run(["rollback", "card_spend"]).succeeded();
+            assert!(site.cluster.topics().contains_key(&topic) && in_redis());
+            workers = start();
+        }
+        wait(|| !site.cluster.topics().contains_key(&topic) && !in_redis());
+    }
+    let named = ["--process", &urls(&workers), "--wait", "80"];
     let building = site.trifold.command(build.iter().chain(&named)).stdout(Stdio::piped()).spawn().unwrap();
     // Events flow meanwhile.
     site.produce(third..2 * third);

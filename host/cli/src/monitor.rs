@@ -163,6 +163,7 @@ impl Monitor {
                 self.waits(feed.view.as_str(), format!("view {} has just begun", feed.view));
                 self.goes_on(WHOLE);
             }
+            FeedNotice::Removed { .. } => {}
             FeedNotice::Over { feed } => self.goes_on(feed.view.as_str()),
             FeedNotice::Found { feed, .. } => self.completes(feed, false),
             FeedNotice::Brought { feed, changes, delays } => {

@@ -9,6 +9,7 @@ use trifold_registry::RegistryError;
 use trifold_sandbox::Cause;
 use trifold_store::StoreError;
 
+use crate::feed::FeedId;
 use crate::resident::StateError;
 
 /// Why a worker stopped. Whatever was written since the last checkpoint is taken back by the next restore.
@@ -210,6 +211,14 @@ pub enum Problem {
     /// put right.
     #[error("the stream stands still: {0}")]
     Log(String),
+    /// The state of a version that was given up is still there.
+    #[error("the state of {feed}, which was given up, cannot be removed: {reason}; `trifold clear` removes it")]
+    Leftover {
+        /// The state.
+        feed: FeedId,
+        /// Why.
+        reason: String,
+    },
     /// The view judges arrivals and the source records none.
     #[error(transparent)]
     Arrival(ArrivalPolicyError),

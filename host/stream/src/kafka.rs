@@ -19,7 +19,7 @@
 //! source, as the worker sees it), `outbox` (a sink, likewise), `local` (the local stores), `restore` (from changes to
 //! a local store), `session` (the state machine over all of these), [`driver`] with its `patience`, [`error`]. On the
 //! other side of the port stand [`settings`], [`topics`] (what is there and what is made), `deployment` (what the group
-//! was begun with), `group` (who has which partition), `transaction`, `reader`, `changes`, `values` (what stands in a
+//! was begun with), `leftovers` (what nobody goes on with), `group` (who has which partition), `transaction`, `reader`, `changes`, `values` (what stands in a
 //! record) and, of all these, `connected`. [`materialize`] follows what workers committed, from outside of the group,
 //! into an online store that others read; [`replay`](mod@replay) feeds dead letters back, and [`mod@archive`] keeps the
 //! events beyond the topic's retention.
@@ -35,6 +35,7 @@ pub mod fetch;
 mod group;
 mod headers;
 pub mod keying;
+mod leftovers;
 pub mod local;
 pub mod materialize;
 pub mod outbox;

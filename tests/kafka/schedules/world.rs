@@ -417,6 +417,10 @@ impl Cluster for Seen {
         self.trouble("preparing topics")
     }
 
+    fn remove_changes(&mut self, _feed: &FeedId) -> Result<bool, ClusterError> {
+        self.trouble("removing changes").map(|()| false)
+    }
+
     fn subscribe(&mut self, topics: BTreeSet<Arc<str>>) -> Result<(), ClusterError> {
         self.trouble("asking for topics")?;
         if self.topics != topics {

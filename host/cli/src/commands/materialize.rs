@@ -80,6 +80,9 @@ fn tell(bar: &ProgressBar, notice: FeedNotice<'_>) {
         FeedNotice::Complete { feed, complete: false } => {
             tracing::warn!(view = %feed.view, "lookups wait until it has caught up");
         }
+        FeedNotice::Removed { feed } => {
+            tracing::info!(view = %feed.view, state = %feed.state, "removed the state of a version that was given up");
+        }
         FeedNotice::Problem { problem, .. } => tracing::error!("{problem}"),
         FeedNotice::Begun { .. } | FeedNotice::Over { .. } => {}
     }

@@ -7,6 +7,20 @@ use crate::redis_store::RedisStore;
 use crate::redis_store::layout::BUCKETS;
 
 impl RedisStore {
+    /// Removes all that is kept of a state if any bucket has a marker of it, and returns whether one had. What has none is
+    /// never read, and looking for it walks through all keys that there are.
+    pub async fn remove_known(&self, state: StateId) -> Result<bool, StoreError> {
+        let (names, mut connection) = (self.names(state), self.connection.clone());
+        let failed = self.connection.failed("look for a state");
+        for bucket in 0..BUCKETS {
+            let mut exists = redis::cmd("EXISTS");
+            if exists.arg(names.marker(bucket)).query_async::<bool>(&mut connection).await.map_err(&failed)? {
+                return Ok(self.remove(state).await? > 0);
+            }
+        }
+        Ok(false)
+    }
+
     /// Removes all that is kept of a state, and returns how many keys that was. Whoever feeds it meanwhile begins anew, so that
     /// something may be left: nobody should. After an error some may be gone, and the same once more removes the rest.
     pub async fn remove(&self, state: StateId) -> Result<u64, StoreError> {

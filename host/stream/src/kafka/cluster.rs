@@ -32,6 +32,9 @@ pub trait Cluster: Send {
     /// Makes the topics of a feed, or checks those that are there.
     fn prepare(&mut self, feed: &FeedId, purposes: &[Purpose]) -> Result<(), ClusterError>;
 
+    /// Removes the topic of the changes of a feed that nobody follows any more: whether there was one.
+    fn remove_changes(&mut self, feed: &FeedId) -> Result<bool, ClusterError>;
+
     /// Has the group share these topics of events from its next decision on. All workers of it name the same in the end.
     fn subscribe(&mut self, topics: BTreeSet<Arc<str>>) -> Result<(), ClusterError>;
 

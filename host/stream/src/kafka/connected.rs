@@ -150,6 +150,14 @@ impl Cluster for Connected {
         Ok(())
     }
 
+    fn remove_changes(&mut self, feed: &FeedId) -> Result<bool, ClusterError> {
+        if self.named.remove(feed).is_some() {
+            // A producer asks for each topic that it ever wrote to, again and again, and brokers may make it anew for that.
+            self.writer = Writer::new(&self.settings)?;
+        }
+        Ok(self.topics.remove_changes(feed)?.is_some())
+    }
+
     fn poll(&mut self, rows_max: usize, wait: Duration) -> Result<Polled, ClusterError> {
         let polled = self.member.poll(rows_max, wait, self.settings.transaction_interval)?;
         self.begun &= !matches!(polled, Polled::Decided(_));

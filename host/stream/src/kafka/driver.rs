@@ -13,6 +13,7 @@ use crate::feed::{FeedId, wanted};
 use crate::kafka::connected::Connected;
 use crate::kafka::deployment::Deployment;
 use crate::kafka::error::ClusterError;
+use crate::kafka::leftovers::Leftovers;
 use crate::kafka::local::{LocalStores, StoreFiles};
 use crate::kafka::patience::Patience;
 use crate::kafka::session::{Notify, Session, TurnReport};
@@ -35,6 +36,7 @@ pub struct KafkaDriver<R> {
     stores: Arc<dyn LocalStores>,
     session: Option<Session<Connected>>,
     next_look: Option<Instant>,
+    leftovers: Leftovers,
     progress: Progress,
     problems: Vec<Problem>,
     reported: BTreeSet<String>,
@@ -62,6 +64,7 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
             interval,
             session: None,
             next_look: None,
+            leftovers: Leftovers::new(interval),
             progress: Progress::default(),
             problems: Vec::new(),
             reported: BTreeSet::new(),
@@ -83,10 +86,10 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
         let mut patience = Patience::new(self.interval, until);
         loop {
             if *stop.borrow() {
-                return self.finish(true).await;
+                return self.finish(true, notify).await;
             }
             match self.turn(until, notify).await {
-                Ok(true) => return self.finish(false).await,
+                Ok(true) => return self.finish(false, notify).await,
                 Ok(false) => {
                     patience.went_well();
                     tokio::task::yield_now().await;
@@ -152,9 +155,27 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
         self.next_look = Some(Instant::now() + self.interval);
         let restored = session.follow(&self.releases.live(), notify).await?;
         self.announce(notify, restored);
+        if let Err(error) =
+            self.leftovers.look(&self.releases, wanted(&self.releases.live()).into_keys().collect()).await
+        {
+            self.problem(notify, Problem::Registry(error));
+        }
+        let due = self.leftovers.take_due();
+        self.remove(session, due, notify).await;
         self.progress = session.progress();
         notify(Notice::Progress(&self.progress));
         Ok(())
+    }
+
+    /// Removes states that were given up.
+    async fn remove(&mut self, session: &mut Session<Connected>, feeds: Vec<FeedId>, notify: Notify<'_>) {
+        for feed in feeds {
+            match session.remove(&feed).await {
+                Ok(true) => notify(Notice::Removed { feed: &feed }),
+                Ok(false) => {}
+                Err(error) => self.problem(notify, Problem::Leftover { feed, reason: error.to_string() }),
+            }
+        }
     }
 
     fn announce(&mut self, notify: Notify<'_>, restored: Restored) {
@@ -197,9 +218,11 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
     }
 
     /// Leaves in good order.
-    async fn finish(&mut self, interrupted: bool) -> Result<RunReport, ClusterError> {
+    async fn finish(&mut self, interrupted: bool, notify: Notify<'_>) -> Result<RunReport, ClusterError> {
         if let Some(mut session) = self.session.take() {
             session.settle().await?;
+            let left = self.leftovers.take_all();
+            self.remove(&mut session, left, notify).await;
             session.leave();
         }
         let problems = std::mem::take(&mut self.problems);

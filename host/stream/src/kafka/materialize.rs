@@ -29,9 +29,10 @@ use trifold_store::RedisStore;
 use self::follower::{Follower, Told};
 use self::lane::Delays;
 use crate::driver::Until;
-use crate::error::StreamError;
+use crate::error::{Problem, StreamError};
 use crate::feed::{FeedId, wanted};
 use crate::kafka::error::ClusterError;
+use crate::kafka::leftovers::Leftovers;
 use crate::kafka::settings::ClusterSettings;
 use crate::releases::ReleaseFeed;
 
@@ -71,6 +72,11 @@ pub enum FeedNotice<'a> {
         /// Whether they are.
         complete: bool,
     },
+    /// The state of a version that was given up is gone.
+    Removed {
+        /// The state.
+        feed: &'a FeedId,
+    },
     /// Something is wrong. It is tried again.
     Problem {
         /// The state that waits, if it is one.
@@ -103,6 +109,7 @@ pub struct Materializer<R> {
     shares: Option<watch::Receiver<Shares>>,
     interval: Duration,
     clock: fn() -> u64,
+    leftovers: Leftovers,
     /// Why the releases could not be read at the last look, if that was so.
     unread: Option<String>,
     running: BTreeMap<FeedId, Running>,
@@ -143,6 +150,7 @@ impl<R: ReleaseFeed> Materializer<R> {
             shares: None,
             interval,
             clock,
+            leftovers: Leftovers::new(interval),
             unread: None,
             running: BTreeMap::new(),
             done: BTreeMap::new(),
@@ -187,6 +195,8 @@ impl<R: ReleaseFeed> Materializer<R> {
             }
         };
         self.stop_all();
+        let left = self.leftovers.take_all();
+        self.remove(left, notify).await;
         outcome?;
         Ok(std::mem::take(&mut self.done).into_values().collect())
     }
@@ -225,6 +235,11 @@ impl<R: ReleaseFeed> Materializer<R> {
             self.stop(&feed);
             notify(FeedNotice::Over { feed: &feed });
         }
+        if let Err(error) = self.leftovers.look(&self.releases, wanted.keys().cloned().collect()).await {
+            notify(FeedNotice::Problem { feed: None, problem: error.to_string() });
+        }
+        let due = self.leftovers.take_due();
+        self.remove(due, notify).await;
         if first || until == Until::Follow {
             for feed in wanted.into_keys() {
                 if !self.running.contains_key(&feed) {
@@ -234,6 +249,20 @@ impl<R: ReleaseFeed> Materializer<R> {
             }
         }
         Ok(())
+    }
+
+    /// Removes states that were given up.
+    async fn remove(&self, feeds: Vec<FeedId>, notify: &mut (dyn FnMut(FeedNotice<'_>) + Send)) {
+        for feed in feeds {
+            match self.store.remove_known(feed.state).await {
+                Ok(true) => notify(FeedNotice::Removed { feed: &feed }),
+                Ok(false) => {}
+                Err(error) => {
+                    let problem = Problem::Leftover { feed, reason: error.to_string() }.to_string();
+                    notify(FeedNotice::Problem { feed: None, problem });
+                }
+            }
+        }
     }
 
     fn start(&mut self, feed: FeedId, until: Until, tell: UnboundedSender<(FeedId, Told)>) {

@@ -106,7 +106,8 @@ pub(crate) fn position(log: Changelog<'_>, next: u64) -> Commit {
     }
 }
 
-async fn clear(store: &dyn StateStore, state: StateId) -> Result<(), StoreError> {
+/// Removes what a local store has of a state.
+pub(crate) async fn clear(store: &dyn StateStore, state: StateId) -> Result<(), StoreError> {
     store.clear(state).await?;
     store.clear(position_state(state)).await
 }

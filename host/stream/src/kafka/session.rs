@@ -19,7 +19,7 @@ use crate::kafka::local::LocalStores;
 use crate::kafka::outbox::Outbox;
 use crate::kafka::partition::Partition;
 use crate::kafka::rekey::Rekey;
-use crate::kafka::restore::{last_marker, position, restore};
+use crate::kafka::restore::{clear, last_marker, position, restore};
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::topics::Purpose;
 use crate::notice::{FeedProgress, Notice, Progress};
@@ -238,6 +238,14 @@ impl<C: Cluster> Session<C> {
         self.cluster.begin(&positions)?;
         self.begun = true;
         Ok(())
+    }
+
+    /// Removes the state of a feed that is followed no longer: whether the cluster had any of it.
+    pub async fn remove(&mut self, feed: &FeedId) -> Result<bool, ClusterError> {
+        for held in self.held.values() {
+            clear(&*held.store, feed.state).await?;
+        }
+        self.cluster.remove_changes(feed)
     }
 
     /// Gathers records for a transaction; decisions of the group come first.
