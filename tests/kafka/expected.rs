@@ -11,7 +11,7 @@ use trifold_model::{CanonicalRows, EntityKey, EventNumber, FeatureView, FieldTyp
 use trifold_pipeline::{LiveVersion, StateRows, follow, lookup};
 use trifold_registry::Registry;
 use trifold_store::{EmbeddedStore, Holder, OnlineStore, StateStore};
-use trifold_tests::command::Trifold;
+use trifold_tests::command::{Ran, Trifold};
 use trifold_tests::guests::component;
 use trifold_tests::live::{transform, version, views};
 use trifold_tests::online::runtime;
@@ -166,6 +166,37 @@ impl Site {
             assert_eq!(computed, [row["_version"].clone()], "{row}");
         }
         followed.iter().flat_map(|by| &by.releases).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Compares the rows that workers emitted with a backfill of an archive that follows the releases: how many versions
+    /// computed some.
+    #[track_caller]
+    pub(crate) fn check_follows_in_archive(&self, view: &str) -> usize {
+        let (archive, out) = (self.trifold.path("archive"), self.trifold.path("followed"));
+        let group = ["--brokers", &self.brokers, "--group", GROUP];
+        let keep = ["archive", "--topic", self.data.topic, "--archive", text(&archive)];
+        self.trifold.run(keep.iter().chain(&self.arrival()).chain(&group[..2])).succeeded();
+        let base = ["backfill", view, "--follow-releases", "--events", text(&archive), "--out", text(&out)];
+        let rows = ["--digest", "--rows-format", "jsonl"];
+        let mut backfill = self.trifold.command(base.iter().chain(&rows).chain(&self.arrival()).chain(&group));
+        Ran::of(self.add_settings(&mut backfill)).succeeded();
+        let versions: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let by_event = |rows: Vec<Value>| -> BTreeMap<(u64, u64), Value> {
+            let at = |row: &Value, column| row[column].as_u64().unwrap();
+            let count = rows.len();
+            let rows = rows.into_iter().map(|row| ((at(&row, "_partition"), at(&row, "_offset")), row));
+            let rows: BTreeMap<_, _> = rows.collect();
+            assert_eq!(rows.len(), count, "{view}: several rows of one event");
+            rows
+        };
+        let followed = by_event(versions.iter().flat_map(|dir| lines(dir)).map(|row| parsed(&row)).collect());
+        let rows = self.cluster.read(&format!("{GROUP}.{view}.features")).into_iter().flatten();
+        let emitted = by_event(rows.map(|(_, row)| serde_json::from_slice(&row.unwrap()).unwrap()).collect());
+        for (event, row) in &emitted {
+            assert_eq!(followed.get(event), Some(row), "{view}, {event:?}");
+        }
+        assert_eq!(followed.len(), emitted.len(), "{view}");
+        versions.len()
     }
 
     /// What workers made of them.

@@ -126,6 +126,7 @@ fn a_canary_of_a_group_of_workers() {
     let counts = site.check_rows_by_version("flight_profile", &[1, 2]);
     assert!(counts.len() == 2 && counts.values().all(|rows| *rows > EVENTS / 20), "{counts:?}");
     assert!(site.check_followed("flight-profile") > 1);
+    assert_eq!(site.check_follows_in_archive("flight_profile"), 2);
     // Those that were put there after a look are computed as it said, or as a later one did.
     let id =
         |event: &Event| Some(serde_json::from_str::<Value>(&event.json).ok()?["event_id"].as_str()?.to_owned());
@@ -200,4 +201,5 @@ fn a_state_that_is_built_by_a_group_of_workers() {
     let counts = site.check_rows_by_version("card_spend", &[1, 2]);
     assert!(counts.len() == 2 && counts.values().all(|rows| *rows > PAYMENTS / 20), "{counts:?}");
     site.check_state_of_second("card-spend");
+    assert_eq!(site.check_follows_in_archive("card_spend"), 2);
 }

@@ -115,6 +115,12 @@ impl Site {
         let topic = ["stream", "--topic", self.data.topic, "--brokers", &self.brokers, "--group", GROUP];
         let worker = ["--worker", worker];
         let mut command = trifold.command(topic.iter().chain(&worker).chain(&self.arrival()).chain(more));
+        self.add_settings(&mut command);
+        command
+    }
+
+    /// Adds the settings of all workers to a command.
+    pub(crate) fn add_settings<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let file = self.trifold.path("kafka.toml");
         if file.exists() {
             command.args(["--config", text(&file)]);

@@ -21,7 +21,8 @@
 //! other side of the port stand [`settings`], [`topics`] (what is there and what is made), `deployment` (what the group
 //! was begun with), `leftovers` (what nobody goes on with), `group` (who has which partition), `transaction`, `reader`, `changes`, `values` (what stands in a
 //! record) and, of all these, `connected`. [`materialize`] follows what workers committed, from outside of the group,
-//! into an online store that others read; [`replay`](mod@replay) feeds dead letters back, and [`mod@archive`] keeps the
+//! into an online store that others read; [`replay`](mod@replay) feeds dead letters back, `emitted` tells which
+//! releases rows were computed under, and [`mod@archive`] keeps the
 //! events beyond the topic's retention.
 
 pub mod archive;
@@ -30,6 +31,7 @@ pub mod cluster;
 mod connected;
 mod deployment;
 pub mod driver;
+mod emitted;
 pub mod error;
 pub mod fetch;
 mod group;
@@ -55,6 +57,7 @@ mod values;
 pub use archive::{ArchiveNotice, ArchiveReport, ArchiveSettings, Archiver};
 pub use cluster::{Changelog, Cluster, Committed, Decision, Fetch, Polled, Transaction};
 pub use driver::KafkaDriver;
+pub use emitted::rows_of;
 pub use error::ClusterError;
 pub use fetch::{Fetched, Origin};
 pub use keying::TopicPartition;

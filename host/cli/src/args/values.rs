@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use trifold_model::Positions;
 
-use super::{Log, Redis, Server};
+use super::{KafkaCluster, Log, Redis, Server};
 
 /// The offset in a log of one partition, or the offset of each partition.
 fn positions(text: &str) -> Result<Positions, String> {
@@ -37,9 +37,12 @@ pub struct Backfill {
     #[arg(long, short, value_name = "DIR", required_unless_present = "materialize")]
     pub out: Option<PathBuf>,
     /// Compute each event's row with the version that the stream used for it, as the store of the data directory recorded
-    /// it: the rows that were emitted, those of each version in a directory of its own
+    /// it, or for an archive the group's topics: the rows that were emitted, those of each version in a directory of its own
     #[arg(long, conflicts_with_all = ["materialize", "spine", "reads", "cut", "position", "before"])]
     pub follow_releases: bool,
+    /// The cluster whose topics tell it
+    #[command(flatten)]
+    pub cluster: KafkaCluster,
     /// Put the state as of the end of the log into the online store, for `trifold serve`, and write no rows: into the
     /// embedded store, or the Redis that is named or configured
     #[arg(long, conflicts_with_all = [

@@ -10,7 +10,7 @@ use trifold_store::Entry;
 
 use crate::kafka::error::ClusterError;
 use crate::kafka::reader::{Reader, ends, read_from, reader};
-use crate::kafka::settings::{KafkaSettings, REQUEST_TIMEOUT};
+use crate::kafka::settings::{ClusterSettings, REQUEST_TIMEOUT};
 
 /// So many changes are read at once.
 const ENTRIES_MAX: usize = 16_384;
@@ -32,14 +32,10 @@ pub(crate) struct ChangesReader {
 pub(crate) type Serve<'a> = &'a dyn Fn() -> Result<(), ClusterError>;
 
 impl ChangesReader {
-    pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, ClusterError> {
-        let mut uncommitted = settings.cluster.reader();
+    pub(crate) fn new(settings: &ClusterSettings) -> Result<Self, ClusterError> {
+        let mut uncommitted = settings.reader();
         uncommitted.set("isolation.level", "read_uncommitted");
-        Ok(ChangesReader {
-            committed: reader(&settings.cluster.reader())?,
-            uncommitted: reader(&uncommitted)?,
-            at: None,
-        })
+        Ok(ChangesReader { committed: reader(&settings.reader())?, uncommitted: reader(&uncommitted)?, at: None })
     }
 
     /// The first and the end offset, once no transaction is open before the end.

@@ -66,7 +66,7 @@ impl Connected {
             beginning,
             cluster_id: topics.cluster_id()?,
             writer: Writer::new(&settings)?,
-            changes: ChangesReader::new(&settings)?,
+            changes: ChangesReader::new(&settings.cluster)?,
             member: Member::new(&settings, values.clone())?,
             values,
             settings,

@@ -10,19 +10,21 @@ use std::sync::Arc;
 use serde::Serialize;
 use trifold_backfill::{Backfill as Run, Output, Report, Resources};
 use trifold_eventlog::{Archive, LogOptions, RowFormat, Scan};
-use trifold_model::{Positions, StateId, ViewName};
+use trifold_model::{LogId, Positions, StateId, ViewName};
 use trifold_pipeline::{Ask, EmittedBy, LiveVersion, StateRows, Versions, follow};
 use trifold_registry::Registry;
 use trifold_store::{OnlineStore, StateStore};
+use trifold_stream::FeedId;
+use trifold_stream::kafka::rows_of;
 
 use super::{Summary, backfill_failure, job, resources, summary, text, unavailable, watch};
-use crate::args::{Backfill, Log};
+use crate::args::Backfill;
 use crate::commands::audit::same_log;
 use crate::commands::events::warn_of_unfinished_line;
-use crate::commands::stream::log_failure;
+use crate::commands::stream::{kafka, log_failure};
 use crate::exit::{Exit, Failure, OrExit, Outcome};
-use crate::output;
 use crate::world::{World, parse_version, registry_failure, version_failure};
+use crate::{output, progress};
 
 /// Where the rows of a version stand, below the directory that is named.
 const DIRECTORY: &str = "version-";
@@ -61,7 +63,7 @@ pub(super) fn run(world: &World, args: &Backfill, name: &str, out: &Path) -> Out
     }
     let registry = world.registry(false)?;
     let history = world.block_on(registry.history(&view)).map_err(registry_failure)?;
-    let states = states(world, &args.log, &registry, &view)?;
+    let states = states(world, args, &registry, &view)?;
     let emitted =
         follow(&states, &history).map_err(|error| Failure::new(Exit::Data, format!("view {view}: {error}")))?;
     refuse_others(out, &emitted)?;
@@ -129,13 +131,32 @@ fn refuse_others(out: &Path, emitted: &[EmittedBy]) -> Outcome {
     }
 }
 
-/// What the store of the data directory says of each state of a view.
-fn states(world: &World, log: &Log, registry: &Registry, view: &ViewName) -> Outcome<Vec<StateRows>> {
-    if Archive::is_at(&log.events) {
-        let message = "workers on Kafka note releases in their topics of changes, which `--follow-releases` does not read: \
-                       compute the rows of one version, with `trifold backfill VIEW@N --cut position`";
-        return Err(Failure::new(Exit::Usage, message));
+/// What was recorded of each state of a view: in the store of the data directory, or in the topics of a group that was archived.
+fn states(world: &World, args: &Backfill, registry: &Registry, view: &ViewName) -> Outcome<Vec<StateRows>> {
+    let log = &args.log;
+    let options = LogOptions { name: log.log_id.clone(), columns: None };
+    let scan = Scan::of(&log.events, options, world.config.kafka.check_keys).map_err(log_failure)?;
+    let records = world.block_on(registry.versions(view)).map_err(registry_failure)?;
+    let ids: BTreeSet<StateId> = records.iter().map(|record| record.state_id).collect();
+    let (place, found) = match Archive::is_at(&log.events) {
+        true => of_group(world, args, view, ids)?,
+        false => of_store(world, ids)?,
+    };
+    if found.is_empty() {
+        let message = format!("{place} holds no state of view {view}: run `trifold stream`");
+        return Err(Failure::new(Exit::NotFound, message));
     }
+    for (log, state) in &found {
+        same_log(view.as_str(), log, &scan.log)?;
+        check_end(view, &state.end, &scan)?;
+    }
+    Ok(found.into_iter().map(|(_, state)| state).collect())
+}
+
+/// What is recorded at some place of states, each with the log that it follows.
+type Recorded = (String, Vec<(LogId, StateRows)>);
+
+fn of_store(world: &World, ids: BTreeSet<StateId>) -> Outcome<Recorded> {
     let path = world.data("store.redb");
     if !path.exists() {
         let message = format!(
@@ -146,23 +167,29 @@ fn states(world: &World, log: &Log, registry: &Registry, view: &ViewName) -> Out
         return Err(Failure::new(Exit::NotFound, message));
     }
     let store = world.store("backfill --follow-releases")?;
-    let options = LogOptions { name: log.log_id.clone(), columns: None };
-    let scan = Scan::of(&log.events, options, world.config.kafka.check_keys).map_err(log_failure)?;
-    let records = world.block_on(registry.versions(view)).map_err(registry_failure)?;
-    let ids: BTreeSet<StateId> = records.iter().map(|record| record.state_id).collect();
-    let mut states = Vec::new();
+    let mut found = Vec::new();
     for id in ids {
         let Some(marker) = world.block_on(store.marker(id)).or_exit(Exit::Io)? else { continue };
-        same_log(view.as_str(), &marker.log, &scan.log)?;
-        check_end(view, &marker.positions, &scan)?;
         let switches = world.block_on(store.switches(id)).or_exit(Exit::Io)?;
-        states.push(StateRows { end: marker.positions, switches });
+        found.push((marker.log, StateRows { end: marker.positions, switches }));
     }
-    if states.is_empty() {
-        let message = format!("{} holds no state of view {view}: run `trifold stream`", path.display());
-        return Err(Failure::new(Exit::NotFound, message));
+    Ok((path.display().to_string(), found))
+}
+
+fn of_group(world: &World, args: &Backfill, view: &ViewName, ids: BTreeSet<StateId>) -> Outcome<Recorded> {
+    let cluster = kafka::cluster(&world.config.kafka, &args.cluster, "backfill");
+    let (bar, mut found) = (progress::rows("changes", 0), Vec::new());
+    for state in ids {
+        let before = bar.length().unwrap_or(0);
+        let mut told = |read, total| {
+            bar.set_length(before + total);
+            bar.inc(read);
+        };
+        let feed = FeedId { view: view.clone(), state };
+        found.extend(rows_of(&cluster, &feed, &mut told).map_err(kafka::failure)?);
     }
-    Ok(states)
+    bar.finish_and_clear();
+    Ok((format!("the group {} at {}", cluster.group, cluster.brokers), found))
 }
 
 /// Refuses a log that lacks events which had rows.
@@ -171,7 +198,7 @@ fn check_end(view: &ViewName, applied: &Positions, scan: &Scan) -> Outcome {
     let Some((partition, next)) = applied.0.iter().find(is_short) else { return Ok(()) };
     let message = format!(
         "view {view}: the stream has taken {next} events of partition {partition}, and the log {} has {}: name the whole log \
-         with `--events`",
+         with `--events`, or wait until `trifold archive` has them",
         scan.log.0,
         scan.ends.next(*partition)
     );
