@@ -32,6 +32,15 @@ impl Guest {
     pub(crate) const WINDOW_ORDERED: Guest = Guest { path: "tests/bench/guests/window", features: &["ordered"] };
     /// The same over one window of 300 tiles.
     pub(crate) const WINDOW_FINE: Guest = Guest { path: "tests/bench/guests/window", features: &["fine"] };
+    /// 50 features of an entity.
+    pub(crate) const MANY: Guest = Guest { path: "tests/bench/guests/many", features: &[] };
+    /// 250.
+    pub(crate) const MANY_LARGE: Guest = Guest { path: "tests/bench/guests/many", features: &["large"] };
+    /// Ten aggregates over five windows.
+    pub(crate) const MANY_WINDOW: Guest = Guest { path: "tests/bench/guests/many", features: &["window"] };
+    /// Twenty-five aggregates over ten windows.
+    pub(crate) const MANY_WINDOW_LARGE: Guest =
+        Guest { path: "tests/bench/guests/many", features: &["window", "large"] };
     /// The stock view of moments.
     pub(crate) const CALENDAR: Guest = Guest { path: "transforms/calendar", features: &[] };
     /// The stock view of texts.

@@ -106,6 +106,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (sandbox::NAMES, sandbox::run as catalog::Run),
         (flags::NAMES, flags::run),
         (online::NAMES, online::run),
+        (online::WIDE_NAMES, online::run_wide),
         (release::NAMES, release::run),
         (backfill::NAMES, backfill::run),
         (windows::NAMES, windows::run),

@@ -5,6 +5,9 @@
 
 mod bare;
 pub(crate) mod clients;
+mod many;
+mod open;
+mod saturation;
 pub(crate) mod store;
 
 use std::collections::BTreeMap;
@@ -21,9 +24,11 @@ use trifold_pipeline::{LiveVersion, LiveViews};
 use trifold_server::api::online_service_client::OnlineServiceClient;
 use trifold_server::api::{GetFeaturesResponse, RowStatus};
 use trifold_server::{Server, ServerConfig};
+use trifold_store::OnlineStore;
 
 use crate::guests::{Guest, transform};
 use crate::measure::{Effort, median};
+use crate::online::bare::FromMemory;
 use crate::online::clients::{Clients, Window};
 use crate::report::Entry;
 
@@ -34,6 +39,9 @@ const COMPUTED: [&str; 2] = ["online.lookup.computed", "online.lookup.computed.p
 
 /// The entries of this module.
 pub(crate) const NAMES: &[&str] = &[KEPT[0], KEPT[1], COMPUTED[0], COMPUTED[1]];
+/// Those of views of many features.
+pub(crate) const WIDE_NAMES: &[&str] = &saturation::NAMES;
+pub(crate) use saturation::run as run_wide;
 
 /// More than the processors of a small machine and fewer than would only queue.
 const CLIENTS: usize = 16;
@@ -52,7 +60,7 @@ pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Resu
         let clients = runtime("client")?;
         let trifold = servers.block_on(start_trifold(version.clone(), directory.path(), keep_outputs))?;
         let answer = clients.block_on(one_answer(&trifold))?;
-        let bare = servers.block_on(bare::start(answer.encode_to_vec().into()))?;
+        let bare = servers.block_on(bare::start(FromMemory(answer.encode_to_vec().into())))?;
         entries.extend(clients.block_on(measure(names, &trifold, &bare, effort))?);
     }
     Ok(entries)
@@ -71,8 +79,12 @@ async fn start_trifold(
 ) -> anyhow::Result<String> {
     let store = Arc::new(store::fill(directory, &version, keep_outputs).await?);
     let views = BTreeMap::from([(version.view().name.clone(), version)]);
-    let (live, follow) = watch::channel(Arc::new(LiveViews::new(views)));
-    // The limits of the default configuration.
+    serve(store, LiveViews::new(views)).await
+}
+
+/// A server of these views with the limits of the default configuration.
+async fn serve(store: Arc<dyn OnlineStore>, views: LiveViews) -> anyhow::Result<String> {
+    let (live, follow) = watch::channel(Arc::new(views));
     let config = ServerConfig {
         rows_max: 1_000,
         request_bytes_max: 4 << 20,
