@@ -75,6 +75,19 @@ pub(crate) fn processor_seconds() -> anyhow::Result<f64> {
     Ok(ticks.sum::<anyhow::Result<f64>>()? / TICKS_PER_SECOND)
 }
 
+/// What a process has in memory, and the most that it ever had there.
+pub(crate) const RESIDENT: &str = "VmRSS:";
+pub(crate) const MOST_RESIDENT: &str = "VmHWM:";
+
+/// One of these figures of a process, by its number or as `self`.
+pub(crate) fn kibibytes(process: &str, figure: &str) -> anyhow::Result<u64> {
+    let path = format!("/proc/{process}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("{path}: this is measured on Linux only"))?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix(figure)).with_context(|| format!("no {figure}"))?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+}
+
 /// The middle value.
 pub(crate) fn median(values: Vec<f64>) -> f64 {
     quantile(values, 0.5)

@@ -40,7 +40,12 @@ pub(crate) const NAMES: &[&str] = &[
     BY_CALL,
     BY_WATCH,
     SWAP,
-    start::NAME,
+    start::NAMES[0],
+    start::NAMES[1],
+    start::NAMES[2],
+    start::NAMES[3],
+    start::NAMES[4],
+    start::NAMES[5],
     compile::NAMES[0],
     compile::NAMES[1],
     compile::NAMES[2],
@@ -58,9 +63,7 @@ const SWAPPED_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
     let mut entries = compile::run(effort, wanted)?;
-    if wanted(start::NAME) {
-        entries.push(start::run(effort)?);
-    }
+    entries.extend(start::run(effort, wanted)?);
     if OPERATED.into_iter().any(wanted) {
         entries.extend(operate(effort, wanted)?);
     }

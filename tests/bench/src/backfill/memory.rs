@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 use trifold_backfill::{Plan, Resources};
 use trifold_pipeline::LiveVersion;
@@ -13,7 +13,7 @@ use trifold_sandbox::{Sandbox, SandboxConfig};
 use crate::backfill::events::{Order, generate};
 use crate::backfill::{backfill, check, threads};
 use crate::guests::{Guest, component};
-use crate::measure::Effort;
+use crate::measure::{Effort, MOST_RESIDENT, kibibytes};
 
 /// What sorting may take. Below what the fewer rows need, so that both sort on disk.
 const SORT_BYTES: usize = 64 << 20;
@@ -57,12 +57,5 @@ pub(crate) fn child(json: &str) -> anyhow::Result<()> {
     let resources = Resources { threads: threads(), memory_bytes_max: SORT_BYTES, ..Resources::default() };
     let report = backfill(version, &log, &out, resources)?.run()?;
     check(&report, rows, Plan::Sorted)?;
-    crate::say(&format!("{}\n", most_resident_kibibytes()?))
-}
-
-pub(crate) fn most_resident_kibibytes() -> anyhow::Result<u64> {
-    let path = "/proc/self/status";
-    let status = fs::read_to_string(path).with_context(|| format!("{path}: this is measured on Linux only"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+    crate::say(&format!("{}\n", kibibytes("self", MOST_RESIDENT)?))
 }

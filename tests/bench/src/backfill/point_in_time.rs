@@ -14,10 +14,9 @@ use trifold_model::Cut;
 use trifold_pipeline::{ArrivalPolicy, Ask, LiveVersion};
 use trifold_sandbox::{Sandbox, SandboxConfig};
 
-use crate::backfill::memory::most_resident_kibibytes;
 use crate::backfill::{sort, threads};
 use crate::guests::{Guest, component};
-use crate::measure::{Effort, median};
+use crate::measure::{Effort, MOST_RESIDENT, kibibytes, median};
 use crate::report::Entry;
 
 const CARDS: u64 = 100_000;
@@ -122,7 +121,7 @@ pub(crate) fn child(json: &str) -> anyhow::Result<()> {
             begun.elapsed().as_secs_f64()
         }
     };
-    crate::say(&serde_json::to_string(&(seconds, most_resident_kibibytes()?))?)
+    crate::say(&serde_json::to_string(&(seconds, kibibytes("self", MOST_RESIDENT)?))?)
 }
 
 fn backfill(child: &Child, version: LiveVersion) -> anyhow::Result<f64> {

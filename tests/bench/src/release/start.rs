@@ -1,4 +1,4 @@
-//! The start of a server of many views, from the process to its first answer.
+//! The start of a server of many views, from the process to its first answer, and the memory that it has then.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,29 +17,53 @@ use trifold_sandbox::{Sandbox, SandboxConfig};
 use trifold_server::client::Client;
 
 use crate::guests::{self, Guest};
-use crate::measure::{Effort, median};
+use crate::measure::{Effort, RESIDENT, kibibytes, median};
 use crate::online::{NOW, runtime};
 use crate::report::Entry;
 
-/// The entry of this module.
-pub(crate) const NAME: &str = "release.start.100";
+/// So many views, the start of a server of them, and its memory.
+const SIZES: [(usize, &str, &str); 3] = [
+    (1, "online.start.1", "online.memory.1"),
+    (10, "online.start.10", "online.memory.10"),
+    (100, "release.start.100", "online.memory.100"),
+];
 
-const VIEWS: usize = 100;
+/// The entries of this module.
+pub(crate) const NAMES: [&str; 6] = [SIZES[0].1, SIZES[0].2, SIZES[1].1, SIZES[1].2, SIZES[2].1, SIZES[2].2];
+
 /// The views are these, under names of their own.
 const KINDS: [Guest; 4] = [Guest::CALENDAR, Guest::TEXT_EMBEDDING, Guest::FLIGHT_PROFILE, Guest::CARD_SPEND];
 
-pub(crate) fn run(effort: Effort) -> anyhow::Result<Entry> {
+pub(crate) fn run(effort: Effort, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Entry>> {
     let clients = runtime("client")?;
-    let (full, empty) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    let views = effort.choose(VIEWS, VIEWS / 10);
-    clients.block_on(fill(full.path(), views))?;
+    let empty = tempfile::tempdir()?;
     clients.block_on(fill(empty.path(), 0))?;
-    let (mut ours, mut baseline) = (Vec::new(), Vec::new());
-    for _ in 0..effort.choose(15, 2) {
-        ours.push(first_answer(&clients, &full, views)?);
-        baseline.push(first_answer(&clients, &empty, 0)?);
+    let mut entries = Vec::new();
+    for (views, start, memory) in SIZES {
+        if !wanted(start) && !wanted(memory) {
+            continue;
+        }
+        let full = tempfile::tempdir()?;
+        let views = effort.choose(views, views.min(10));
+        clients.block_on(fill(full.path(), views))?;
+        let (mut ours, mut baseline) = (Vec::new(), Vec::new());
+        for _ in 0..effort.choose(15, 2) {
+            ours.push(first_answer(&clients, &full, views)?);
+            baseline.push(first_answer(&clients, &empty, 0)?);
+        }
+        let of = |seen: &[Begun], figure: fn(&Begun) -> f64| median(seen.iter().map(figure).collect());
+        let entry = |name, figure| Entry::new(name, of(&ours, figure), of(&baseline, figure));
+        entries.extend([entry(start, |begun| begun.millis)?, entry(memory, |begun| begun.mebibytes)?]);
     }
-    Entry::new(NAME, median(ours), median(baseline))
+    Ok(entries)
+}
+
+/// A server at its first answer.
+struct Begun {
+    /// From the start of its process.
+    millis: f64,
+    /// Its memory.
+    mebibytes: f64,
 }
 
 /// Makes a data directory with so many views in force, their code in the compile cache.
@@ -71,16 +95,16 @@ fn named(wasm: &[u8], sandbox: &Sandbox, number: usize) -> anyhow::Result<Vec<u8
     Ok(named)
 }
 
-/// The milliseconds from the start of a server's process to its answer, which names so many views.
-fn first_answer(clients: &Runtime, data: &TempDir, views: usize) -> anyhow::Result<f64> {
+/// A server from the start of its process to its answer, which names so many views.
+fn first_answer(clients: &Runtime, data: &TempDir, views: usize) -> anyhow::Result<Begun> {
     let data = data.path().to_str().context("the directory's name is no text")?;
     let start = Instant::now();
     let mut server = Server::start(&["serve", "--data-dir", data, "--listen", "127.0.0.1:0", "--format", "json"])?;
     let url = server.listening()?;
     let answered = clients.block_on(async { anyhow::Ok(Client::connect(&url).await?.views().await?.len()) })?;
-    let elapsed = start.elapsed().as_secs_f64() * 1e3;
+    let millis = start.elapsed().as_secs_f64() * 1e3;
     ensure!(answered == views, "{answered} views instead of {views}");
-    Ok(elapsed)
+    Ok(Begun { millis, mebibytes: kibibytes(&server.0.id().to_string(), RESIDENT)? as f64 / 1024.0 })
 }
 
 /// A process of the `trifold` command. Killed when it is dropped.
