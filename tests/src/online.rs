@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use trifold_model::{EntityKey, EventTime, FeatureView, decode_keys};
 use trifold_pipeline::LiveViews;
 use trifold_server::client::{Answer, Client, ClientError, InHand, Lookup, ViewRows};
-use trifold_server::{Server, ServerConfig, ServerError};
+use trifold_server::{Limits, Server, ServerConfig, ServerError};
 use trifold_store::OnlineStore;
 
 /// The limits of servers in tests.
@@ -19,9 +19,12 @@ pub fn server_config() -> ServerConfig {
     ServerConfig {
         rows_max: 10_000,
         request_bytes_max: 4 << 20,
+        cells_max: 1_000_000,
         request_fuel: 2_000_000_000,
+        view_fuel: u64::MAX,
         shadows_max: 1,
         drain: Duration::from_secs(10),
+        limits: Limits::default(),
     }
 }
 

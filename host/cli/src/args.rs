@@ -341,6 +341,9 @@ pub struct ServeFrom {
     /// Who may operate it
     #[command(flatten)]
     pub operate: Operate,
+    /// Who may watch it
+    #[command(flatten)]
+    pub watch: Watch,
 }
 
 /// `trifold materialize`.

@@ -333,15 +333,36 @@ impl Reader<'_> {
         let server = self.section("server", |r| {
             let listen = (r.text("listen", listen_address), r.positive("poll-interval-ms"), r.get("drain-ms"));
             let limits = (r.positive("rows-max"), r.positive("request-bytes-max"), r.positive("request-fuel"));
-            let shadows_max = r.get("shadows-max");
+            let sizes = (r.positive("cells-max"), r.get("view-fuel"), r.get("shadows-max"));
+            let at_once =
+                (r.get("concurrency"), r.get("view-concurrency"), r.get("queue"), r.positive("queue-ms"));
+            let callers = (r.get("deadline-ms"), r.get("caller-rate"), r.get("caller-burst"));
+            let receive = (r.positive("receive-ms"), r.positive("receive-mib"));
+            let connections = (r.positive("connections-max"), r.positive("connection-requests-max"));
+            let silence = (r.positive("handshake-ms"), r.get("keepalive-ms"));
             Some(ServerSection {
+                cells_max: sizes.0?,
+                view_fuel: sizes.1?,
+                concurrency: at_once.0?,
+                view_concurrency: at_once.1?,
+                queue: at_once.2?,
+                queue_ms: at_once.3?,
+                deadline_ms: callers.0?,
+                caller_rate: callers.1?,
+                caller_burst: callers.2?,
+                receive_ms: receive.0?,
+                receive_mib: receive.1?,
+                connections_max: connections.0?,
+                connection_requests_max: connections.1?,
+                handshake_ms: silence.0?,
+                keepalive_ms: silence.1?,
                 listen: listen.0?,
                 poll_interval_ms: listen.1?,
                 drain_ms: listen.2?,
                 rows_max: limits.0?,
                 request_bytes_max: limits.1?,
                 request_fuel: limits.2?,
-                shadows_max: shadows_max?,
+                shadows_max: sizes.2?,
             })
         });
         let sandbox = self.section("sandbox", |r| {

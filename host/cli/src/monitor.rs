@@ -1,12 +1,13 @@
-//! Metrics of a worker or feeder, and whether it is ready.
+//! Metrics of a worker, feeder or server, and whether it is ready.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
+use trifold_server::Load;
 use trifold_server::monitor::{Monitored, monitor};
 use trifold_stream::kafka::{ArchiveNotice, FeedNotice};
 use trifold_stream::{FeedId, Notice, Problem};
@@ -19,7 +20,11 @@ const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 /// Tells what a process does to those who watch it. Without an address nobody does.
 #[derive(Clone)]
-pub struct Monitor(Arc<Mutex<BTreeMap<String, String>>>);
+pub struct Monitor {
+    waits: Arc<Mutex<BTreeMap<String, String>>>,
+    /// What the process's server takes on, if it has one.
+    load: Arc<OnceLock<Load>>,
+}
 
 /// What stands for the process as a whole among the views for which it may not be ready.
 const WHOLE: &str = "";
@@ -31,6 +36,9 @@ struct Watched {
 
 impl Monitored for Watched {
     fn metrics(&self) -> String {
+        if let Some(load) = self.monitor.load.get() {
+            note_load(load);
+        }
         self.metrics.render()
     }
 
@@ -46,7 +54,7 @@ impl Monitor {
     /// Listens where the flag or the configuration says, if one does.
     pub fn start(world: &World, flag: Option<&String>) -> Outcome<Self> {
         let begun = (WHOLE.to_owned(), "it has just begun".to_owned());
-        let told = Monitor(Arc::new(Mutex::new(BTreeMap::from([begun]))));
+        let told = Monitor { waits: Arc::new(Mutex::new(BTreeMap::from([begun]))), load: Arc::default() };
         let address = flag.unwrap_or(&world.config.metrics.listen);
         if address.is_empty() {
             return Ok(told);
@@ -71,9 +79,19 @@ impl Monitor {
         Ok(told)
     }
 
+    /// Shows what a server takes on. A process has no more than one.
+    pub fn watch(&self, load: Load) {
+        let _ = self.load.set(load);
+    }
+
+    /// Takes note that the process does what it is there for.
+    pub fn is_ready(&self) {
+        self.goes_on(WHOLE);
+    }
+
     /// Why the process is not ready, by what is not.
     fn reasons(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waits(&self, what: impl Into<String>, reason: impl Into<String>) {
@@ -185,6 +203,20 @@ impl Monitor {
                 }
             }
         }
+    }
+}
+
+/// What a server takes on and turns away, as it is when somebody asks.
+fn note_load(load: &Load) {
+    let now = load.now();
+    gauge!("trifold_server_requests_computing").set(now.computing as f64);
+    gauge!("trifold_server_requests_queued").set(now.queued as f64);
+    gauge!("trifold_server_connections").set(now.connections as f64);
+    gauge!("trifold_server_requests_bytes").set(now.received_bytes as f64);
+    counter!("trifold_server_requests_answered_total").absolute(now.answered);
+    counter!("trifold_server_fuel_total").absolute(now.fuel);
+    for (reason, count) in now.rejected {
+        counter!("trifold_server_rejected_total", "reason" => reason).absolute(count);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading the values of entities from an online store, and of requests from what was read.
 
 mod asked;
+mod shares;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::sides::Side;
 use crate::version::LiveVersion;
 use crate::windows::{FoldError, WindowRead};
 use asked::{Asked, Given};
+use shares::Shares;
 
 /// What is asked. Row `i` of the answer is about row `i` of the columns.
 pub struct Question<'a> {
@@ -185,10 +187,16 @@ pub enum LookupError {
         /// The column.
         column: String,
     },
+    /// Nobody waits for the answer any more.
+    #[error("nobody waits for the answer any more")]
+    Unwanted,
 }
 
 /// Looks every view up. Each row and window view is read once, whether it is asked for or read by an on-demand view, and
 /// all values of a row share one as-of time.
+///
+/// Every view has its own share of the budget, whatever the others burn. Once nobody waits for the answer, nothing more is
+/// computed, and there is none.
 pub async fn lookup(
     store: &dyn OnlineStore,
     question: Question<'_>,
@@ -197,6 +205,7 @@ pub async fn lookup(
     let Question { live, views, columns, mut in_hand, time, stopwatch } = question;
     let mut needed: Vec<LiveVersion> = Vec::with_capacity(views.len());
     let asked: Vec<_> = views.into_iter().map(|version| Asked::new(version, live, &mut needed)).collect();
+    let mut shares = Shares::new(budget, needed.len() + asked.iter().filter(|asked| asked.computes()).count());
     let mut asks = Vec::with_capacity(needed.len());
     for (view, version) in needed.iter().enumerate() {
         let mut held = in_hand.remove(&version.view().name);
@@ -206,7 +215,8 @@ pub async fn lookup(
                 Side::All => held.take(),
                 Side::Some(rows) => held.as_ref().map(|held| held.of_rows(rows)).transpose()?,
             };
-            let in_hand = held.map(|held| Admitted::new(version, held, time, budget)).transpose()?;
+            let admit = |held| shares.spend(view, |budget| Admitted::new(version, held, time, budget));
+            let in_hand = held.map(admit).transpose()?;
             let keys = side.of(&keys(version.view().key_fields(), version, &columns)?).into_owned();
             let keys = ViewKeys { keys, version: version.clone(), in_hand };
             asks.push((answering, view, keys));
@@ -217,6 +227,7 @@ pub async fn lookup(
         Ok::<_, LookupError>((answering, view, Read::new(store, keys).await?))
     }));
     let reads = reads.await?;
+    wanted(&shares)?;
     let mut as_of = vec![time; columns.num_rows()];
     for (answering, _, read) in &reads {
         for place in 0..read.len() {
@@ -226,9 +237,18 @@ pub async fn lookup(
     }
     let mut read: Vec<ViewParts> = needed.iter().map(|_| ViewParts::default()).collect();
     for (Answering { version, side, is_canary }, view, of_view) in reads {
-        let meter = Meter::start(stopwatch, budget);
-        let (rows, reach) = stored(&version, of_view, &side.of(&as_of), budget)?;
-        let cost = meter.stop(&rows, budget);
+        let (rows, reach, cost) = shares.spend(view, |budget| {
+            let meter = Meter::start(stopwatch, budget);
+            let (rows, reach) = stored(&version, of_view, &side.of(&as_of), budget)?;
+            let cost = meter.stop(&rows, budget);
+            Ok::<_, LookupError>((rows, reach, cost))
+        })?;
+        wanted(&shares)?;
+        // The version in force comes before its canary, and a view has no more than these.
+        let is_over = is_canary || live.canary(&version.view().name).is_none();
+        if is_over {
+            shares.done(view);
+        }
         let basis = Basis::State(reach.map(|reach| reach.of_question(&side)));
         let part = Part { version, side, rows, basis, cost };
         *(if is_canary { &mut read[view].canary } else { &mut read[view].serving }) = Some(part);
@@ -236,8 +256,27 @@ pub async fn lookup(
     let joined = read.into_iter().zip(needed).map(|(parts, version)| parts.joined(version, as_of.len()));
     let read: Vec<_> = joined.collect::<Result<_, _>>()?;
     let given = Given { read: &read, columns: &columns, as_of: &as_of, stopwatch };
-    let views = asked.into_iter().map(|asked| asked.answer(&given, budget)).collect::<Result<_, _>>()?;
+    let mut computing = read.len();
+    let mut views = Vec::with_capacity(asked.len());
+    for asked in asked {
+        let view = computing;
+        match asked.computes() {
+            true => {
+                views.push(shares.spend(view, |budget| asked.answer(&given, budget))?);
+                shares.done(view);
+                computing += 1;
+                wanted(&shares)?;
+            }
+            // The part of a budget that it does not burn is nobody's.
+            false => views.push(asked.answer(&given, &mut Budget::fuel(0))?),
+        }
+    }
     Ok(Answer { as_of, views, read })
+}
+
+/// Whether it is worth going on.
+fn wanted(shares: &Shares<'_>) -> Result<(), LookupError> {
+    if shares.is_wanted() { Ok(()) } else { Err(LookupError::Unwanted) }
 }
 
 /// A version that answers some rows of a question.

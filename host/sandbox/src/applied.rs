@@ -38,8 +38,10 @@ pub enum Verdict {
 /// Why a row is unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cause {
-    /// The request's budget is spent.
+    /// The request's budget, or the view's part of it, is spent.
     Budget,
+    /// Nobody waits for the answer any more.
+    Unwanted,
     /// The guest recursed beyond the native stack, whose depth differs between processors.
     NativeStack,
     /// The engine had no instance left.
@@ -55,6 +57,7 @@ impl Cause {
     pub fn name(self) -> &'static str {
         match self {
             Cause::Budget => "budget",
+            Cause::Unwanted => "unwanted",
             Cause::NativeStack => "native-stack",
             Cause::Pool => "pool",
             Cause::Engine => "engine",

@@ -39,6 +39,9 @@ impl<'a> Caller<'a> {
         pace: &Pace,
         call: impl FnOnce(&mut Instance) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
+        if !self.budget.is_wanted() {
+            return Err(Stop::unavailable(Cause::Unwanted, "nobody waits for the answer any more".to_owned()));
+        }
         let allowance = self.allowance(rows);
         if allowance.fuel == 0 {
             return Err(self.over_budget());
@@ -100,13 +103,12 @@ impl<'a> Caller<'a> {
     }
 
     fn over_budget(&self) -> Stop {
-        let message = format!("the request's budget of {} units of fuel is spent", self.budget.limit());
-        Stop::unavailable(Cause::Budget, message)
+        Stop::unavailable(Cause::Budget, self.budget.exhausted())
     }
 }
 
-/// Whether a call of several rows is not to be repeated in halves. A spent budget or an engine without memory would
-/// stop the halves too.
+/// Whether a call of several rows is not to be repeated in halves. A spent budget, an engine without memory or
+/// a caller that is gone would stop the halves too.
 pub(crate) fn is_final(verdict: Verdict) -> bool {
     !matches!(verdict, Verdict::Error(_) | Verdict::Unavailable(Cause::NativeStack))
 }

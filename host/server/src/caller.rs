@@ -1,10 +1,14 @@
 //! Who asks.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use tonic::codegen::http::HeaderMap;
 
-/// The header by which a caller gives its name. Without it, its address stands for it.
+use crate::limits::deadline;
+
+/// The header by which a caller gives its name. Without it, its address stands for it. Nobody checks names: they tell
+/// callers apart that mean well.
 const NAME: &str = "trifold-caller";
 
 /// Who sent a request.
@@ -12,6 +16,10 @@ const NAME: &str = "trifold-caller";
 pub(crate) struct Caller {
     /// The name that it gave, or else its address.
     pub(crate) name: String,
+    /// When it began to ask.
+    pub(crate) begun: Instant,
+    /// How long it waits, if it says so.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Caller {
@@ -19,6 +27,16 @@ impl Caller {
     pub(crate) fn new(headers: &HeaderMap, peer: Option<SocketAddr>) -> Self {
         let named = headers.get(NAME).and_then(|name| name.to_str().ok()).map(str::to_owned);
         let name = named.or_else(|| Some(peer?.ip().to_string())).unwrap_or_default();
-        Caller { name }
+        Caller { name, begun: Instant::now(), timeout: deadline::timeout(headers) }
+    }
+
+    /// The same, that began to ask before.
+    pub(crate) fn since(self, begun: Instant) -> Self {
+        Caller { begun, ..self }
+    }
+
+    /// Until when it waits; `default` says how long one waits that does not say so itself.
+    pub(crate) fn deadline(&self, default: Option<Duration>) -> Option<Instant> {
+        self.timeout.or(default).map(|timeout| deadline::after(self.begun, timeout))
     }
 }

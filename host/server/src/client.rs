@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, Schema};
 use tonic::transport::{Channel, Endpoint};
+use tonic_types::StatusExt;
 use trifold_model::{
     ComponentDigest, ErrorCode, EventTime, Field, FieldType, LogId, Positions, RowDigest, RowStatus,
 };
@@ -46,8 +48,14 @@ pub enum ClientError {
         url: String,
     },
     /// The server refused the request.
-    #[error("the server refused: {} ({:?})", .0.message(), .0.code())]
+    #[error("the server refused: {} ({:?}){}", .0.message(), .0.code(), again(.0))]
     Refused(Box<tonic::Status>),
+    /// There was no answer within the time that the client gave it.
+    #[error("the server did not answer within {} ms: give it more time, or ask for less", .after.as_millis())]
+    Deadline {
+        /// How long it had.
+        after: Duration,
+    },
     /// A column of the answer is not what it says.
     #[error("the server's answer is malformed: {0}")]
     Column(#[from] ColumnError),
@@ -80,13 +88,22 @@ impl ClientError {
     /// Whether the request was wrong or too large, so that asking it again does not help.
     pub fn is_request(&self) -> bool {
         use tonic::Code::{InvalidArgument, ResourceExhausted};
-        matches!(self.code(), Some(InvalidArgument | ResourceExhausted))
+        matches!(self.code(), Some(InvalidArgument | ResourceExhausted)) && self.retry_after().is_none()
+    }
+
+    /// After how long the server may take the request that it turned away, if it said so: it has too much to do, or this
+    /// caller asks too often.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            ClientError::Refused(status) => status.get_details_retry_info()?.retry_delay,
+            _ => None,
+        }
     }
 
     /// Whether the request went over a limit of the server, so that a smaller one may pass.
     pub fn is_limit(&self) -> bool {
         use tonic::Code::{OutOfRange, ResourceExhausted};
-        matches!(self.code(), Some(OutOfRange | ResourceExhausted))
+        matches!(self.code(), Some(OutOfRange | ResourceExhausted)) && self.retry_after().is_none()
     }
 
     /// Whether something would have to be otherwise for the request to be granted.
@@ -106,6 +123,12 @@ impl ClientError {
     pub fn is_damage(&self) -> bool {
         self.code() == Some(tonic::Code::DataLoss)
     }
+}
+
+/// When a refused request may be asked again, as people read it.
+fn again(status: &tonic::Status) -> String {
+    let after = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    after.map_or_else(String::new, |after| format!("; it may be asked again in {} ms", after.as_millis().max(1)))
 }
 
 impl From<tonic::Status> for ClientError {
@@ -130,6 +153,7 @@ pub(crate) async fn connect(url: &str, start: &'static str) -> Result<Channel, C
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: OnlineServiceClient<Channel>,
+    deadline: Option<Duration>,
 }
 
 /// What is looked up.
@@ -281,7 +305,15 @@ impl Client {
     /// Connects to a server.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
         let channel = connect(url, "`trifold serve` or `trifold up`").await?;
-        Ok(Client { inner: OnlineServiceClient::new(channel).max_decoding_message_size(usize::MAX) })
+        Ok(Client {
+            inner: OnlineServiceClient::new(channel).max_decoding_message_size(usize::MAX),
+            deadline: None,
+        })
+    }
+
+    /// The same, that waits no longer for a lookup. The server is told, and stops then, too.
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Client { deadline: Some(deadline), ..self }
     }
 
     /// The views in force.
@@ -313,7 +345,9 @@ impl Client {
             row_digests: true,
             in_hand: in_hand.collect::<Result<_, ColumnError>>()?,
         };
-        let response = self.inner.get_features(request).await?.into_inner();
+        let mut request = tonic::Request::new(request);
+        self.deadline.into_iter().for_each(|deadline| request.set_timeout(deadline));
+        let response = self.inner.get_features(request).await.map_err(|status| self.refused(status))?.into_inner();
         let views = response.views.into_iter().map(view_rows).collect::<Result<Vec<_>, _>>()?;
         let rows = columns.num_rows();
         let fits = |view: &&ViewRows| view.rows.len() == rows && view.digests.len() == rows;
@@ -331,6 +365,19 @@ impl Client {
             });
         }
         Ok(Answer { as_of: response.as_of_micros.into_iter().map(EventTime).collect(), views })
+    }
+}
+
+impl Client {
+    /// What a status says. The transport of this side calls a deadline that passed cancelled, too.
+    fn refused(&self, status: tonic::Status) -> ClientError {
+        use tonic::Code::{Cancelled, DeadlineExceeded};
+        match self.deadline {
+            Some(after) if matches!(status.code(), Cancelled | DeadlineExceeded) => {
+                ClientError::Deadline { after }
+            }
+            _ => status.into(),
+        }
     }
 }
 

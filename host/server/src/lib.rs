@@ -4,12 +4,13 @@
 //! and answers. Each request works on one snapshot of the versions, taken when it begins, so that a release never
 //! splits an answer. Nothing here computes a feature.
 //!
-//! Reading order: [`api`] is the generated contract; [`server`] listens, and `connection` is what it accepts;
-//! [`service`] answers whom `caller` says; `request`, `in_hand` and `answer` convert at the edge; [`columns`] carries Arrow arrays in
+//! Reading order: [`api`] is the generated contract; [`server`] listens, and `connection` is what it [accepts](accept);
+//! [`service`] answers whom `caller` says, within `limits`, and [`load`] counts it; `request`, `in_hand` and `answer` convert at the edge; [`columns`] carries Arrow arrays in
 //! messages; [`following`] brings new releases, and [`observed`] is what is seen of versions that are tried out, some of
 //! which `shadow` asks beside the requests. [`client`] asks. [`admin`] is for those who operate a process, whatever
 //! it does.
 
+pub mod accept;
 pub mod admin;
 mod answer;
 pub mod api;
@@ -19,6 +20,8 @@ pub mod columns;
 mod connection;
 pub mod following;
 mod in_hand;
+mod limits;
+pub mod load;
 pub mod monitor;
 pub mod observed;
 mod request;
@@ -26,5 +29,7 @@ pub mod server;
 pub mod service;
 mod shadow;
 
+pub use limits::Limits;
+pub use load::{Load, LoadNow};
 pub use observed::Observed;
 pub use server::{Server, ServerConfig, ServerError};

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
 use tonic::Status;
-use trifold_model::{FeatureView, Field, FieldType, ViewName, canonical_nans};
+use trifold_model::{FeatureView, Field, FieldType, OnDemandSpec, ViewName, canonical_nans};
 use trifold_pipeline::{InHand, LiveVersion, LiveViews};
 
 use crate::api::{Column, GetFeaturesRequest};
 use crate::columns::{self, ColumnError};
 use crate::in_hand;
+use crate::server::ServerConfig;
 
 /// What a request asks for.
 pub(crate) struct Asked {
@@ -29,10 +30,46 @@ pub(crate) struct AskedView {
     pub(crate) outputs: Vec<usize>,
 }
 
-/// Checks a request against the versions in force.
-pub(crate) fn parse(request: &GetFeaturesRequest, live: &LiveViews, rows_max: usize) -> Result<Asked, Status> {
+/// The views that a request asks for, if it is no larger than it may be. This looks at no value.
+pub(crate) fn views(
+    request: &GetFeaturesRequest,
+    live: &LiveViews,
+    config: &ServerConfig,
+) -> Result<Vec<AskedView>, Status> {
     let views = features(&request.features, live)?;
-    let rows = row_count(&request.entities, rows_max)?;
+    let rows = row_count(&request.entities, config.rows_max)?;
+    let features: usize = views.iter().map(|view| view.outputs.len()).sum();
+    let (cells, most) = (rows.saturating_mul(features), config.cells_max);
+    if cells > most {
+        return Err(Status::resource_exhausted(format!(
+            "the request asks for {cells} values, {features} of each of {rows} rows, this server takes {most}; split it, or \
+             raise `cells-max` of the server"
+        )));
+    }
+    Ok(views)
+}
+
+/// Every view of which rows are computed for views that are asked for, each once.
+pub(crate) fn computed(views: &[AskedView]) -> Vec<ViewName> {
+    let views = views.iter().map(|asked| asked.version.view());
+    let mut names: Vec<ViewName> = views
+        .flat_map(|view| {
+            let read = view.on_demand().into_iter().flat_map(OnDemandSpec::views);
+            [&view.name].into_iter().chain(read).cloned()
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Checks a request for some views.
+pub(crate) fn parse(
+    request: &GetFeaturesRequest,
+    views: Vec<AskedView>,
+    live: &LiveViews,
+) -> Result<Asked, Status> {
+    let rows = request.entities.first().map_or(0, columns::row_count);
     let mut given = BTreeMap::new();
     for asked in &views {
         let view = asked.version.view();
@@ -137,7 +174,7 @@ fn row_count(entities: &[Column], rows_max: usize) -> Result<usize, Status> {
     }
     if rows > rows_max {
         return Err(Status::resource_exhausted(format!(
-            "the request asks for {rows} rows, this server takes {rows_max}; split it"
+            "the request asks for {rows} rows, this server takes {rows_max}; split it, or raise `rows-max` of the server"
         )));
     }
     for (place, column) in entities.iter().enumerate() {

@@ -3,22 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::Code;
 use tonic::codegen::http::{HeaderValue, Response};
 use tonic::server::NamedService;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::util::MapResponseLayer;
 use trifold_pipeline::LiveViews;
 use trifold_store::OnlineStore;
 
+use crate::accept::{Acceptor, Connections};
 use crate::api::DESCRIPTORS;
 use crate::api::online_service_server::OnlineServiceServer;
-use crate::connection::Connection;
+use crate::limits::receive::Receiving;
+use crate::limits::{Gates, Limits};
+use crate::load::Load;
 use crate::observed::Observed;
 use crate::service::{Clock, Online, uptime};
 use crate::shadow::Shadows;
@@ -28,14 +29,20 @@ use crate::shadow::Shadows;
 pub struct ServerConfig {
     /// The most rows of one request.
     pub rows_max: usize,
+    /// The most values of one request: its rows times the features asked for.
+    pub cells_max: usize,
     /// The most bytes of one request.
     pub request_bytes_max: usize,
     /// The units of fuel that one request may burn.
     pub request_fuel: u64,
+    /// The units of fuel that one view of a request may burn, whatever the request may.
+    pub view_fuel: u64,
     /// The most questions that shadows are asked at once, beside the requests.
     pub shadows_max: usize,
     /// How long requests in flight may take once the server is told to stop.
     pub drain: Duration,
+    /// What is taken on at once.
+    pub limits: Limits,
 }
 
 /// Why a server stopped.
@@ -78,13 +85,20 @@ impl Server {
     ) -> Self {
         let (fuel, at_once) = (config.request_fuel, config.shadows_max);
         let shadows = Shadows::new(store.clone(), observed.clone(), uptime, fuel, at_once);
-        Server { online: Arc::new(Online { store, live, clock, config, observed, shadows }) }
+        let gates = Gates::new(&config.limits, Load::default());
+        Server { online: Arc::new(Online { store, live, clock, config, observed, shadows, gates }) }
+    }
+
+    /// What it takes on and turns away.
+    pub fn load(&self) -> Load {
+        self.online.gates.load.clone()
     }
 
     /// Serves until `stop` completes and the requests in flight are finished.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
         let drain = self.online.config.drain;
         let bytes_max = self.online.config.request_bytes_max;
+        let (limits, load) = (self.online.config.limits.clone(), self.load());
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_serving::<OnlineServiceServer<Online>>().await;
         let reflection_now = reflection().build_v1()?;
@@ -98,9 +112,11 @@ impl Server {
             // The receiver lives as long as this function.
             let _ = stopping.send(true);
         };
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(Connection);
-        let serving = tonic::transport::Server::builder()
+        let connections = Connections::new(limits.connections_max, limits.handshake, load.clone());
+        let incoming = Acceptor::new(listener, connections).incoming();
+        let serving = transport(limits.connection_requests_max, limits.keepalive)
             .layer(MapResponseLayer::new(name_the_size_limit))
+            .layer(Receiving::new(&limits, load))
             .add_service(health)
             .add_service(reflection_now)
             .add_service(reflection_alpha)
@@ -119,6 +135,18 @@ impl Server {
         }
     }
 }
+
+/// A server of gRPC that no connection can hold for itself, and that lets go of those that are dead.
+pub(crate) fn transport(requests_max: u32, keepalive: Option<Duration>) -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .max_concurrent_streams(requests_max)
+        .http2_keepalive_interval(keepalive)
+        .http2_keepalive_timeout(keepalive)
+        .http2_max_header_list_size(HEADER_BYTES)
+}
+
+/// The bytes that the headers of a request may have.
+const HEADER_BYTES: u32 = 16 << 10;
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()

@@ -15,6 +15,7 @@ use trifold_store::OnlineStore;
 use crate::observed::Observed;
 
 /// Asks shadows, so many at once; of questions beyond that it is noted that they were passed over.
+#[derive(Clone)]
 pub(crate) struct Shadows {
     store: Arc<dyn OnlineStore>,
     observed: Observed,

@@ -23,7 +23,7 @@ use trifold_model::EventTime;
 use trifold_pipeline::{LiveVersion, LiveViews};
 use trifold_server::api::online_service_client::OnlineServiceClient;
 use trifold_server::api::{GetFeaturesResponse, RowStatus};
-use trifold_server::{Server, ServerConfig};
+use trifold_server::{Limits, Server, ServerConfig};
 use trifold_store::OnlineStore;
 
 use crate::guests::{Guest, transform};
@@ -87,10 +87,13 @@ async fn serve(store: Arc<dyn OnlineStore>, views: LiveViews) -> anyhow::Result<
     let (live, follow) = watch::channel(Arc::new(views));
     let config = ServerConfig {
         rows_max: 1_000,
+        cells_max: 1_000_000,
         request_bytes_max: 4 << 20,
         request_fuel: 500_000_000,
+        view_fuel: u64::MAX,
         shadows_max: 1,
         drain: Duration::from_secs(10),
+        limits: Limits::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);

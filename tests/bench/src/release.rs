@@ -21,7 +21,7 @@ use trifold_sandbox::{Sandbox, SandboxConfig};
 use trifold_server::admin::{Admin, AdminClient, Desk, Intake, Process, api};
 use trifold_server::api::online_service_client::OnlineServiceClient;
 use trifold_server::following::Following;
-use trifold_server::{Server, ServerConfig};
+use trifold_server::{Limits, Server, ServerConfig};
 
 use crate::guests::{self, Guest};
 use crate::measure::{Effort, median, quantile};
@@ -133,10 +133,13 @@ impl Site {
         let addresses = [listener.local_addr()?, admin.local_addr()?].map(|address| format!("http://{address}"));
         let config = ServerConfig {
             rows_max: 1_000,
+            cells_max: 1_000_000,
             request_bytes_max: 4 << 20,
             request_fuel: 500_000_000,
+            view_fuel: u64::MAX,
             shadows_max: 1,
             drain: Duration::from_secs(10),
+            limits: Limits::default(),
         };
         let server = Server::new(store, following.live(), now, config);
         let process = Process { command: "bench", program: "", pid: std::process::id(), started: NOW };

@@ -123,6 +123,10 @@ pub struct Get {
     /// of the latest event of the entity if that is later: a server keeps no history
     #[arg(long, value_name = "TIME")]
     pub as_of: Option<String>,
+    /// How long to wait for the answer, in milliseconds; the server stops working for it then [default: as long as the
+    /// server takes]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub deadline_ms: Option<u64>,
     /// The server
     #[command(flatten)]
     pub server: Server,

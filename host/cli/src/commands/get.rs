@@ -3,6 +3,8 @@
 mod in_hand;
 mod keys;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use trifold_eventlog::{parse_time, time_text, value_json};
@@ -25,6 +27,9 @@ pub async fn run(world: &World, args: Get) -> Outcome {
     let columns = fields::key_batch(&fields, &args.keys)?;
     let in_hand = in_hand::events(world, &args, &views, &columns)?;
     let lookup = Lookup { features: &args.features, columns: &columns, as_of, in_hand: &in_hand };
+    if let Some(ms) = args.deadline_ms {
+        client = client.with_deadline(Duration::from_millis(ms));
+    }
     let answer = client.look_up(lookup).await.map_err(client_failure)?;
     let looked_up = LookedUp { rows: rows(&args.keys, &answer)? };
     output::print(world.format, &looked_up, text)?;
@@ -47,7 +52,7 @@ pub async fn connect(world: &World, server: &Server) -> Outcome<Client> {
 pub fn client_failure(error: ClientError) -> Failure {
     let exit = match &error {
         ClientError::Url { .. } => Exit::Usage,
-        ClientError::Connect { .. } => Exit::Unavailable,
+        ClientError::Connect { .. } | ClientError::Deadline { .. } => Exit::Unavailable,
         ClientError::Refused(_) if error.is_unknown() => Exit::NotFound,
         ClientError::Refused(_) if error.is_request() => Exit::Usage,
         ClientError::Refused(_) if error.is_damage() => Exit::Data,

@@ -1,5 +1,6 @@
 //! `trifold serve`.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,15 +8,18 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use trifold_pipeline::Catalog;
+use trifold_server::accept::allow_connections;
 use trifold_server::admin::Desk;
 use trifold_server::following::{Following, News};
-use trifold_server::{Server, ServerConfig};
+use trifold_server::{Limits, Server, ServerConfig};
 use trifold_store::OnlineStore;
 
 use crate::admin;
 use crate::args::{Serve, ServeFrom};
 use crate::clock;
+use crate::config::ServerSection;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
+use crate::monitor::Monitor;
 use crate::output;
 use crate::world::{World, open_redis, registry_failure};
 
@@ -26,8 +30,12 @@ pub fn run(world: &World, args: ServeFrom) -> Outcome {
         None => world.store("serve")?,
     };
     let desk = admin::start(world, &args.operate, "serve")?;
+    let monitor = Monitor::start(world, args.watch.metrics.as_ref())?;
     let stop = world.stop_signal();
-    world.block_on(serve(world, &args.serve, store, desk, stop))
+    world.block_on(async {
+        let ready = || monitor.is_ready();
+        serve(world, &args.serve, Part { store, desk, monitor: &monitor }, ready, stop).await
+    })
 }
 
 #[derive(Serialize)]
@@ -37,27 +45,31 @@ struct Listening {
     views: Vec<String>,
 }
 
-/// Serves from a store until `stop` turns true.
+/// What a server shares with what else the process does.
+pub struct Part<'a> {
+    /// The store that it reads.
+    pub store: Arc<dyn OnlineStore>,
+    /// Where it tells what it runs.
+    pub desk: Desk,
+    /// Where it tells what it takes on.
+    pub monitor: &'a Monitor,
+}
+
+/// Serves from a store until `stop` turns true. `ready` is called once it listens.
 pub async fn serve(
     world: &World,
     args: &Serve,
-    store: Arc<dyn OnlineStore>,
-    desk: Desk,
+    part: Part<'_>,
+    ready: impl FnOnce(),
     stop: watch::Receiver<bool>,
 ) -> Outcome {
+    let Part { store, desk, monitor } = part;
     let section = &world.config.server;
     let catalog = Catalog::new(world.registry(false)?, world.sandbox()?);
     let observed = desk.observed().clone();
     let following = Following::begin(catalog, store.clone(), desk, clock::now, report).await;
     let following = following.map_err(registry_failure)?;
     let live = following.live();
-    let config = ServerConfig {
-        rows_max: section.rows_max,
-        request_bytes_max: section.request_bytes_max,
-        request_fuel: section.request_fuel,
-        shadows_max: section.shadows_max,
-        drain: Duration::from_millis(section.drain_ms),
-    };
     let address = args.listen.as_ref().unwrap_or(&section.listen);
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let exit = match error.kind() {
@@ -75,13 +87,52 @@ pub async fn serve(
         format!("serving {views} at {}", listening.listening)
     })?;
     let interval = Duration::from_millis(section.poll_interval_ms);
-    let server = Server::observed_by(observed, store, live, clock::now, config).run(listener, stopped(stop));
+    let server = Server::observed_by(observed, store, live, clock::now, config(section));
+    monitor.watch(server.load());
+    ready();
+    let server = server.run(listener, stopped(stop));
     tokio::select! {
         served = server => served.or_exit(Exit::Unavailable),
         lost = following.follow(interval) => {
             // Going on would serve old versions for good without a word.
             Err(Failure::new(Exit::Internal, format!("the watch for new releases broke down: {lost}")))
         }
+    }
+}
+
+fn config(section: &ServerSection) -> ServerConfig {
+    let millis = Duration::from_millis;
+    if let Some(fitting) = allow_connections(section.connections_max) {
+        let wanted = section.connections_max;
+        tracing::warn!(
+            "the system's limit of open files allows {fitting} connections instead of the {wanted} of \
+             `server.connections-max`; raise it with `ulimit -n`, or lower the key"
+        );
+    }
+    let limits = Limits {
+        concurrency: NonZero::new(section.concurrency),
+        view_concurrency: NonZero::new(section.view_concurrency),
+        queue: section.queue,
+        queue_wait: millis(section.queue_ms),
+        caller_rate: NonZero::new(section.caller_rate),
+        caller_burst: NonZero::new(section.caller_burst),
+        deadline: NonZero::new(section.deadline_ms).map(|ms| millis(ms.get())),
+        receive: millis(section.receive_ms),
+        receive_bytes_max: section.receive_mib.saturating_mul(1 << 20),
+        connections_max: section.connections_max,
+        connection_requests_max: section.connection_requests_max,
+        handshake: millis(section.handshake_ms),
+        keepalive: NonZero::new(section.keepalive_ms).map(|ms| millis(ms.get())),
+    };
+    ServerConfig {
+        rows_max: section.rows_max,
+        cells_max: section.cells_max,
+        request_bytes_max: section.request_bytes_max,
+        request_fuel: section.request_fuel,
+        view_fuel: NonZero::new(section.view_fuel).map_or(u64::MAX, NonZero::get),
+        shadows_max: section.shadows_max,
+        drain: millis(section.drain_ms),
+        limits,
     }
 }
 

@@ -33,10 +33,10 @@ pub fn run(world: &World, args: Up) -> Outcome {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("stream".to_owned()).stack_size(THREAD_STACK_BYTES);
         let worker = thread.spawn_scoped(scope, {
-            let (stop, stopped, desk) = (stop.clone(), stopped.clone(), desk.clone());
+            let (stop, stopped, desk, monitor) = (stop.clone(), stopped.clone(), desk.clone(), &monitor);
             move || {
                 let mut guard = StopOnFailure(Some(stop));
-                let report = handle.block_on(stream::drive(&mut driver, until, &monitor, &desk, stopped));
+                let report = handle.block_on(stream::drive(&mut driver, until, monitor, &desk, stopped));
                 if report.is_ok() {
                     guard.0 = None;
                 }
@@ -44,7 +44,8 @@ pub fn run(world: &World, args: Up) -> Outcome {
             }
         });
         let worker = worker.or_exit(Exit::Internal)?;
-        let served = world.block_on(serve::serve(world, &args.serve, store, desk, stopped));
+        let part = serve::Part { store, desk, monitor: &monitor };
+        let served = world.block_on(serve::serve(world, &args.serve, part, || (), stopped));
         // The server is gone, by a signal or by an error; the worker finishes its step.
         let _ = stop.send(true);
         let report = worker.join().map_err(|_| Failure::new(Exit::Internal, "the stream worker panicked"))??;

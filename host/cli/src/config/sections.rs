@@ -210,10 +210,40 @@ pub struct ServerSection {
     pub poll_interval_ms: u64,
     /// The most rows of one request.
     pub rows_max: usize,
+    /// The most values of one request: its rows times the features asked for.
+    pub cells_max: usize,
     /// The most bytes of one request.
     pub request_bytes_max: usize,
     /// The units of fuel that one request may burn.
     pub request_fuel: u64,
+    /// The units of fuel that one view of a request may burn; 0 for no less than the request.
+    pub view_fuel: u64,
+    /// The requests that are computed at once; 0 for eight for each processor.
+    pub concurrency: usize,
+    /// How many of them may be of one view; 0 for three quarters.
+    pub view_concurrency: usize,
+    /// The requests that may wait.
+    pub queue: usize,
+    /// How long they may, in milliseconds.
+    pub queue_ms: u64,
+    /// How long a request may take that does not say so itself, in milliseconds; 0 for any time.
+    pub deadline_ms: u64,
+    /// The requests of one caller in a second; 0 for any number.
+    pub caller_rate: u32,
+    /// How many of them may come at once; 0 for those of a second.
+    pub caller_burst: u32,
+    /// How long the bytes of a request may take to come in, in milliseconds.
+    pub receive_ms: u64,
+    /// What all requests together may have, in mebibytes.
+    pub receive_mib: usize,
+    /// The connections at once.
+    pub connections_max: usize,
+    /// The requests of one connection at once.
+    pub connection_requests_max: u32,
+    /// How long a connection may take to say what it speaks, in milliseconds.
+    pub handshake_ms: u64,
+    /// How long a connection may be silent before it is asked whether it is alive, in milliseconds; 0 to never ask.
+    pub keepalive_ms: u64,
     /// The most questions that shadows are asked at once.
     pub shadows_max: usize,
     /// How long requests in flight may take after a signal to stop, in milliseconds.

@@ -69,6 +69,11 @@ impl Asked {
         }
     }
 
+    /// Whether its rows are computed from those of other views.
+    pub(super) fn computes(&self) -> bool {
+        matches!(self, Asked::OnDemand { .. })
+    }
+
     pub(super) fn answer(self, given: &Given<'_>, budget: &mut Budget) -> Result<ViewAnswer, LookupError> {
         let count = given.as_of.len();
         match self {

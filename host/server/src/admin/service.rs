@@ -3,24 +3,32 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use tokio::net::TcpListener;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 use trifold_model::EventTime;
 use trifold_registry::{Act, Pushed, Registry, RegistryError, Release};
 
+use crate::accept::{Acceptor, Connections};
 use crate::admin::api::admin_service_server::{AdminService, AdminServiceServer};
 use crate::admin::api::{self, DESCRIPTORS};
 use crate::admin::desk::{Desk, Standing};
 use crate::admin::intake::Intake;
 use crate::admin::messages::{release_record, trial, version, view_name, view_status};
-use crate::connection::Connection;
+use crate::load::Load;
+use crate::server::transport;
 use crate::service::Clock;
 
 /// How long a call waits for the look that answers it: a worker takes its step to the end first, which may have to wait
 /// for a cluster.
 const LOOK_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The connections of those who operate a process, and the requests of each. They are few, and must not cost a server the
+/// files of those whom it serves.
+const CONNECTIONS_MAX: usize = 256;
+const CONNECTION_REQUESTS_MAX: u32 = 64;
+
+/// How long a connection may say nothing before it is asked whether it is alive, or what it speaks.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// What tells a process from others.
 #[derive(Debug, Clone)]
@@ -90,8 +98,9 @@ impl Admin {
     pub async fn run(self, listener: TcpListener) -> Result<(), AdminError> {
         let reflection =
             tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(Connection);
-        tonic::transport::Server::builder()
+        let connections = Connections::new(CONNECTIONS_MAX, SILENCE_MAX, Load::default());
+        let incoming = Acceptor::new(listener, connections).incoming();
+        transport(CONNECTION_REQUESTS_MAX, Some(SILENCE_MAX))
             .add_service(reflection.build_v1()?)
             .add_service(AdminServiceServer::new(self))
             .serve_with_incoming(incoming)

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail where they stand")]
 
+mod crowd;
+mod hostile;
 mod keys;
 mod lifecycle;
+mod overload;
 mod refusals;
 mod rig;
+mod shares;
 mod statuses;
 mod takeover;

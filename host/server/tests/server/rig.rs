@@ -18,7 +18,7 @@ use trifold_pipeline::{LiveVersion, LiveViews};
 use trifold_sandbox::{Sandbox, SandboxConfig};
 use trifold_server::api::online_service_client::OnlineServiceClient;
 use trifold_server::client::{Answer, Client};
-use trifold_server::{Server, ServerConfig, ServerError};
+use trifold_server::{Limits, Load, LoadNow, Server, ServerConfig, ServerError};
 use trifold_store::{
     Commit, EmbeddedStore, EntityQuery, Holder, Marker, OnlineStore, Record, SlotSnapshot, Snapshot, StateStore,
     StoreError,
@@ -31,10 +31,13 @@ pub(crate) const NOW: i64 = 1_000_000;
 pub(crate) fn config() -> ServerConfig {
     ServerConfig {
         rows_max: 100,
+        cells_max: 1000,
         request_bytes_max: 4096,
         request_fuel: 2_000_000_000,
+        view_fuel: u64::MAX,
         shadows_max: 1,
         drain: Duration::from_secs(60),
+        limits: Limits::default(),
     }
 }
 
@@ -116,12 +119,14 @@ pub(crate) struct Watched {
     pub(crate) begun: watch::Sender<usize>,
     pub(crate) permits: Semaphore,
     stalls: bool,
+    /// The state whose reads need permits, if it is not all.
+    only: Option<StateId>,
 }
 
 impl Watched {
     pub(crate) fn new(store: EmbeddedStore, permits: usize) -> Self {
         let (begun, permits) = (watch::channel(0).0, Semaphore::new(permits));
-        Watched { store, read: Mutex::default(), begun, permits, stalls: false }
+        Watched { store, read: Mutex::default(), begun, permits, stalls: false, only: None }
     }
 
     /// Waits for permits without giving way, as a slow disk does.
@@ -129,7 +134,15 @@ impl Watched {
         Watched { stalls: true, ..self }
     }
 
-    async fn permitted(&self) {
+    /// Holds up the reads of one state only.
+    pub(crate) fn only(self, state: StateId) -> Self {
+        Watched { only: Some(state), ..self }
+    }
+
+    async fn permitted(&self, state: StateId) {
+        if self.only.is_some_and(|only| only != state) {
+            return;
+        }
         let begun = Instant::now();
         while self.stalls && self.permits.available_permits() == 0 {
             assert!(begun.elapsed() < Duration::from_secs(60), "nobody else comes to their turn");
@@ -143,7 +156,7 @@ impl OnlineStore for Watched {
     fn read<'a>(&'a self, state: StateId, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         async move {
             self.begun.send_modify(|begun| *begun += 1);
-            self.permitted().await;
+            self.permitted(state).await;
             self.read.lock().unwrap().push(keys.to_vec());
             self.store.read(state, keys).await
         }
@@ -168,16 +181,36 @@ pub(crate) struct Online {
     pub(crate) url: String,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) serving: JoinHandle<Result<(), ServerError>>,
+    pub(crate) load: Load,
 }
 
 impl Online {
     pub(crate) async fn start(store: Arc<dyn OnlineStore>, live: Arc<LiveViews>) -> Self {
+        Online::limited(store, live, config()).await
+    }
+
+    pub(crate) async fn limited(store: Arc<dyn OnlineStore>, live: Arc<LiveViews>, config: ServerConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = Server::new(store, watch::channel(live).1, || EventTime(NOW), config());
+        let server = Server::new(store, watch::channel(live).1, || EventTime(NOW), config);
+        let load = server.load();
         let serving = tokio::spawn(server.run(listener, stopped.map(drop)));
-        Online { url, stop, serving }
+        Online { url, stop, serving, load }
+    }
+
+    /// Waits until what the server has taken on is as it should be.
+    pub(crate) async fn until(&self, is_so: impl Fn(&LoadNow) -> bool) {
+        let begun = Instant::now();
+        while !is_so(&self.load.now()) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it stays at {:?}", self.load.now());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// How many were turned away for a reason.
+    pub(crate) fn rejected(&self, reason: &str) -> u64 {
+        self.load.now().rejected.get(reason).copied().unwrap_or_default()
     }
 
     pub(crate) async fn channel(&self) -> Channel {
