@@ -39,7 +39,7 @@ impl OnlineStore for Memory {
     fn read<'a>(&'a self, id: StateId, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         let state = self.state(id);
         let records = keys.iter().map(|key| state.records.get(key).cloned()).collect();
-        ready(Ok(Snapshot { marker: state.marker, records, ahead: BTreeMap::new() })).boxed()
+        ready(Ok(Snapshot { marker: state.marker, records, ..Snapshot::default() })).boxed()
     }
 
     fn read_slots<'a>(
@@ -57,7 +57,7 @@ impl OnlineStore for Memory {
             slots.filter(|(slot, _)| is_read(slot)).map(|(slot, bytes)| (*slot, bytes.clone())).collect()
         };
         let entities = queries.iter().map(read).collect();
-        ready(Ok(SlotSnapshot { marker: state.marker.clone(), entities, ahead: BTreeMap::new() })).boxed()
+        ready(Ok(SlotSnapshot { marker: state.marker.clone(), entities, ..SlotSnapshot::default() })).boxed()
     }
 
     fn marker(&self, id: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {

@@ -10,12 +10,13 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use toml::Table;
 use tracing_subscriber::EnvFilter;
+use trifold_model::ViewName;
 use trifold_registry::{Location, NoKey, PublicKey};
 
 pub use self::sections::{
-    AdminSection, ArchiveSection, BackfillSection, Config, ControllerSection, KafkaSection, LogSection,
-    MetricsSection, RedisSection, S3Section, SandboxSection, ServerSection, SignaturesSection, SourceSection,
-    StreamSection,
+    AdminSection, ArchiveSection, BackfillSection, CacheSection, Config, ControllerSection, KafkaSection,
+    LogSection, MetricsSection, RedisSection, S3Section, SandboxSection, ServerSection, SignaturesSection,
+    SourceSection, StreamSection,
 };
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -196,6 +197,18 @@ impl Reader<'_> {
         keys.collect::<Vec<_>>().into_iter().collect()
     }
 
+    fn view_names(&mut self, key: &str) -> Option<Vec<String>> {
+        let names: Vec<String> = self.get(key)?;
+        let mut are_good = true;
+        for name in &names {
+            if let Err(problem) = name.parse::<ViewName>() {
+                self.problems.0.push(format!("{}{key}: `{name}`: {problem}", self.prefix));
+                are_good = false;
+            }
+        }
+        are_good.then_some(names)
+    }
+
     fn section<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Option<T> {
         let table = self.get::<Table>(name)?;
         let prefix = match name {
@@ -204,6 +217,7 @@ impl Reader<'_> {
             "source" => "source.",
             "stream" => "stream.",
             "backfill" => "backfill.",
+            "cache" => "cache.",
             "kafka" => "kafka.",
             "archive" => "archive.",
             "redis" => "redis.",
@@ -313,7 +327,19 @@ impl Reader<'_> {
                 memory_mib: sizes.2?,
             })
         });
+        let cache = self.section("cache", |r| {
+            let bounds = (r.get("mib"), r.get("ttl-ms"), r.get("stale-ms"));
+            let views = (r.view_names("views"), r.view_names("except"));
+            Some(CacheSection {
+                mib: bounds.0?,
+                ttl_ms: bounds.1?,
+                stale_ms: bounds.2?,
+                views: views.0?,
+                except: views.1?,
+            })
+        });
         let redis = self.section("redis", |r| {
+            let reads_max = r.positive("reads-max");
             let place = (r.get("urls"), r.get("cluster"), r.get("prefix"));
             let login = (r.get("user"), r.get("password"), r.get("ca"), r.positive("timeout-ms"));
             Some(RedisSection {
@@ -324,6 +350,7 @@ impl Reader<'_> {
                 password: login.1?,
                 ca: login.2?,
                 timeout_ms: login.3?,
+                reads_max: reads_max?,
             })
         });
         let backfill = self.section("backfill", |r| {
@@ -407,6 +434,7 @@ impl Reader<'_> {
             kafka: kafka?,
             archive: archive?,
             redis: redis?,
+            cache: cache?,
             backfill: backfill?,
             server: server?,
             sandbox: sandbox?,

@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use trifold_server::Load;
 use trifold_server::monitor::{Monitored, monitor};
+use trifold_store::{CacheFigures, CachedStore, GuardedStore};
 use trifold_stream::kafka::{ArchiveNotice, FeedNotice};
 use trifold_stream::{FeedId, Notice, Problem};
 
@@ -21,9 +22,37 @@ const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 /// Tells what a process does to those who watch it. Without an address nobody does.
 #[derive(Clone)]
 pub struct Monitor {
-    waits: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Why the process is not ready, by what is not.
+    reasons: Arc<Mutex<BTreeMap<String, String>>>,
+    /// What a server reads through.
+    reads: Arc<OnceLock<Reads>>,
     /// What the process's server takes on, if it has one.
     load: Arc<OnceLock<Load>>,
+}
+
+/// What a server reads through, where it does.
+#[derive(Default)]
+pub struct Reads {
+    /// What is kept of what was read.
+    pub cached: Option<Arc<CachedStore>>,
+    /// What spares a store that is down.
+    pub guarded: Option<Arc<GuardedStore>>,
+}
+
+impl Reads {
+    /// Brings the figures up to now.
+    fn note(&self) {
+        if let Some(cached) = &self.cached {
+            let CacheFigures { hits, misses, joined, stale } = cached.figures();
+            for (result, count) in [("hit", hits), ("miss", misses), ("joined", joined), ("stale", stale)] {
+                counter!("trifold_cache_entities_total", "result" => result).absolute(count);
+            }
+            gauge!("trifold_cache_bytes").set(cached.bytes() as f64);
+        }
+        if let Some(guarded) = &self.guarded {
+            gauge!("trifold_store_resting").set(f64::from(u8::from(guarded.is_resting())));
+        }
+    }
 }
 
 /// What stands for the process as a whole among the views for which it may not be ready.
@@ -38,6 +67,9 @@ impl Monitored for Watched {
     fn metrics(&self) -> String {
         if let Some(load) = self.monitor.load.get() {
             note_load(load);
+        }
+        if let Some(reads) = self.monitor.reads.get() {
+            reads.note();
         }
         self.metrics.render()
     }
@@ -54,7 +86,8 @@ impl Monitor {
     /// Listens where the flag or the configuration says, if one does.
     pub fn start(world: &World, flag: Option<&String>) -> Outcome<Self> {
         let begun = (WHOLE.to_owned(), "it has just begun".to_owned());
-        let told = Monitor { waits: Arc::new(Mutex::new(BTreeMap::from([begun]))), load: Arc::default() };
+        let reasons = Arc::new(Mutex::new(BTreeMap::from([begun])));
+        let told = Monitor { reasons, reads: Arc::default(), load: Arc::default() };
         let address = flag.unwrap_or(&world.config.metrics.listen);
         if address.is_empty() {
             return Ok(told);
@@ -91,7 +124,12 @@ impl Monitor {
 
     /// Why the process is not ready, by what is not.
     fn reasons(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of what a server reads through. A process has no more than one.
+    pub fn serves(&self, reads: Reads) {
+        let _ = self.reads.set(reads);
     }
 
     fn waits(&self, what: impl Into<String>, reason: impl Into<String>) {

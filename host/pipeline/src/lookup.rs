@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::ArrowError;
-use futures::future::try_join_all;
 use trifold_model::canonical::ForeignType;
-use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, Field, ViewName};
+use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, Field, Positions, ViewName};
 use trifold_sandbox::Budget;
-use trifold_store::{Ahead, Marker, OnlineStore, StoreError};
+use trifold_store::{Ask, Entities, Found, Marker, OnlineStore, StoreError};
 
 use crate::catalog::LiveViews;
 use crate::in_hand::{Admitted, InHand};
-use crate::records::RecordRead;
+use crate::records::{RecordRead, distinct};
 use crate::rows::Rows;
 use crate::sides::Side;
 use crate::version::LiveVersion;
@@ -116,25 +115,39 @@ pub struct ViewRead {
 pub struct Reach {
     /// What was there of all rows.
     pub marker: Marker,
-    /// The rows of which there was more.
-    pub ahead: BTreeMap<usize, Ahead>,
+    /// The rows of which there was more, with the positions that were further.
+    pub ahead: BTreeMap<usize, Positions>,
+    /// The rows that were made of what was kept from before, since the store could not be asked, and how old that was.
+    pub stale: BTreeMap<usize, Duration>,
 }
 
 impl Reach {
     /// From what was read of entities to rows, each of which is about one of them.
-    pub(crate) fn new(marker: Marker, ahead: BTreeMap<usize, Ahead>, entity: &[usize]) -> Self {
-        let rows = entity.iter().enumerate();
-        let ahead = rows.filter_map(|(row, entity)| Some((row, *ahead.get(entity)?))).collect();
-        Reach { marker, ahead }
+    pub(crate) fn new(
+        marker: Marker,
+        ahead: BTreeMap<usize, Positions>,
+        stale: BTreeMap<usize, Duration>,
+        entity: &[usize],
+    ) -> Self {
+        Reach { marker, ahead: of_rows(&ahead, entity), stale: of_rows(&stale, entity) }
     }
 
     /// The same, in terms of the rows of the question.
     fn of_question(mut self, side: &Side) -> Self {
         if let Side::Some(_) = side {
             self.ahead = self.ahead.into_iter().map(|(place, ahead)| (side.row(place), ahead)).collect();
+            self.stale = self.stale.into_iter().map(|(place, age)| (side.row(place), age)).collect();
         }
         self
     }
+}
+
+fn of_rows<T: Clone>(of_entities: &BTreeMap<usize, T>, entity: &[usize]) -> BTreeMap<usize, T> {
+    if of_entities.is_empty() {
+        return BTreeMap::new();
+    }
+    let rows = entity.iter().enumerate();
+    rows.filter_map(|(row, entity)| Some((row, of_entities.get(entity)?.clone()))).collect()
 }
 
 /// The answers of all views at one as-of time per row.
@@ -151,9 +164,6 @@ pub struct Answer {
 /// Why a lookup got no answer at all.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// Records that decode one by one do not decode together.
     #[error(
         "view {view}: the records of a lookup are damaged: {source}; run `trifold clear {view}` and replay the log"
@@ -179,6 +189,12 @@ pub enum LookupError {
         /// The view's name.
         view: String,
     },
+    /// The store answered something else than it was asked.
+    #[error("view {view}: the store answered something else than it was asked")]
+    Answer {
+        /// The view's name.
+        view: String,
+    },
     /// The question lacks a column.
     #[error("view {view} needs the column {column}, which the question does not have")]
     Column {
@@ -193,7 +209,8 @@ pub enum LookupError {
 }
 
 /// Looks every view up. Each row and window view is read once, whether it is asked for or read by an on-demand view, and
-/// all values of a row share one as-of time.
+/// all values of a row share one as-of time. What cannot be read leaves the rows of its view unavailable, and those of no other
+/// but on-demand views that read it.
 ///
 /// Every view has its own share of the budget, whatever the others burn. Once nobody waits for the answer, nothing more is
 /// computed, and there is none.
@@ -222,14 +239,11 @@ pub async fn lookup(
             asks.push((answering, view, keys));
         }
     }
-    // A store elsewhere is asked for all of them at once.
-    let reads = try_join_all(asks.into_iter().map(|(answering, view, keys)| async move {
-        Ok::<_, LookupError>((answering, view, Read::new(store, keys).await?))
-    }));
-    let reads = reads.await?;
+    let reads = reads(store, asks).await?;
     wanted(&shares)?;
     let mut as_of = vec![time; columns.num_rows()];
     for (answering, _, read) in &reads {
+        let Ok(read) = read else { continue };
         for place in 0..read.len() {
             let at = &mut as_of[answering.side.row(place)];
             *at = read.latest(place).map_or(*at, |latest| latest.max(*at));
@@ -239,7 +253,11 @@ pub async fn lookup(
     for (Answering { version, side, is_canary }, view, of_view) in reads {
         let (rows, reach, cost) = shares.spend(view, |budget| {
             let meter = Meter::start(stopwatch, budget);
-            let (rows, reach) = stored(&version, of_view, &side.of(&as_of), budget)?;
+            let as_of = side.of(&as_of);
+            let (rows, reach) = match of_view {
+                Ok(of_view) => stored(&version, of_view, &as_of, budget)?,
+                Err(error) => (Rows::unavailable(version.view(), as_of.len(), error.to_string())?, None),
+            };
             let cost = meter.stop(&rows, budget);
             Ok::<_, LookupError>((rows, reach, cost))
         })?;
@@ -420,14 +438,52 @@ enum Read {
     Windows(WindowRead),
 }
 
-impl Read {
-    async fn new(store: &dyn OnlineStore, view: ViewKeys) -> Result<Self, LookupError> {
-        Ok(match view.version.view().windows() {
-            Some(_) => Read::Windows(WindowRead::read(store, view).await?),
-            None => Read::Records(RecordRead::read(store, view).await?),
-        })
+/// Reads what all views need. A store elsewhere is asked for it once.
+async fn reads(
+    store: &dyn OnlineStore,
+    views: Vec<(Answering, usize, ViewKeys)>,
+) -> Result<Vec<(Answering, usize, Result<Read, StoreError>)>, LookupError> {
+    let (mut entities, mut asks) = (Vec::with_capacity(views.len()), Vec::with_capacity(views.len()));
+    for (_, _, of_view) in &views {
+        let (entity, keys) = distinct(&of_view.keys);
+        let version = &of_view.version;
+        let asked = match version.view().windows() {
+            Some(_) => Entities::Slots(WindowRead::queries(of_view, &entity, &keys)?),
+            None => Entities::Records(keys),
+        };
+        entities.push(entity);
+        asks.push(Ask { view: version.view().name.clone(), state: version.state_id(), entities: asked });
     }
+    let found = match asks.is_empty() {
+        true => Vec::new(),
+        false => store.read_all(&asks).await,
+    };
+    let mut reads = Vec::with_capacity(views.len());
+    for ((((answering, place, of_view), entity), ask), found) in
+        views.into_iter().zip(entities).zip(asks).zip(found)
+    {
+        let read = match (found, &ask.entities) {
+            (Ok(Found::Records(snapshot)), _) => {
+                Ok(Read::Records(RecordRead::new(entity, snapshot, of_view.in_hand)))
+            }
+            (Ok(Found::Slots(snapshot)), Entities::Slots(queries)) => {
+                let keys = queries.iter().map(|query| query.key.clone()).collect();
+                Ok(Read::Windows(WindowRead::new(of_view, entity, keys, snapshot)?))
+            }
+            (Ok(Found::Slots(_)), Entities::Records(_)) => {
+                return Err(LookupError::Answer { view: ask.view.to_string() });
+            }
+            (Err(error), _) if error.is_damage() => {
+                RecordRead::one_by_one(store, (entity, &ask), of_view.in_hand, error).await.map(Read::Records)
+            }
+            (Err(error), _) => Err(error),
+        };
+        reads.push((answering, place, read));
+    }
+    Ok(reads)
+}
 
+impl Read {
     /// How many rows it was read for.
     fn len(&self) -> usize {
         match self {

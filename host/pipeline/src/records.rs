@@ -6,10 +6,10 @@ use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 use trifold_model::{EntityKey, EventTime, StateId, decode_rows_as};
 use trifold_sandbox::Budget;
-use trifold_store::{OnlineStore, Record, Snapshot, StoreError};
+use trifold_store::{Ask, Entities, OnlineStore, Record, Snapshot, StoreError};
 
 use crate::in_hand::Admitted;
-use crate::lookup::{LookupError, Reach, ViewKeys};
+use crate::lookup::{LookupError, Reach};
 use crate::rows::Rows;
 use crate::values::{Latest, values};
 use crate::version::LiveVersion;
@@ -26,16 +26,21 @@ pub(crate) struct RecordRead {
 }
 
 impl RecordRead {
-    /// Reads the records of all keys; where one is damaged, key by key, so that it takes no neighbour with it.
-    pub(crate) async fn read(store: &dyn OnlineStore, view: ViewKeys) -> Result<Self, LookupError> {
-        let (entity, entities) = distinct(&view.keys);
-        let state = view.version.state_id();
-        let (snapshot, damaged) = match store.read(state, &entities).await {
-            Ok(snapshot) => (snapshot, BTreeMap::new()),
-            Err(error) if error.is_damage() => one_by_one(store, state, &entities, error).await?,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(RecordRead { entity, snapshot, damaged, in_hand: view.in_hand })
+    /// From what was read of each entity; `entity` has those of the rows.
+    pub(crate) fn new(entity: Vec<usize>, snapshot: Snapshot, in_hand: Option<Admitted>) -> Self {
+        RecordRead { entity, snapshot, damaged: BTreeMap::new(), in_hand }
+    }
+
+    /// Reads key by key, where a record is damaged, so that it takes no neighbour with it.
+    pub(crate) async fn one_by_one(
+        store: &dyn OnlineStore,
+        (entity, ask): (Vec<usize>, &Ask),
+        in_hand: Option<Admitted>,
+        error: StoreError,
+    ) -> Result<Self, StoreError> {
+        let Entities::Records(keys) = &ask.entities else { return Err(error) };
+        let (snapshot, damaged) = one_by_one(store, ask.state, keys, error).await?;
+        Ok(RecordRead { entity, snapshot, damaged, in_hand })
     }
 
     /// How many rows they were read for.
@@ -50,8 +55,9 @@ impl RecordRead {
     }
 
     pub(crate) fn take_reach(&mut self) -> Option<Reach> {
-        let ahead = std::mem::take(&mut self.snapshot.ahead);
-        Some(Reach::new(self.snapshot.marker.take()?, ahead, &self.entity))
+        let Snapshot { ahead, stale, .. } = &mut self.snapshot;
+        let (ahead, stale) = (std::mem::take(ahead), std::mem::take(stale));
+        Some(Reach::new(self.snapshot.marker.take()?, ahead, stale, &self.entity))
     }
 
     /// The value of each row at its as-of time.
@@ -64,7 +70,8 @@ impl RecordRead {
         let latest = latest(version, &mut self)?;
         let rows = values(version, &latest, as_of, budget)?;
         let damaged = self.entity.iter().enumerate();
-        let damaged = damaged.filter_map(|(row, entity)| Some((row, self.damaged.get(entity)?.clone())));
+        let reason = |entity| self.damaged.get(entity).or_else(|| self.snapshot.unread.get(entity));
+        let damaged = damaged.filter_map(|(row, entity)| Some((row, reason(entity)?.clone())));
         let mut without = self.in_hand.map(Admitted::into_refused).unwrap_or_default();
         without.extend(damaged);
         Ok(rows.without(without)?)
@@ -89,13 +96,13 @@ async fn one_by_one(
     state: StateId,
     entities: &[EntityKey],
     error: StoreError,
-) -> Result<(Snapshot, BTreeMap<usize, String>), LookupError> {
+) -> Result<(Snapshot, BTreeMap<usize, String>), StoreError> {
     let mut read = Snapshot { marker: store.marker(state).await?, ..Snapshot::default() };
     let mut damaged = BTreeMap::new();
     for (place, key) in entities.iter().enumerate() {
         let record = match store.read(state, std::slice::from_ref(key)).await {
             // The records must belong to one moment; if the state moved on meanwhile, asking again may help.
-            Ok(snapshot) if snapshot.marker != read.marker => return Err(error.into()),
+            Ok(snapshot) if snapshot.marker != read.marker => return Err(error),
             Ok(snapshot) => {
                 read.ahead.extend(snapshot.ahead.into_values().map(|ahead| (place, ahead)));
                 snapshot.records.into_iter().next().flatten()
@@ -104,7 +111,7 @@ async fn one_by_one(
                 damaged.insert(place, error.to_string());
                 None
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         read.records.push(record);
     }

@@ -1,9 +1,10 @@
 //! From the pipeline's answers to messages.
 
+use std::time::Duration;
+
 use tonic::Status;
-use trifold_model::{FeatureView, OnDemandSpec, RowStatus};
+use trifold_model::{FeatureView, OnDemandSpec, Positions, RowStatus};
 use trifold_pipeline::{Basis, LiveVersion, Outcome, Reach, Rows, ViewAnswer, ViewRead};
-use trifold_store::Ahead;
 
 use crate::api;
 use crate::columns;
@@ -72,17 +73,18 @@ fn column(view: &FeatureView, rows: &Rows, output: usize) -> api::Column {
 }
 
 fn position(reach: &Reach) -> api::Position {
-    let Reach { marker, ahead } = reach;
-    let row = |(&row, ahead): (&usize, &Ahead)| api::RowPosition {
-        row: row as u32,
-        partition: ahead.partition,
-        next_offset: ahead.next,
+    let Reach { marker, ahead, stale } = reach;
+    let further = |(&row, ahead): (&usize, &Positions)| -> Vec<_> {
+        let next = ahead.0.iter().map(|(&partition, &next_offset)| (partition, next_offset));
+        next.map(|(partition, next_offset)| api::RowPosition { row: row as u32, partition, next_offset }).collect()
     };
+    let age = |(&row, age): (&usize, &Duration)| api::StaleRow { row: row as u32, age_ms: age.as_millis() as u64 };
     api::Position {
         log: marker.log.0.to_string(),
         incarnation: marker.incarnation,
         next_offsets: marker.positions.0.iter().map(|(&partition, &next)| (partition, next)).collect(),
-        ahead: ahead.iter().map(row).collect(),
+        ahead: ahead.iter().flat_map(further).collect(),
+        stale: stale.iter().map(age).collect(),
     }
 }
 

@@ -12,7 +12,6 @@ use trifold_model::{
     ComponentDigest, ErrorCode, EventTime, Field, FieldType, LogId, Positions, RowDigest, RowStatus,
 };
 use trifold_pipeline::{Outcome, Rows};
-use trifold_store::Ahead;
 
 use crate::api::online_service_client::OnlineServiceClient;
 use crate::api::{self, GetFeaturesRequest, ListViewsRequest};
@@ -273,15 +272,17 @@ pub struct StatePosition {
     pub log: LogId,
     /// The positions up to which it was applied to the records of all rows.
     pub positions: Positions,
-    /// The rows to whose records more was applied.
-    pub ahead: BTreeMap<usize, Ahead>,
+    /// The rows to whose records more was applied, with the positions that are further.
+    pub ahead: BTreeMap<usize, Positions>,
+    /// The rows that were made of what the server had kept, since the store could not be asked, and how old that was.
+    pub stale: BTreeMap<usize, Duration>,
 }
 
 impl StatePosition {
     /// What the record of a row's entity had included.
     pub fn of_row(&self, row: usize) -> Positions {
         let mut positions = self.positions.clone();
-        positions.0.extend(self.ahead.get(&row).map(|ahead| (ahead.partition, ahead.next)));
+        positions.0.extend(self.ahead.get(&row).into_iter().flat_map(|ahead| &ahead.0));
         positions
     }
 }
@@ -464,11 +465,12 @@ fn canary(canary: &api::CanaryAnswer) -> Result<CanaryRows, &'static str> {
 
 fn position(position: &api::Position) -> StatePosition {
     let next = position.next_offsets.iter().map(|(&partition, &next)| (partition, next)).collect();
-    let ahead = position.ahead.iter().map(|row| {
-        let ahead = Ahead { partition: row.partition, next: row.next_offset };
-        (row.row as usize, ahead)
-    });
-    StatePosition { log: LogId(position.log.as_str().into()), positions: Positions(next), ahead: ahead.collect() }
+    let mut ahead: BTreeMap<usize, Positions> = BTreeMap::new();
+    for row in &position.ahead {
+        ahead.entry(row.row as usize).or_default().0.insert(row.partition, row.next_offset);
+    }
+    let stale = position.stale.iter().map(|row| (row.row as usize, Duration::from_millis(row.age_ms))).collect();
+    StatePosition { log: LogId(position.log.as_str().into()), positions: Positions(next), ahead, stale }
 }
 
 fn batch(columns: &[api::Column], rows: usize) -> Result<RecordBatch, ClientError> {

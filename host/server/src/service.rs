@@ -162,12 +162,12 @@ impl Online {
 
 fn status(error: &LookupError) -> Status {
     match error {
-        LookupError::Store(_) => Status::unavailable(error.to_string()),
         LookupError::Record { .. } => Status::data_loss(error.to_string()),
         LookupError::Arrow(_)
         | LookupError::Type(_)
         | LookupError::Fold(_)
         | LookupError::Kind { .. }
+        | LookupError::Answer { .. }
         | LookupError::Column { .. } => Status::internal(error.to_string()),
         LookupError::Unwanted => Status::cancelled(error.to_string()),
     }

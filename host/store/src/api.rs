@@ -1,7 +1,8 @@
 //! The traits of all online stores.
 
-use futures::future::BoxFuture;
-use trifold_model::{EntityKey, StateId};
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use trifold_model::{EntityKey, StateId, ViewName};
 
 use crate::error::StoreError;
 use crate::record::{Commit, EntityQuery, Marker, Page, RowSwitch, SlotPage, SlotSnapshot, Snapshot};
@@ -23,6 +24,62 @@ pub trait OnlineStore: Send + Sync {
 
     /// Reads a state's marker alone.
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>>;
+
+    /// Reads all that a request needs, with one answer for each view in the order of the asks: a store elsewhere is asked
+    /// once.
+    fn read_all<'a>(&'a self, asks: &'a [Ask]) -> BoxFuture<'a, Vec<Result<Found, StoreError>>> {
+        let each = asks.iter().map(|ask| async move {
+            Ok(match &ask.entities {
+                Entities::Records(keys) => Found::Records(self.read(ask.state, keys).await?),
+                Entities::Slots(queries) => Found::Slots(self.read_slots(ask.state, queries).await?),
+            })
+        });
+        join_all(each).boxed()
+    }
+}
+
+/// What is asked about one view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The view.
+    pub view: ViewName,
+    /// Its state.
+    pub state: StateId,
+    /// The entities, each once.
+    pub entities: Entities,
+}
+
+/// The entities that are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entities {
+    /// The records of a row view.
+    Records(Vec<EntityKey>),
+    /// The slots of a window view.
+    Slots(Vec<EntityQuery>),
+}
+
+impl Entities {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Entities::Records(keys) => keys.len(),
+            Entities::Slots(queries) => queries.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What was found of one view, of the kind that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Of a row view.
+    Records(Snapshot),
+    /// Of a window view.
+    Slots(SlotSnapshot),
 }
 
 /// A store that a worker writes as well, each read being one transaction.

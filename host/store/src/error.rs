@@ -65,6 +65,33 @@ pub enum StoreError {
         /// What it says, or its client.
         reason: String,
     },
+    /// What lies under the keys of a store elsewhere is not ours.
+    #[error("the Redis at {address} could not {action}: {reason}; something else wrote there, remove it")]
+    Foreign {
+        /// Where it is.
+        address: String,
+        /// What it was to do.
+        action: &'static str,
+        /// What it says, or its client.
+        reason: String,
+    },
+    /// The store failed a moment ago and is spared.
+    #[error("{reason}; it is tried again in a moment")]
+    Resting {
+        /// How it failed.
+        reason: String,
+    },
+    /// Too many read at once.
+    #[error(
+        "{reads} reads of the store are under way, which are as many as there may be: ask again, or raise `redis.reads-max`"
+    )]
+    Busy {
+        /// The most.
+        reads: usize,
+    },
+    /// A store answered something else than it was asked.
+    #[error("the store answered something else than it was asked")]
+    Answer,
     /// A state follows another log of changes.
     #[error(
         "state {state} in the Redis at {address} follows {stored}, and this is {given}: name another prefix with \
@@ -204,6 +231,21 @@ impl StoreError {
     /// Whether somebody else has the store open, so that trying again later may help.
     pub fn is_held(&self) -> bool {
         matches!(self, StoreError::Held { .. })
+    }
+
+    /// Whether the store, or the way to it, failed, so that others who ask now will hardly do better.
+    pub fn is_down(&self) -> bool {
+        matches!(self, StoreError::Remote { .. })
+    }
+
+    /// Whether the store was not asked or did not answer, so that what is there is not known.
+    pub fn is_unasked(&self) -> bool {
+        matches!(self, StoreError::Remote { .. } | StoreError::Resting { .. } | StoreError::Busy { .. })
+    }
+
+    /// Whether what lies there is not ours, which fails those who ask for it and nobody else.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, StoreError::Foreign { .. })
     }
 
     /// Whether stored bytes are damaged.

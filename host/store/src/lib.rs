@@ -9,27 +9,33 @@
 //!
 //! Reading order: [`record`], [`api`], [`error`], [`codec`] for the bytes of records and markers, [`changelog`] for
 //! those of changes in a log, [`embedded`]
-//! and `tables` for the database file, [`holder`] for who has it open, [`redis_store`].
+//! and `tables` for the database file, [`holder`] for who has it open, [`redis_store`]; [`guarded`] and `breaker` for a store
+//! elsewhere that is down, [`cached`] for what is kept of one.
 
 pub mod api;
+mod breaker;
+pub mod cached;
 pub mod changelog;
 pub mod codec;
 pub mod embedded;
 pub mod error;
+pub mod guarded;
 pub mod holder;
 pub mod record;
 pub mod redis_store;
 mod tables;
 
-pub use api::{OnlineStore, StateStore};
+pub use api::{Ask, Entities, Found, OnlineStore, StateStore};
+pub use cached::{CacheFigures, CacheSettings, CachedStore};
 pub use changelog::{Entry, EntryError};
 pub use codec::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 pub use embedded::{CACHE_BYTES, EmbeddedStore};
 pub use error::{Damage, StoreError};
+pub use guarded::{GuardedStore, Stopwatch};
 pub use holder::Holder;
 pub use record::{
-    Ahead, Commit, EntityQuery, Marker, Output, Page, Record, RowSwitch, RowsUnder, SlotChange, SlotPage,
-    SlotSnapshot, Slots, Snapshot,
+    Commit, EntityQuery, Marker, Output, Page, Record, RowSwitch, RowsUnder, SlotChange, SlotPage, SlotSnapshot,
+    Slots, Snapshot,
 };
 pub use redis_store::RedisStore;
 pub use redis_store::feeding::{Fed, Feeding, Followed, Step};

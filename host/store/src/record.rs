@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use trifold_model::{ComputationId, EntityKey, EventTime, LogId, Positions, Slot, StateId};
@@ -55,15 +56,6 @@ pub struct Marker {
     pub arrivals: BTreeMap<u32, i64>,
 }
 
-/// How far a record is that includes more than the marker beside it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ahead {
-    /// The partition that the entity's events are in.
-    pub partition: u32,
-    /// The next offset of that partition.
-    pub next: u64,
-}
-
 /// Records and the marker they belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
@@ -71,8 +63,13 @@ pub struct Snapshot {
     pub marker: Option<Marker>,
     /// One entry for each key asked for, in the order of the keys.
     pub records: Vec<Option<Record>>,
-    /// The records, by place, that include more than the marker says. A store whose reads are transactions has none.
-    pub ahead: BTreeMap<usize, Ahead>,
+    /// The records, by place, that include more than the marker says, with the positions that are further. A store whose reads
+    /// are transactions has none.
+    pub ahead: BTreeMap<usize, Positions>,
+    /// The records, by place, that were kept from before since the store could not be asked, and how old they are.
+    pub stale: BTreeMap<usize, Duration>,
+    /// The places that could not be read, and why.
+    pub unread: BTreeMap<usize, String>,
 }
 
 /// What is kept of one entity of a window view, in ascending order.
@@ -87,6 +84,16 @@ pub struct EntityQuery {
     pub events: Vec<Range<EventTime>>,
 }
 
+impl EntityQuery {
+    /// Whether a slot is asked for.
+    pub fn wants(&self, slot: &Slot) -> bool {
+        match slot {
+            Slot::Events { start } => self.events.iter().any(|range| range.contains(start)),
+            Slot::Head | Slot::Tile { .. } => true,
+        }
+    }
+}
+
 /// Slots and the marker they belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SlotSnapshot {
@@ -95,9 +102,13 @@ pub struct SlotSnapshot {
     /// One entry for each query, in the order of the queries: the entity's slots in ascending order. Without any,
     /// the entity has none.
     pub entities: Vec<Slots>,
-    /// The entities, by place, whose slots include more than the marker says. A store whose reads are transactions has
-    /// none.
-    pub ahead: BTreeMap<usize, Ahead>,
+    /// The entities, by place, whose slots include more than the marker says, with the positions that are further. A store
+    /// whose reads are transactions has none.
+    pub ahead: BTreeMap<usize, Positions>,
+    /// The entities, by place, whose slots were kept from before since the store could not be asked, and how old they are.
+    pub stale: BTreeMap<usize, Duration>,
+    /// The places that could not be read, and why.
+    pub unread: BTreeMap<usize, String>,
 }
 
 /// Some of the entities of a window view in ascending order of their keys, and the marker read in the same transaction.

@@ -17,6 +17,7 @@ mod runs;
 pub mod settings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::StoreError;
 use crate::redis_store::connection::Connection;
@@ -31,13 +32,16 @@ pub struct RedisStore {
     connection: Connection,
     prefix: String,
     scripts: Arc<Scripts>,
+    /// How long a read may take as a whole.
+    timeout: Duration,
 }
 
 impl RedisStore {
     /// Connects.
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         let connection = Connection::open(settings).await?;
-        Ok(RedisStore { connection, prefix: settings.prefix.clone(), scripts: Arc::new(Scripts::new()) })
+        let (prefix, timeout) = (settings.prefix.clone(), settings.timeout);
+        Ok(RedisStore { connection, prefix, scripts: Arc::new(Scripts::new()), timeout })
     }
 
     fn names(&self, state: StateId) -> Names<'_> {

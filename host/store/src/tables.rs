@@ -14,7 +14,6 @@
 //! Keys order bytewise, so the entities of a state lie together, and so do the slots of an entity: no entity key of a
 //! view is the beginning of another one, since every field of a key has a fixed length or says how long it is.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -208,14 +207,14 @@ impl Tables {
         let marker = stored_marker(&view.markers, state)?;
         let mut place = state.0.to_vec();
         let records = keys.iter().map(|key| stored_record(&view.records, state, key, &mut place));
-        Ok(Snapshot { marker, records: records.collect::<Result<_, _>>()?, ahead: BTreeMap::new() })
+        Ok(Snapshot { marker, records: records.collect::<Result<_, _>>()?, ..Snapshot::default() })
     }
 
     pub(crate) fn read_slots(&self, state: StateId, queries: &[EntityQuery]) -> Result<SlotSnapshot, Failure> {
         let view = self.view()?;
         let marker = stored_marker(&view.markers, state)?;
         let entities = queries.iter().map(|query| stored_slots(&view.slots, state, query));
-        Ok(SlotSnapshot { marker, entities: entities.collect::<Result<_, _>>()?, ahead: BTreeMap::new() })
+        Ok(SlotSnapshot { marker, entities: entities.collect::<Result<_, _>>()?, ..SlotSnapshot::default() })
     }
 
     pub(crate) fn scan_slots(

@@ -115,6 +115,9 @@ struct PositionReport {
     log: Option<String>,
     /// The next offset of each partition.
     next_offsets: Map<String, Value>,
+    /// How long ago the server had read it, where the store could not be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -134,6 +137,7 @@ impl PositionReport {
         PositionReport {
             log: position.map(|position| position.log.0.to_string()),
             next_offsets: next.into_iter().map(|(partition, next)| (partition.to_string(), next.into())).collect(),
+            stale_ms: position.and_then(|position| position.stale.get(&row)).map(|age| age.as_millis() as u64),
         }
     }
 }
@@ -195,7 +199,11 @@ fn text(looked_up: &LookedUp) -> String {
             let as_of = time_text(EventTime(row.as_of_micros));
             let canary = if view.canary { " canary" } else { "" };
             let heading = format!("{} as of {as_of}  {name}@{version}{canary} ({digest})", row.key);
-            text.push_str(&format!("{heading}  {}{code}{message}\n", view.status));
+            let states = view.reads.iter().map(|read| &read.position).chain([&view.position]);
+            let stale = states.filter_map(|state| state.stale_ms).max();
+            let stale =
+                stale.map_or_else(String::new, |age| format!(" (stale: read {age} ms ago, the store is down)"));
+            text.push_str(&format!("{heading}  {}{code}{message}{stale}\n", view.status));
             let features = view.features.iter().map(|(name, value)| vec![format!("  {name}"), value.to_string()]);
             if view.status == "value" {
                 text.push_str(&output::table(&features.collect::<Vec<_>>()));

@@ -12,30 +12,61 @@ use trifold_server::accept::allow_connections;
 use trifold_server::admin::Desk;
 use trifold_server::following::{Following, News};
 use trifold_server::{Limits, Server, ServerConfig};
-use trifold_store::OnlineStore;
+use trifold_store::{CacheSettings, CachedStore, GuardedStore, OnlineStore};
 
 use crate::admin;
 use crate::args::{Serve, ServeFrom};
 use crate::clock;
 use crate::config::ServerSection;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Reads};
 use crate::output;
+use crate::random;
 use crate::world::{World, open_redis, registry_failure};
 
 /// Serves from a Redis, or from the embedded store where none is named, until told to stop.
 pub fn run(world: &World, args: ServeFrom) -> Outcome {
-    let store: Arc<dyn OnlineStore> = match world.redis(&args.redis) {
-        Some(redis) => Arc::new(world.block_on(open_redis(&redis))?),
-        None => world.store("serve")?,
+    let (store, guarded): (Arc<dyn OnlineStore>, _) = match world.redis(&args.redis) {
+        Some(redis) => {
+            let redis = Arc::new(world.block_on(open_redis(&redis))?);
+            let guarded =
+                GuardedStore::new(redis, clock::stopwatch(), world.config.redis.reads_max, random::seed()?);
+            let guarded = Arc::new(guarded);
+            (guarded.clone(), Some(guarded))
+        }
+        None => (world.store("serve")?, None),
     };
-    let desk = admin::start(world, &args.operate, "serve")?;
     let monitor = Monitor::start(world, args.watch.metrics.as_ref())?;
+    let (store, cached) = cached(world, store)?;
+    monitor.serves(Reads { cached, guarded });
+    let desk = admin::start(world, &args.operate, "serve")?;
     let stop = world.stop_signal();
     world.block_on(async {
         let ready = || monitor.is_ready();
         serve(world, &args.serve, Part { store, desk, monitor: &monitor }, ready, stop).await
     })
+}
+
+/// A store of which what is read is kept, if that is wanted.
+pub fn cached(
+    world: &World,
+    store: Arc<dyn OnlineStore>,
+) -> Outcome<(Arc<dyn OnlineStore>, Option<Arc<CachedStore>>)> {
+    let section = &world.config.cache;
+    if section.mib == 0 || section.ttl_ms.max(section.stale_ms) == 0 {
+        return Ok((store, None));
+    }
+    let names =
+        |names: &[String]| names.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect::<Outcome<_>>();
+    let settings = CacheSettings {
+        bytes: section.mib << 20,
+        ttl: Duration::from_millis(section.ttl_ms),
+        stale: Duration::from_millis(section.stale_ms),
+        views: names(&section.views)?,
+        except: names(&section.except)?,
+    };
+    let cached = Arc::new(CachedStore::new(store, clock::stopwatch(), settings));
+    Ok((cached.clone(), Some(cached)))
 }
 
 #[derive(Serialize)]

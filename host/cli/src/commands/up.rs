@@ -7,7 +7,7 @@ use super::{serve, stream};
 use crate::admin;
 use crate::args::Up;
 use crate::exit::{Exit, Failure, OrExit, Outcome};
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Reads};
 use crate::output;
 use crate::world::{THREAD_STACK_BYTES, World};
 
@@ -28,6 +28,8 @@ pub fn run(world: &World, args: Up) -> Outcome {
     let releases = stream::chosen(world, &args.stream.views)?.hears(&desk);
     let mut driver = stream::driver(world, &args.stream, store.clone(), releases)?;
     let monitor = Monitor::start(world, args.stream.watch.metrics.as_ref())?;
+    let (read, cached) = serve::cached(world, store)?;
+    monitor.serves(Reads { cached, guarded: None });
     let (stop, stopped) = world.stop_channel();
     let handle = world.handle();
     std::thread::scope(|scope| {
@@ -44,7 +46,7 @@ pub fn run(world: &World, args: Up) -> Outcome {
             }
         });
         let worker = worker.or_exit(Exit::Internal)?;
-        let part = serve::Part { store, desk, monitor: &monitor };
+        let part = serve::Part { store: read, desk, monitor: &monitor };
         let served = world.block_on(serve::serve(world, &args.serve, part, || (), stopped));
         // The server is gone, by a signal or by an error; the worker finishes its step.
         let _ = stop.send(true);

@@ -28,6 +28,8 @@ pub struct Config {
     pub archive: ArchiveSection,
     /// The online store, where it is a Redis.
     pub redis: RedisSection,
+    /// What a server keeps of what it reads.
+    pub cache: CacheSection,
     /// Backfills.
     pub backfill: BackfillSection,
     /// The online server.
@@ -188,6 +190,24 @@ pub struct RedisSection {
     pub prefix: String,
     /// How long an answer may take, in milliseconds.
     pub timeout_ms: u64,
+    /// The most reads of a server that are under way at once.
+    pub reads_max: usize,
+}
+
+/// What a server keeps of what it reads.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CacheSection {
+    /// The memory for it, in mebibytes; 0 keeps nothing.
+    pub mib: u64,
+    /// How long it answers without the store being asked, in milliseconds.
+    pub ttl_ms: u64,
+    /// How old it may be where the store cannot be asked, in milliseconds.
+    pub stale_ms: u64,
+    /// The views of which anything is kept; none for all.
+    pub views: Vec<String>,
+    /// Views of which nothing is kept.
+    pub except: Vec<String>,
 }
 
 /// Backfills.

@@ -1,16 +1,16 @@
 //! Reading the values of a window view from an online store.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use trifold_model::{ArrivalTime, EntityKey, EventTime, decode_keys};
+use trifold_model::{ArrivalTime, EntityKey, EventTime, Positions, decode_keys};
 use trifold_sandbox::Budget;
-use trifold_store::{Ahead, EntityQuery, Marker, OnlineStore, SlotSnapshot, Slots};
+use trifold_store::{EntityQuery, Marker, SlotSnapshot, Slots};
 use trifold_windows::{Entity, Layout, Plan, Question};
 
 use crate::in_hand::Admitted;
 use crate::lookup::{LookupError, Reach, ViewKeys};
-use crate::records::distinct;
 use crate::rows::Rows;
 use crate::version::LiveVersion;
 use crate::windows::contents;
@@ -23,7 +23,9 @@ pub(crate) struct WindowRead {
     pub(crate) entity: Vec<usize>,
     marker: Option<Marker>,
     /// The entities whose tiles include more than the marker says.
-    ahead: BTreeMap<usize, Ahead>,
+    ahead: BTreeMap<usize, Positions>,
+    /// The entities whose tiles were kept from before.
+    stale: BTreeMap<usize, Duration>,
     keys: Vec<EntityKey>,
     entities: Vec<Result<Entity, String>>,
     layout: Layout,
@@ -32,30 +34,41 @@ pub(crate) struct WindowRead {
 }
 
 impl WindowRead {
-    /// Reads the tiles of all keys.
-    pub(crate) async fn read(store: &dyn OnlineStore, view: ViewKeys) -> Result<Self, LookupError> {
-        let (entity, keys) = distinct(&view.keys);
-        let version = &view.version;
-        let spec =
-            version.view().windows().ok_or_else(|| LookupError::Kind { view: version.view().name.to_string() })?;
-        let layout = Layout::new(spec, version.view().lateness_limit());
+    /// What is asked for about each entity, for some rows.
+    pub(crate) fn queries(
+        view: &ViewKeys,
+        entity: &[usize],
+        keys: &[EntityKey],
+    ) -> Result<Vec<EntityQuery>, LookupError> {
+        let layout = layout(&view.version)?;
         let mut events = vec![Vec::new(); keys.len()];
         for (row, &entity) in entity.iter().enumerate() {
             let time = view.in_hand.as_ref().and_then(|held| held.time(row));
             events[entity].extend(time.and_then(|time| layout.needed_events(time)));
         }
         let queries = keys.iter().zip(events);
-        let queries: Vec<_> =
-            queries.map(|(key, events)| EntityQuery { key: key.clone(), events: joined(events) }).collect();
-        let mut snapshot = store.read_slots(version.state_id(), &queries).await?;
-        let decode = |slots: Slots| {
+        Ok(queries.map(|(key, events)| EntityQuery { key: key.clone(), events: joined(events) }).collect())
+    }
+
+    /// From what was read of each entity; `entity` has those of the rows.
+    pub(crate) fn new(
+        view: ViewKeys,
+        entity: Vec<usize>,
+        keys: Vec<EntityKey>,
+        snapshot: SlotSnapshot,
+    ) -> Result<Self, LookupError> {
+        let layout = layout(&view.version)?;
+        let SlotSnapshot { marker, entities, ahead, stale, mut unread } = snapshot;
+        let decode = |(place, slots): (usize, Slots)| {
+            if let Some(reason) = unread.remove(&place) {
+                return Err(reason);
+            }
             Entity::decode(&layout, slots).map_err(|damage| {
                 format!("its tiles are damaged: {damage}; clear the state with `trifold clear` and replay")
             })
         };
-        let entities = std::mem::take(&mut snapshot.entities).into_iter().map(decode).collect();
-        let SlotSnapshot { marker, ahead, .. } = snapshot;
-        Ok(WindowRead { entity, marker, ahead, keys, entities, layout, in_hand: view.in_hand })
+        let entities = entities.into_iter().enumerate().map(decode).collect();
+        Ok(WindowRead { entity, marker, ahead, stale, keys, entities, layout, in_hand: view.in_hand })
     }
 
     /// The latest event time of the entity of a row.
@@ -65,7 +78,8 @@ impl WindowRead {
     }
 
     pub(crate) fn take_reach(&mut self) -> Option<Reach> {
-        Some(Reach::new(self.marker.take()?, std::mem::take(&mut self.ahead), &self.entity))
+        let (ahead, stale) = (std::mem::take(&mut self.ahead), std::mem::take(&mut self.stale));
+        Some(Reach::new(self.marker.take()?, ahead, stale, &self.entity))
     }
 
     /// The value of each row at its as-of time.
@@ -118,6 +132,12 @@ impl WindowRead {
         }
         Ok(rows.without(without)?)
     }
+}
+
+fn layout(version: &LiveVersion) -> Result<Layout, LookupError> {
+    let spec = version.view().windows();
+    let spec = spec.ok_or_else(|| LookupError::Kind { view: version.view().name.to_string() })?;
+    Ok(Layout::new(spec, version.view().lateness_limit()))
 }
 
 fn unknown(floor: EventTime) -> String {

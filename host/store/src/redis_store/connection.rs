@@ -5,7 +5,7 @@ use std::fmt;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::{Client, Cmd, Pipeline, RedisError, RedisFuture, TlsCertificates, Value};
+use redis::{Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, TlsCertificates, Value};
 
 use crate::error::StoreError;
 use crate::redis_store::settings::{RedisSettings, no_address};
@@ -76,7 +76,11 @@ impl Connection {
 }
 
 fn failure(address: &str, action: &'static str, error: RedisError) -> StoreError {
-    StoreError::Remote { address: address.to_owned(), action, reason: error.to_string() }
+    let (address, reason) = (address.to_owned(), error.to_string());
+    match error.kind() == ErrorKind::UnexpectedReturnType || error.code() == Some("WRONGTYPE") {
+        true => StoreError::Foreign { address, action, reason },
+        false => StoreError::Remote { address, action, reason },
+    }
 }
 
 impl ConnectionLike for Connection {

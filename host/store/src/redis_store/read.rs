@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::future::{BoxFuture, try_join_all};
-use redis::{ErrorKind, Pipeline, ServerErrorKind, Value};
-use trifold_model::{EntityKey, Positions, Slot, StateId};
+use futures::future::{BoxFuture, join_all, try_join_all};
+use redis::{Cmd, ErrorKind, ServerErrorKind, Value};
+use trifold_model::{EntityKey, Positions, StateId};
 
-use crate::api::OnlineStore;
+use crate::api::{Ask, Entities, Found, OnlineStore};
 use crate::codec::{decode_record, decode_slot};
 use crate::error::{Damage, StoreError};
-use crate::record::{Ahead, EntityQuery, Marker, SlotSnapshot, Slots, Snapshot};
+use crate::record::{EntityQuery, Marker, SlotSnapshot, Slots, Snapshot};
 use crate::redis_store::RedisStore;
 use crate::redis_store::layout::{BUCKETS, Held, LIFE, STAMP_BYTES, Stamp, bucket};
 
@@ -31,12 +31,11 @@ impl BucketMarker {
             && of_log().all(|held| held.complete && held.partitions == partitions)
     }
 
-    /// How far a partition is, if something that carries a stamp is part of the bucket.
-    fn next(&self, stamp: Option<Stamp>) -> Option<Ahead> {
+    /// Which partition something that carries a stamp is of and how far that is, if it is part of the bucket.
+    fn next(&self, stamp: Option<Stamp>) -> Option<(u32, u64)> {
         let stamp = stamp?;
         let held = self.0.get(&stamp.partition).filter(|held| held.stamp == stamp)?;
-        let next = held.marker.as_ref()?.positions.next(stamp.partition);
-        Some(Ahead { partition: stamp.partition, next })
+        Some((stamp.partition, held.marker.as_ref()?.positions.next(stamp.partition)))
     }
 }
 
@@ -56,17 +55,85 @@ fn by_bucket<'a>(keys: impl Iterator<Item = &'a EntityKey>) -> BTreeMap<usize, V
     buckets
 }
 
+/// What is asked about some entities of one state.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    Records(&'a [EntityKey]),
+    Slots(&'a [EntityQuery]),
+    /// No entity, but the markers of all buckets.
+    Markers,
+}
+
+/// What is asked of one bucket: its marker, and behind it some of its entities.
+struct BucketAsk {
+    state: StateId,
+    bucket: usize,
+    /// The places of the entities among those that are asked for.
+    places: Vec<usize>,
+    commands: Vec<Cmd>,
+}
+
 impl RedisStore {
-    /// Commands that are answered as of one moment, the first of which asks for the marker of a bucket.
-    fn commands(&self, state: StateId, bucket: usize) -> Pipeline {
-        let mut pipeline = redis::pipe();
-        pipeline.atomic().cmd("HGETALL").arg(self.names(state).marker(bucket));
-        pipeline
+    /// What some entities take, by bucket.
+    fn bucket_asks(&self, state: StateId, wanted: Wanted<'_>) -> Vec<BucketAsk> {
+        let names = self.names(state);
+        let buckets = match wanted {
+            Wanted::Records(keys) => by_bucket(keys.iter()),
+            Wanted::Slots(queries) => by_bucket(queries.iter().map(|query| &query.key)),
+            Wanted::Markers => (0..BUCKETS).map(|bucket| (bucket, Vec::new())).collect(),
+        };
+        let asks = buckets.into_iter().map(|(bucket, places)| {
+            let mut commands = vec![command("HGETALL", names.marker(bucket))];
+            for &place in &places {
+                match wanted {
+                    Wanted::Records(keys) => commands.push(command("GET", names.entity(bucket, &keys[place]))),
+                    Wanted::Slots(queries) => {
+                        let query = &queries[place];
+                        commands.push(command("HGETALL", names.entity(bucket, &query.key)));
+                        if !query.events.is_empty() {
+                            commands.push(command("HGETALL", names.events(bucket, &query.key)));
+                        }
+                    }
+                    Wanted::Markers => {}
+                }
+            }
+            BucketAsk { state, bucket, places, commands }
+        });
+        asks.collect()
     }
 
-    /// Reads what such commands ask for.
-    async fn bucket(&self, state: StateId, bucket: usize, pipeline: Pipeline) -> Result<BucketRead, StoreError> {
-        let failed = self.connection.failed("read entities");
+    /// What the commands of each bucket are answered, within the time that an answer may take: connecting anew and asking again
+    /// come out of the same time.
+    ///
+    /// One Redis is asked once, by one transaction that leaves in one piece. A cluster has buckets on several nodes, and takes
+    /// from one transaction only what one node has: there is one for each bucket, which share the connection to their node.
+    async fn ask(&self, asks: &[BucketAsk]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let asked = async {
+            match self.connection.is_cluster() {
+                false => self.transaction(asks).await,
+                true => {
+                    let each = try_join_all(asks.chunks(1).map(|ask| self.transaction(ask))).await?;
+                    Ok(each.into_iter().flatten().collect())
+                }
+            }
+        };
+        tokio::time::timeout(self.timeout, asked).await.unwrap_or_else(|_| {
+            Err(StoreError::Remote {
+                address: self.connection.address().to_owned(),
+                action: READ,
+                reason: format!("no answer within {} ms", self.timeout.as_millis()),
+            })
+        })
+    }
+
+    async fn transaction(&self, asks: &[BucketAsk]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let Some(first) = asks.first() else { return Ok(Vec::new()) };
+        let failed = self.connection.failed(READ);
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        for command in asks.iter().flat_map(|ask| &ask.commands) {
+            pipeline.add_command(command.clone());
+        }
         let ask = || async {
             let answers: Result<Vec<Value>, _> = pipeline.query_async(&mut self.connection.clone()).await;
             answers
@@ -78,16 +145,20 @@ impl RedisStore {
             }
             // A bucket that went to another node of a cluster: a single command is sent on, and the client learns of it.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ExecAbort) => {
-                let mut single = redis::cmd("HLEN");
-                single.arg(self.names(state).marker(bucket));
+                let single = command("HLEN", self.names(first.state).marker(first.bucket));
                 single.query_async::<u64>(&mut self.connection.clone()).await.map_err(&failed)?;
                 ask().await
             }
             answers => answers,
         };
-        let answers = answers.map_err(&failed)?;
+        let mut answers = answers.map_err(failed)?.into_iter();
+        Ok(asks.iter().map(|ask| answers.by_ref().take(ask.commands.len()).collect()).collect())
+    }
+
+    /// What a bucket says of itself, and the other answers.
+    fn bucket(&self, state: StateId, answers: Vec<Value>) -> Result<BucketRead, StoreError> {
         let mut answers = answers.into_iter();
-        let fields = pairs(answers.next().unwrap_or(Value::Nil)).map_err(failed)?;
+        let fields = pairs(answers.next().unwrap_or(Value::Nil)).map_err(self.connection.failed(READ))?;
         let damaged = |damage| StoreError::DamagedMarker { state, damage };
         let held = fields.into_iter().map(|(partition, held)| {
             let partition = std::str::from_utf8(&partition).ok().and_then(|text| text.parse().ok());
@@ -98,21 +169,22 @@ impl RedisStore {
         Ok(BucketRead { marker, answers: answers.collect() })
     }
 
-    async fn records(&self, state: StateId, keys: &[EntityKey]) -> Result<Snapshot, StoreError> {
-        let names = self.names(state);
-        let buckets = by_bucket(keys.iter());
-        let reads = buckets.iter().map(|(&bucket, places)| {
-            let mut commands = self.commands(state, bucket);
-            for &place in places {
-                commands.cmd("GET").arg(names.entity(bucket, &keys[place]));
-            }
-            self.bucket(state, bucket, commands)
-        });
-        let reads = try_join_all(reads).await?;
+    fn buckets(&self, state: StateId, answers: Vec<Vec<Value>>) -> Result<Vec<BucketRead>, StoreError> {
+        answers.into_iter().map(|answers| self.bucket(state, answers)).collect()
+    }
+
+    fn records(
+        &self,
+        state: StateId,
+        keys: &[EntityKey],
+        asks: &[BucketAsk],
+        answers: Vec<Vec<Value>>,
+    ) -> Result<Snapshot, StoreError> {
+        let reads = self.buckets(state, answers)?;
         let base = merged(&reads.iter().map(|read| &read.marker).collect::<Vec<_>>());
-        let mut snapshot = Snapshot { marker: base, records: vec![None; keys.len()], ahead: BTreeMap::new() };
-        for (places, read) in buckets.values().zip(reads) {
-            for (&place, answer) in places.iter().zip(read.answers) {
+        let mut snapshot = Snapshot { marker: base, records: vec![None; keys.len()], ..Snapshot::default() };
+        for (ask, read) in asks.iter().zip(reads) {
+            for (&place, answer) in ask.places.iter().zip(read.answers) {
                 let bytes: Option<Vec<u8>> = redis::from_redis_value(answer)
                     .map_err(|error| self.connection.failed("read a record")(error.into()))?;
                 let Some(bytes) = bytes else { continue };
@@ -127,27 +199,20 @@ impl RedisStore {
         Ok(snapshot)
     }
 
-    async fn slots(&self, state: StateId, queries: &[EntityQuery]) -> Result<SlotSnapshot, StoreError> {
-        let names = self.names(state);
-        let buckets = by_bucket(queries.iter().map(|query| &query.key));
-        let reads = buckets.iter().map(|(&bucket, places)| {
-            let mut commands = self.commands(state, bucket);
-            for &place in places {
-                let query = &queries[place];
-                commands.cmd("HGETALL").arg(names.entity(bucket, &query.key));
-                if !query.events.is_empty() {
-                    commands.cmd("HGETALL").arg(names.events(bucket, &query.key));
-                }
-            }
-            self.bucket(state, bucket, commands)
-        });
-        let reads = try_join_all(reads).await?;
+    fn slots(
+        &self,
+        state: StateId,
+        queries: &[EntityQuery],
+        asks: &[BucketAsk],
+        answers: Vec<Vec<Value>>,
+    ) -> Result<SlotSnapshot, StoreError> {
+        let reads = self.buckets(state, answers)?;
         let base = merged(&reads.iter().map(|read| &read.marker).collect::<Vec<_>>());
-        let mut snapshot =
-            SlotSnapshot { marker: base, entities: vec![Slots::new(); queries.len()], ahead: BTreeMap::new() };
-        for (places, read) in buckets.values().zip(reads) {
+        let entities = vec![Slots::new(); queries.len()];
+        let mut snapshot = SlotSnapshot { marker: base, entities, ..SlotSnapshot::default() };
+        for (ask, read) in asks.iter().zip(reads) {
             let mut answers = read.answers.into_iter();
-            for &place in places {
+            for &place in &ask.places {
                 let query = &queries[place];
                 let mut slots = Slots::new();
                 for _ in 0..=usize::from(!query.events.is_empty()) {
@@ -158,10 +223,7 @@ impl RedisStore {
                         note(&mut snapshot.ahead, snapshot.marker.as_ref(), place, reached);
                     }
                 }
-                slots.retain(|(slot, _)| match slot {
-                    Slot::Events { start } => query.events.iter().any(|range| range.contains(start)),
-                    Slot::Head | Slot::Tile { .. } => true,
-                });
+                slots.retain(|(slot, _)| query.wants(slot));
                 slots.sort_unstable_by_key(|(slot, _)| *slot);
                 snapshot.entities[place] = slots;
             }
@@ -170,15 +232,57 @@ impl RedisStore {
     }
 
     async fn whole_marker(&self, state: StateId) -> Result<Option<Marker>, StoreError> {
-        let reads = (0..BUCKETS).map(|bucket| self.bucket(state, bucket, self.commands(state, bucket)));
-        let reads = try_join_all(reads).await?;
+        let answers = self.ask(&self.bucket_asks(state, Wanted::Markers)).await?;
+        let reads = self.buckets(state, answers)?;
         Ok(merged(&reads.iter().map(|read| &read.marker).collect::<Vec<_>>()))
+    }
+
+    async fn read_one(&self, ask: &Ask) -> Result<Found, StoreError> {
+        Ok(match &ask.entities {
+            Entities::Records(keys) => Found::Records(self.read(ask.state, keys).await?),
+            Entities::Slots(queries) => Found::Slots(self.read_slots(ask.state, queries).await?),
+        })
+    }
+
+    async fn read_together(&self, asks: &[Ask]) -> Vec<Result<Found, StoreError>> {
+        let wanted = asks.iter().map(|ask| {
+            let wanted = match &ask.entities {
+                Entities::Records(keys) => Wanted::Records(keys),
+                Entities::Slots(queries) => Wanted::Slots(queries),
+            };
+            self.bucket_asks(ask.state, wanted)
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let counts: Vec<_> = wanted.iter().map(Vec::len).collect();
+        let mut together: Vec<_> = wanted.into_iter().flatten().collect();
+        let answers = match self.ask(&together).await {
+            Ok(answers) => answers,
+            // What lies under one view's keys fails all that are asked with it.
+            Err(error) if error.is_foreign() && asks.len() > 1 => {
+                return join_all(asks.iter().map(|ask| self.read_one(ask))).await;
+            }
+            Err(error) => return vec![Err(error); asks.len()],
+        };
+        let mut answers = answers.into_iter();
+        let found = asks.iter().zip(counts).map(|(ask, count)| {
+            let of_ask: Vec<_> = together.drain(..count).collect();
+            let answers = answers.by_ref().take(count).collect();
+            Ok(match &ask.entities {
+                Entities::Records(keys) => Found::Records(self.records(ask.state, keys, &of_ask, answers)?),
+                Entities::Slots(queries) => Found::Slots(self.slots(ask.state, queries, &of_ask, answers)?),
+            })
+        });
+        found.collect()
     }
 }
 
 impl OnlineStore for RedisStore {
     fn read<'a>(&'a self, state: StateId, keys: &'a [EntityKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
-        self.records(state, keys).boxed()
+        async move {
+            let asks = self.bucket_asks(state, Wanted::Records(keys));
+            self.records(state, keys, &asks, self.ask(&asks).await?)
+        }
+        .boxed()
     }
 
     fn read_slots<'a>(
@@ -186,12 +290,29 @@ impl OnlineStore for RedisStore {
         state: StateId,
         queries: &'a [EntityQuery],
     ) -> BoxFuture<'a, Result<SlotSnapshot, StoreError>> {
-        self.slots(state, queries).boxed()
+        async move {
+            let asks = self.bucket_asks(state, Wanted::Slots(queries));
+            self.slots(state, queries, &asks, self.ask(&asks).await?)
+        }
+        .boxed()
     }
 
     fn marker(&self, state: StateId) -> BoxFuture<'_, Result<Option<Marker>, StoreError>> {
         self.whole_marker(state).boxed()
     }
+
+    fn read_all<'a>(&'a self, asks: &'a [Ask]) -> BoxFuture<'a, Vec<Result<Found, StoreError>>> {
+        self.read_together(asks).boxed()
+    }
+}
+
+/// What fails where entities cannot be read.
+const READ: &str = "read entities";
+
+fn command(name: &str, key: impl redis::ToRedisArgs) -> Cmd {
+    let mut command = redis::cmd(name);
+    command.arg(key);
+    command
 }
 
 /// How far all of some buckets are, if each is complete.
@@ -222,9 +343,14 @@ fn merged(buckets: &[&BucketMarker]) -> Option<Marker> {
 }
 
 /// Notes that what was read at a place includes more than all of what was read.
-fn note(ahead: &mut BTreeMap<usize, Ahead>, whole: Option<&Marker>, place: usize, reached: Ahead) {
-    if whole.is_some_and(|whole| whole.positions.next(reached.partition) < reached.next) {
-        ahead.insert(place, reached);
+fn note(
+    ahead: &mut BTreeMap<usize, Positions>,
+    whole: Option<&Marker>,
+    place: usize,
+    (partition, next): (u32, u64),
+) {
+    if whole.is_some_and(|whole| whole.positions.next(partition) < next) {
+        ahead.insert(place, Positions(BTreeMap::from([(partition, next)])));
     }
 }
 
