@@ -12,6 +12,7 @@ mod explain;
 mod files;
 mod follow;
 mod hostile;
+mod limits;
 mod operating;
 mod processes;
 mod progress;

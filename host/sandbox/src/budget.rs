@@ -16,16 +16,11 @@ pub struct Budget {
     wanted: Wanted,
 }
 
-/// Whether anybody still waits for what is computed. It is asked before every call of a guest, so that it must be cheap.
+/// Whether anybody still waits for what is computed.
 #[derive(Clone, Default)]
-pub struct Wanted(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+struct Wanted(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
 impl Wanted {
-    /// Wanted for as long as this is true.
-    pub fn new(is_wanted: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Wanted(Some(Arc::new(is_wanted)))
-    }
-
     fn holds(&self) -> bool {
         self.0.as_ref().is_none_or(|is_wanted| is_wanted())
     }
@@ -53,9 +48,10 @@ impl Budget {
         Budget { each: units, ..self }
     }
 
-    /// The same, that ends when its request is not wanted any more.
-    pub fn while_wanted(self, wanted: Wanted) -> Self {
-        Budget { wanted, ..self }
+    /// The same, that ends when its request is not wanted any more. That is asked before every call of a guest, so that it
+    /// must be cheap to answer.
+    pub fn while_wanted(self, is_wanted: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Budget { wanted: Wanted(Some(Arc::new(is_wanted))), ..self }
     }
 
     /// The units burnt so far.
@@ -124,11 +120,8 @@ mod tests {
     #[test]
     fn a_part_has_no_more_than_the_whole_and_ends_with_it() {
         let asked = Arc::new(AtomicBool::new(true));
-        let wanted = Wanted::new({
-            let asked = asked.clone();
-            move || asked.load(Ordering::Relaxed)
-        });
-        let mut whole = Budget::fuel(10).while_wanted(wanted);
+        let is_asked = asked.clone();
+        let mut whole = Budget::fuel(10).while_wanted(move || is_asked.load(Ordering::Relaxed));
         whole.spend(4);
         let part = whole.part(100);
         assert_eq!((part.limit(), whole.part(3).limit()), (6, 3));

@@ -34,7 +34,7 @@ mod transform;
 mod wire;
 
 pub use applied::{Applied, Cause, RowFailure, Verdict};
-pub use budget::{Budget, Wanted};
+pub use budget::Budget;
 pub use compile::{CompileLimits, Compiler, compile_one};
 pub use config::{SandboxConfig, fuel_counted_by};
 pub use error::{AdmissionError, CacheError, SandboxError, Unavailable};

@@ -96,7 +96,7 @@ impl Online {
         let place = self.gates.admission.enter(request::computed(&views), deadline).await?;
         let mut waits = Waits::until(deadline);
         let budget = Budget::fuel(self.config.request_fuel).at_most_each(self.config.view_fuel);
-        let budget = budget.while_wanted(waits.wanted());
+        let budget = budget.while_wanted(waits.is_wanted());
         let admitted = Admitted { request, live, views, budget, deadline, _place: place };
         let runtime = Handle::current();
         // Store and components answer without giving way, so a large request would stall whatever else its thread has

@@ -98,7 +98,6 @@ impl Admission {
     }
 
     /// Takes a place if there is one, and else one in the queue.
-    #[expect(clippy::type_complexity, reason = "what is waited for, and how to give up")]
     fn try_enter(
         self: &Arc<Self>,
         views: Vec<ViewName>,

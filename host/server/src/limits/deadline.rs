@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tonic::codegen::http::HeaderMap;
-use trifold_sandbox::{Budget, Wanted};
+use trifold_sandbox::Budget;
 
 use crate::limits::Rejection;
 use crate::load::Load;
@@ -65,11 +65,9 @@ impl Waits {
     }
 
     /// What computes for it asks this between calls of guests.
-    pub(crate) fn wanted(&self) -> Wanted {
+    pub(crate) fn is_wanted(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let (gone, deadline) = (self.gone.clone(), self.deadline);
-        Wanted::new(move || {
-            !gone.load(Ordering::Relaxed) && deadline.is_none_or(|deadline| Instant::now() < deadline)
-        })
+        move || !gone.load(Ordering::Relaxed) && deadline.is_none_or(|deadline| Instant::now() < deadline)
     }
 
     /// Waits for an answer until the deadline.
@@ -143,11 +141,11 @@ mod tests {
     #[test]
     fn an_answer_is_wanted_until_somebody_leaves_or_the_time_is_over() {
         let waits = Waits::until(None);
-        let budget = Budget::unlimited().while_wanted(waits.wanted());
+        let budget = Budget::unlimited().while_wanted(waits.is_wanted());
         assert!(budget.is_wanted());
         drop(waits);
         assert!(!budget.is_wanted());
         let over = Waits::until(Some(Instant::now()));
-        assert!(!Budget::unlimited().while_wanted(over.wanted()).is_wanted());
+        assert!(!Budget::unlimited().while_wanted(over.is_wanted()).is_wanted());
     }
 }
