@@ -12,7 +12,8 @@ use crate::site::{departures, empty, log, parquet, with_views};
 fn every_mistake_of_a_configuration_file_is_named_at_once() {
     let trifold = empty();
     let text = "dat-dir = \"x\"\n[stream]\nstep-rows = \"many\"\nrows-format = \"csv\"\n[servers]\nport = 1
-        [server]\nlisten = \"localhost\"\n[log]\nfilter = \"=!\"\n";
+        [server]\nlisten = \"localhost\"\n[cache]\nviews = [\"no view\"]\nmib = -1\n[redis]\nreads-max = 0
+        [log]\nfilter = \"=!\"\n";
     fs::write(trifold.path("trifold.toml"), text).unwrap();
     let parts = [
         "the configuration file trifold.toml has errors",
@@ -21,6 +22,9 @@ fn every_mistake_of_a_configuration_file_is_named_at_once() {
         "stream.rows-format: `csv` is none of parquet, jsonl",
         "servers: unknown key",
         "server.listen: `localhost`: it is no address with a port",
+        "cache.views: `no view`: ",
+        "cache.mib: ",
+        "redis.reads-max: it must be at least 1",
         "log.filter: `=!`",
     ];
     for command in ["config", "views"] {

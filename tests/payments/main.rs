@@ -4,7 +4,8 @@
 //! [`cuts`] holds the stream against backfills at each row's position and with all that came later, [`in_hand`] lookups
 //! with a payment in hand against the row that the stream emits for it, [`risk`] the view that is computed on demand,
 //! [`command`] what the command counts and audits, and [`materialize`] what it loads into the online stores,
-//! in [`archived`] from an archive; [`bootstrap`] builds the state of a version beside the one in force.
+//! in [`archived`] from an archive; [`bootstrap`] builds the state of a version beside the one in force, and [`faults`] lets a
+//! Redis fail under a server.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they stand")]
 
@@ -12,6 +13,7 @@ mod archived;
 mod bootstrap;
 mod command;
 mod cuts;
+mod faults;
 mod in_hand;
 mod log;
 mod materialize;
