@@ -16,6 +16,7 @@ mod limits;
 mod operating;
 mod processes;
 mod progress;
+mod protocols;
 mod readme;
 mod registry;
 mod requests;

@@ -9,6 +9,7 @@ mod canaries;
 mod command;
 mod forger;
 mod lookups;
+mod protocols;
 mod pushing;
 mod site;
 mod views;

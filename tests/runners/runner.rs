@@ -4,22 +4,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use tokio::sync::watch;
 use trifold_backfill::{Backfill, Job, Output, Resources, Watch};
 use trifold_eventlog::{Events, FileLog, LogOptions, RowFormat};
 use trifold_model::types::UTC;
 use trifold_model::view::{EVENT_ID, EVENT_TIME};
-use trifold_model::{FeatureView, first_difference};
+use trifold_model::{EntityKey, EventTime, FeatureView, first_difference};
 use trifold_pipeline::Ask;
 use trifold_server::client::InHand;
 use trifold_store::EmbeddedStore;
 use trifold_stream::{FeedId, FileSink, NoSink, Sink, Worker, WorkerConfig, feed_dir};
 use trifold_tests::live::views;
-use trifold_tests::online::{Online, runtime};
+use trifold_tests::online::{Online, runtime, server_config};
 use trifold_tests::random::SplitMix64;
 use trifold_tests::rows::{self, Row};
 use trifold_tests::stores;
 
 use crate::case::Case;
+use crate::protocols;
 
 /// A way from events to rows.
 #[derive(Debug, Clone, Copy)]
@@ -36,15 +38,21 @@ pub(crate) enum Runner {
     OnlineKept,
     /// A lookup over gRPC before each event, with the event in hand.
     OnlineInHand,
+    /// A lookup over HTTP after each event, at the event's time.
+    OnlineHttp,
+    /// A lookup by the entity's id after each event.
+    OnlineById,
 }
 
-pub(crate) const RUNNERS: [Runner; 6] = [
+pub(crate) const RUNNERS: [Runner; 8] = [
     Runner::Stream,
     Runner::StreamWithRestart,
     Runner::Backfill,
     Runner::OnlineComputed,
     Runner::OnlineKept,
     Runner::OnlineInHand,
+    Runner::OnlineHttp,
+    Runner::OnlineById,
 ];
 
 /// Runs a case through every runner.
@@ -78,9 +86,13 @@ pub(crate) fn check_rows(case: &Case, what: &str, expected: &BTreeMap<u64, Row>,
 }
 
 impl Runner {
-    /// An event in hand arrives at the time that is asked for, which the stream knows nothing of.
+    /// An event in hand arrives at the time that is asked for, which the stream knows nothing of. An id is one field.
     fn suits(self, case: &Case) -> bool {
-        !matches!(self, Runner::OnlineInHand) || case.source.arrival.is_none()
+        match self {
+            Runner::OnlineInHand => case.source.arrival.is_none(),
+            Runner::OnlineById => case.view().key_fields().len() == 1,
+            _ => true,
+        }
     }
 
     pub(crate) fn run(self, case: &Case) -> BTreeMap<u64, Row> {
@@ -88,8 +100,10 @@ impl Runner {
             Runner::Stream => stream(case, None),
             Runner::StreamWithRestart => stream(case, Some(SplitMix64(0x5eed))),
             Runner::Backfill => backfill(case),
-            Runner::OnlineComputed => online(case, false),
-            Runner::OnlineKept => online(case, true),
+            Runner::OnlineComputed => online(case, false, over_grpc),
+            Runner::OnlineKept => online(case, true, over_grpc),
+            Runner::OnlineHttp => online(case, true, protocols::over_http),
+            Runner::OnlineById => online(case, true, protocols::by_id),
             Runner::OnlineInHand => online_in_hand(case),
         }
     }
@@ -164,12 +178,23 @@ fn backfill(case: &Case) -> BTreeMap<u64, Row> {
     rows::files(&out, case.view())
 }
 
-fn online(case: &Case, keep_outputs: bool) -> BTreeMap<u64, Row> {
+/// Asks for the row of an event that the state, which is at some offset, has.
+type LookUp = fn(&Online, &FeatureView, EntityKey, EventTime, u64) -> Row;
+
+fn over_grpc(server: &Online, view: &FeatureView, key: EntityKey, time: EventTime, next: u64) -> Row {
+    let answer = server.look_up(view, &[key], time, &[]);
+    assert_eq!(answer.position.as_ref().unwrap().positions.next(0), next);
+    rows::answered(&answer.rows).remove(0)
+}
+
+fn online(case: &Case, keep_outputs: bool, ask: LookUp) -> BTreeMap<u64, Row> {
     let events = case.decoded();
     let mut admitted = case.admitted(&events).into_iter().peekable();
     let dir = case.scratch();
     let store = stores::open(dir.path());
-    let server = Online::fixed(Arc::new(store.clone()), views([case.version.clone()]));
+    let by_id: Vec<_> = Runner::OnlineById.suits(case).then_some(case.view().name.as_str()).into_iter().collect();
+    let live = watch::channel(views([case.version.clone()])).1;
+    let server = Online::offering(Arc::new(store.clone()), live, server_config(), &by_id);
     let runtime = runtime();
     let mut worker = runtime.block_on(worker(case, 1, keep_outputs, store, NoSink));
     let mut found = BTreeMap::new();
@@ -177,10 +202,7 @@ fn online(case: &Case, keep_outputs: bool) -> BTreeMap<u64, Row> {
         let step = runtime.block_on(worker.process(polled)).unwrap();
         let report = runtime.block_on(worker.commit(step)).unwrap();
         if let Some(event) = admitted.next_if(|event| event.offset == report.first_offset) {
-            let answer = server.look_up(case.view(), &[event.key], event.time, &[]);
-            let position = answer.position.as_ref().unwrap();
-            assert_eq!(position.positions.next(0), report.next_offset);
-            found.insert(event.offset, rows::answered(&answer.rows).remove(0));
+            found.insert(event.offset, ask(&server, case.view(), event.key, event.time, report.next_offset));
         }
     }
     assert!(admitted.next().is_none(), "an event was never streamed");

@@ -85,7 +85,8 @@ impl Trifold {
             child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
             panic!("{command:?} does not listen: {line}{stderr}");
         };
-        Running { child, stdout, url }
+        let http = listening.as_ref().and_then(|listening| listening["http"].as_str()).map(str::to_owned);
+        Running { child, stdout, url, http }
     }
 }
 
@@ -131,6 +132,8 @@ pub struct Running {
     stdout: BufReader<ChildStdout>,
     /// Where it listens.
     pub url: String,
+    /// Where it listens for HTTP, if it does.
+    pub http: Option<String>,
 }
 
 impl Running {

@@ -7,9 +7,11 @@
 
 pub mod command;
 pub mod guests;
+pub mod http;
 pub mod live;
 pub mod memory;
 pub mod online;
+pub mod plain;
 pub mod random;
 pub mod recorded;
 pub mod rows;

@@ -8,11 +8,14 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use trifold_model::{EntityKey, EventTime, FeatureView, decode_keys};
+use trifold_model::{EntityKey, EventTime, FeatureView, ViewName, decode_keys};
 use trifold_pipeline::LiveViews;
 use trifold_server::client::{Answer, Client, ClientError, InHand, Lookup, ViewRows};
-use trifold_server::{Limits, Server, ServerConfig, ServerError};
+use trifold_server::{Http, Limits, Plain, Server, ServerConfig, ServerError};
 use trifold_store::OnlineStore;
+
+/// How long a request over HTTP may take to arrive.
+pub const HTTP_READ: Duration = Duration::from_millis(500);
 
 /// The limits of servers in tests.
 pub fn server_config() -> ServerConfig {
@@ -43,6 +46,8 @@ pub struct Online {
     runtime: Runtime,
     /// Where it listens.
     pub url: String,
+    /// Where it listens for HTTP, as host and port.
+    pub http: String,
     client: Client,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<Result<(), ServerError>>>,
@@ -55,18 +60,34 @@ impl Online {
         live: watch::Receiver<Arc<LiveViews>>,
         config: ServerConfig,
     ) -> Self {
+        Online::offering(store, live, config, &[])
+    }
+
+    /// Starts a server that serves some views by their entities' ids, too.
+    pub fn offering(
+        store: Arc<dyn OnlineStore>,
+        live: watch::Receiver<Arc<LiveViews>>,
+        config: ServerConfig,
+        by_id: &[&str],
+    ) -> Self {
         let runtime = runtime();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let over_http = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let http = over_http.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel::<()>();
         // A request that names no time asks for the earliest there is, so that every record's own time counts.
-        let server = Server::new(store, live, || EventTime(i64::MIN), config);
+        let by_id: Vec<ViewName> = by_id.iter().map(|name| name.parse().unwrap()).collect();
+        let server = Server::new(store, live, || EventTime(i64::MIN), config)
+            .with_plain(Plain { views: by_id, tell: |_| () })
+            .unwrap()
+            .with_http(Http { listener: over_http, read: HTTP_READ });
         let serving = runtime.spawn(server.run(listener, async {
             // A sender that is gone means the same.
             let _ = stopped.await;
         }));
         let client = runtime.block_on(Client::connect(&url)).unwrap();
-        Online { runtime, url, client, stop: Some(stop), serving: Some(serving) }
+        Online { runtime, url, http, client, stop: Some(stop), serving: Some(serving) }
     }
 
     /// A server whose versions never change.

@@ -10,6 +10,7 @@ mod values;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use trifold_model::ViewName;
 use trifold_registry::PublicKey;
 use trifold_stream::kafka::replay;
 
@@ -174,9 +175,9 @@ pub enum Command {
         after_help = "Examples:\n  trifold backfill card_activity --events events/ --out rows/\n  trifold backfill card_activity@2 --events events/ --spine labels.parquet --cut arrival --arrival arrived_at --out training/\n  trifold backfill card_activity --events events/ --out emitted/ --follow-releases\n  trifold backfill card_activity --events archive/payments/ --out emitted/ --follow-releases --brokers 127.0.0.1:9092 --group scoring\n  trifold backfill card_spend card_profile --events history/ --materialize\n  trifold backfill card_spend --events archive/payments/ --materialize --redis redis://127.0.0.1:6379\n\nRun again with the same parameters, an interrupted backfill goes on with the files that it had not finished.\n\nAn on-demand view needs a spine of requests, whose columns are its request fields. The views that it reads are computed from the same events, in the versions in force or, where nothing was released, the newest, or in those that `--reads` names; events that do not count are listed by backfills of those views. Its files hold consecutive rows of the spine.\n\nWith --follow-releases the rows are those that `trifold stream` emitted, up to where it stands: each with the version, in force or a canary, that computed it first. The store of the data directory tells which, so that no worker may have it open meanwhile. For an archive of a topic, the topics of changes of the group tell it (--brokers, --group). Events that a load brought in have the row of the version that loaded them, if that was the one in force. Rows of versions 1 and 2 are in DIR/version-1 and DIR/version-2; every version takes a pass over the log.\n\nWith --materialize, `trifold serve` answers as if a stream had applied the log. The embedded store goes on where an earlier load ended, and `trifold stream --events` of the same log goes on behind it, with rows from there on. Into a Redis a load is brought as a whole: while it comes in, lookups are unavailable; `trifold materialize` of a group on Kafka later takes its place, and fills the state anew. A Redis that a group feeds is refused without --overwrite, and the feeder must be stopped before."
     )]
     Backfill(Backfill),
-    /// Serve features over gRPC from the store
+    /// Serve features over gRPC, and HTTP, from the store
     #[command(
-        after_help = "Examples:\n  trifold serve --listen 0.0.0.0:7411\n  trifold serve --redis redis://127.0.0.1:6379\n\nNew releases are served without a restart. SIGTERM finishes the requests in flight."
+        after_help = "Examples:\n  trifold serve --listen 0.0.0.0:7411\n  trifold serve --redis redis://127.0.0.1:6379\n  trifold serve --http 127.0.0.1:7413 --feature-store-views card_spend,card_profile\n\nNew releases are served without a restart. SIGTERM finishes the requests in flight."
     )]
     Serve(ServeFrom),
     /// Feed a Redis with what the workers on Kafka committed, for servers to look up
@@ -327,6 +328,12 @@ pub struct Serve {
     /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7411]
     #[arg(long, env = "TRIFOLD_LISTEN", value_name = "ADDRESS", value_parser = listen_address)]
     pub listen: Option<String>,
+    /// Answer lookups over HTTP, too, in JSON, at this address; GET /openapi.json describes them [default: nowhere]
+    #[arg(long, env = "TRIFOLD_HTTP", value_name = "ADDRESS", value_parser = listen_address)]
+    pub http: Option<String>,
+    /// Serve these views by their entities' ids, too, in the contract `feature_store`, separated by commas [default: none]
+    #[arg(long, env = "TRIFOLD_FEATURE_STORE_VIEWS", value_name = "VIEW", value_delimiter = ',')]
+    pub feature_store_views: Vec<ViewName>,
 }
 
 /// `trifold serve`.

@@ -73,6 +73,11 @@ pub fn listen_address(text: &str) -> Result<String, String> {
     }
 }
 
+/// An address to listen on, or nothing.
+fn http_address(text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { listen_address(text) }
+}
+
 /// Where a registry may be.
 pub fn registry_place(text: &str) -> Result<String, String> {
     match text.parse::<Location>() {
@@ -197,16 +202,20 @@ impl Reader<'_> {
         keys.collect::<Vec<_>>().into_iter().collect()
     }
 
-    fn view_names(&mut self, key: &str) -> Option<Vec<String>> {
-        let names: Vec<String> = self.get(key)?;
-        let mut are_good = true;
-        for name in &names {
-            if let Err(problem) = name.parse::<ViewName>() {
-                self.problems.0.push(format!("{}{key}: `{name}`: {problem}", self.prefix));
-                are_good = false;
+    /// Names of views, each once.
+    fn views(&mut self, key: &str) -> Option<Vec<ViewName>> {
+        let texts: Vec<String> = self.get(key)?;
+        let mut views = Vec::new();
+        for text in &texts {
+            match text.parse() {
+                Ok(view) if views.contains(&view) => {
+                    self.problems.0.push(format!("{}{key}: `{text}` stands twice", self.prefix));
+                }
+                Ok(view) => views.push(view),
+                Err(problem) => self.problems.0.push(format!("{}{key}: `{text}`: {problem}", self.prefix)),
             }
         }
-        are_good.then_some(names)
+        (views.len() == texts.len()).then_some(views)
     }
 
     fn section<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Option<T> {
@@ -329,7 +338,7 @@ impl Reader<'_> {
         });
         let cache = self.section("cache", |r| {
             let bounds = (r.get("mib"), r.get("ttl-ms"), r.get("stale-ms"));
-            let views = (r.view_names("views"), r.view_names("except"));
+            let views = (r.views("views"), r.views("except"));
             Some(CacheSection {
                 mib: bounds.0?,
                 ttl_ms: bounds.1?,
@@ -367,6 +376,8 @@ impl Reader<'_> {
             let receive = (r.positive("receive-ms"), r.positive("receive-mib"));
             let connections = (r.positive("connections-max"), r.positive("connection-requests-max"));
             let silence = (r.positive("handshake-ms"), r.get("keepalive-ms"));
+            let http_listen = r.text("http-listen", http_address);
+            let feature_store_views = r.views("feature-store-views");
             Some(ServerSection {
                 cells_max: sizes.0?,
                 view_fuel: sizes.1?,
@@ -384,6 +395,8 @@ impl Reader<'_> {
                 handshake_ms: silence.0?,
                 keepalive_ms: silence.1?,
                 listen: listen.0?,
+                http_listen: http_listen?,
+                feature_store_views: feature_store_views?,
                 poll_interval_ms: listen.1?,
                 drain_ms: listen.2?,
                 rows_max: limits.0?,

@@ -1,8 +1,9 @@
-//! Single columns of raw rows, for readers to whom the rows are no events.
+//! Single columns of raw rows, or of values by themselves, for readers to whom they are no events.
 
 use arrow_array::ArrayRef;
 use trifold_model::FieldType;
 
+use crate::convert::json;
 use crate::table::Table;
 use crate::{LogError, RawBatch};
 
@@ -28,4 +29,12 @@ pub fn decode_columns(raw: &RawBatch, wanted: &[(&str, FieldType)]) -> Result<Ve
         Ok(DecodedColumn { array: converted.array, bad })
     };
     wanted.iter().map(column).collect()
+}
+
+/// Converts values that are given as JSON texts, in the words of JSON lines; the text `null` is null.
+pub fn decode_json(values: &[&str], ty: FieldType) -> DecodedColumn {
+    let cells: Vec<_> = values.iter().map(|value| Some(*value)).collect();
+    let converted = json::convert(&cells, ty);
+    let bad = converted.bad.into_iter().map(|bad| (bad.row, bad.problem));
+    DecodedColumn { array: converted.array, bad: bad.collect() }
 }

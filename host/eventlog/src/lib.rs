@@ -41,7 +41,7 @@ pub use aside::{Aside, AsideReason};
 pub use consumed::LogChange;
 pub use decode::{Events, decode};
 pub use error::LogError;
-pub use fields::{DecodedColumn, decode_columns};
+pub use fields::{DecodedColumn, decode_columns, decode_json};
 pub use json_text::JsonObjects;
 pub use keys::entity_key;
 pub use log::{FileLog, LogOptions};

@@ -12,7 +12,7 @@ use arrow_array::{
 use trifold_model::types::UTC;
 use trifold_model::{FieldType, ItemType};
 
-use crate::api::column::Values;
+pub(crate) use crate::api::column::Values;
 use crate::api::{
     Binaries, Bools, Column, Float32Lists, Float32s, Float64Lists, Float64s, Int64Lists, Int64s, TextLists, Texts,
 };

@@ -113,7 +113,7 @@ fn missing(view: &FeatureView, field: &Field) -> Status {
     ))
 }
 
-fn features(names: &[String], live: &LiveViews) -> Result<Vec<AskedView>, Status> {
+pub(crate) fn features(names: &[String], live: &LiveViews) -> Result<Vec<AskedView>, Status> {
     if names.is_empty() {
         return Err(Status::invalid_argument("no features are asked for: name `view` or `view.feature`"));
     }

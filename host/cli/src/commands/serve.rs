@@ -11,7 +11,7 @@ use trifold_pipeline::Catalog;
 use trifold_server::accept::allow_connections;
 use trifold_server::admin::Desk;
 use trifold_server::following::{Following, News};
-use trifold_server::{Limits, Server, ServerConfig};
+use trifold_server::{Http, Limits, Plain, Server, ServerConfig};
 use trifold_store::{CacheSettings, CachedStore, GuardedStore, OnlineStore};
 
 use crate::admin;
@@ -56,14 +56,12 @@ pub fn cached(
     if section.mib == 0 || section.ttl_ms.max(section.stale_ms) == 0 {
         return Ok((store, None));
     }
-    let names =
-        |names: &[String]| names.iter().map(|name| name.parse().or_exit(Exit::Usage)).collect::<Outcome<_>>();
     let settings = CacheSettings {
         bytes: section.mib << 20,
         ttl: Duration::from_millis(section.ttl_ms),
         stale: Duration::from_millis(section.stale_ms),
-        views: names(&section.views)?,
-        except: names(&section.except)?,
+        views: section.views.iter().cloned().collect(),
+        except: section.except.iter().cloned().collect(),
     };
     let cached = Arc::new(CachedStore::new(store, clock::stopwatch(), settings));
     Ok((cached.clone(), Some(cached)))
@@ -73,6 +71,8 @@ pub fn cached(
 #[serde(rename_all = "kebab-case")]
 struct Listening {
     listening: String,
+    /// Where HTTP is answered.
+    http: Option<String>,
     views: Vec<String>,
 }
 
@@ -101,29 +101,38 @@ pub async fn serve(
     let following = Following::begin(catalog, store.clone(), desk, clock::now, report).await;
     let following = following.map_err(registry_failure)?;
     let live = following.live();
-    let address = args.listen.as_ref().unwrap_or(&section.listen);
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        let exit = match error.kind() {
-            std::io::ErrorKind::InvalidInput => Exit::Usage,
-            _ => Exit::Unavailable,
-        };
-        Failure::new(exit, format!("cannot listen on {address}: {error}; choose another with --listen"))
-    })?;
+    let listener = listen(args.listen.as_ref().unwrap_or(&section.listen), "--listen").await?;
     let bound = listener.local_addr().or_exit(Exit::Io)?;
-    let views = live.borrow().views.keys().map(ToString::to_string).collect();
-    let listening = Listening { listening: format!("http://{bound}"), views };
+    let over_http = args.http.as_ref().unwrap_or(&section.http_listen);
+    let http = if over_http.is_empty() { None } else { Some(listen(over_http, "--http").await?) };
+    let http_bound = http.as_ref().map(TcpListener::local_addr).transpose().or_exit(Exit::Io)?;
+    let listening = Listening {
+        listening: format!("http://{bound}"),
+        http: http_bound.map(|bound| format!("http://{bound}")),
+        views: live.borrow().views.keys().map(ToString::to_string).collect(),
+    };
+    let by_id = if args.feature_store_views.is_empty() {
+        section.feature_store_views.clone()
+    } else {
+        args.feature_store_views.clone()
+    };
+    let server = Server::observed_by(observed, store, live, clock::now, config(section));
+    monitor.watch(server.load());
+    let mut server = server.with_plain(Plain { views: by_id, tell: report_missing }).or_exit(Exit::Usage)?;
+    if let Some(listener) = http {
+        let read = Duration::from_millis(section.receive_ms);
+        server = server.with_http(Http { listener, read });
+    }
     output::line(world.format, &listening, |listening| {
         let views = listening.views.join(", ");
         let views = if views.is_empty() { "no view yet, waiting for a release," } else { &views };
-        format!("serving {views} at {}", listening.listening)
+        let http = listening.http.as_ref().map_or_else(String::new, |http| format!(", and over HTTP at {http}"));
+        format!("serving {views} at {}{http}", listening.listening)
     })?;
     let interval = Duration::from_millis(section.poll_interval_ms);
-    let server = Server::observed_by(observed, store, live, clock::now, config(section));
-    monitor.watch(server.load());
     ready();
-    let server = server.run(listener, stopped(stop));
     tokio::select! {
-        served = server => served.or_exit(Exit::Unavailable),
+        served = server.run(listener, stopped(stop)) => served.or_exit(Exit::Unavailable),
         lost = following.follow(interval) => {
             // Going on would serve old versions for good without a word.
             Err(Failure::new(Exit::Internal, format!("the watch for new releases broke down: {lost}")))
@@ -165,6 +174,21 @@ fn config(section: &ServerSection) -> ServerConfig {
         drain: millis(section.drain_ms),
         limits,
     }
+}
+
+async fn listen(address: &str, flag: &str) -> Outcome<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let exit = match error.kind() {
+            std::io::ErrorKind::InvalidInput => Exit::Usage,
+            _ => Exit::Unavailable,
+        };
+        Failure::new(exit, format!("cannot listen on {address}: {error}; choose another with {flag}"))
+    })
+}
+
+/// Logs why a view is not served by ids.
+fn report_missing(reason: &str) {
+    tracing::warn!("of feature-store-views: {reason}");
 }
 
 /// Logs what keeps releases from being served.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
+use trifold_model::ViewName;
 use trifold_registry::PublicKey;
 
 /// The whole configuration.
@@ -71,8 +72,8 @@ pub struct SignaturesSection {
     pub key: PathBuf,
 }
 
-fn as_texts<S: Serializer>(keys: &[PublicKey], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(keys.iter().map(ToString::to_string))
+fn as_texts<T: ToString, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
 }
 
 /// What the columns of events mean.
@@ -205,9 +206,11 @@ pub struct CacheSection {
     /// How old it may be where the store cannot be asked, in milliseconds.
     pub stale_ms: u64,
     /// The views of which anything is kept; none for all.
-    pub views: Vec<String>,
+    #[serde(serialize_with = "as_texts")]
+    pub views: Vec<ViewName>,
     /// Views of which nothing is kept.
-    pub except: Vec<String>,
+    #[serde(serialize_with = "as_texts")]
+    pub except: Vec<ViewName>,
 }
 
 /// Backfills.
@@ -226,6 +229,11 @@ pub struct BackfillSection {
 pub struct ServerSection {
     /// The address that gRPC listens on.
     pub listen: String,
+    /// The address that HTTP listens on; empty for none.
+    pub http_listen: String,
+    /// The views that are served by their entities' ids, in the contract `feature_store`; none to not offer it.
+    #[serde(serialize_with = "as_texts")]
+    pub feature_store_views: Vec<ViewName>,
     /// How often the releases are looked at, in milliseconds.
     pub poll_interval_ms: u64,
     /// The most rows of one request.

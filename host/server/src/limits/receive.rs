@@ -41,6 +41,25 @@ impl Receiving {
     pub(crate) fn new(limits: &Limits, load: Load) -> Self {
         Receiving { time: limits.receive, bytes_max: limits.receive_bytes_max, retry: limits.queue_wait, load }
     }
+
+    /// The same, whose requests may take so long.
+    pub(crate) fn within(self, time: Duration) -> Self {
+        Receiving { time, ..self }
+    }
+
+    /// A request whose body is limited. Its bytes count until what comes with it is dropped.
+    pub(crate) fn receive(&self, mut request: Request<Body>) -> (Request<Body>, Arc<Held>) {
+        let begun = Instant::now();
+        request.extensions_mut().insert(Begun(begun));
+        let time = deadline::timeout(request.headers()).map_or(self.time, |own| own.min(self.time));
+        let held = Arc::new(Held { bytes: Default::default(), load: self.load.clone() });
+        let (counts, receiving) = (held.clone(), self.clone());
+        let request = request.map(|body| {
+            let over = deadline::after(begun, time);
+            Body::new(Incoming { body, held: counts, receiving, over, sleep: None })
+        });
+        (request, held)
+    }
 }
 
 impl<S> Layer<S> for Receiving {
@@ -71,20 +90,11 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         if request.uri().path().starts_with(REFLECTION) {
             return Box::pin(self.inner.call(request));
         }
-        let begun = Instant::now();
-        request.extensions_mut().insert(Begun(begun));
-        let time =
-            deadline::timeout(request.headers()).map_or(self.receiving.time, |own| own.min(self.receiving.time));
-        let held = Arc::new(Held { bytes: Default::default(), load: self.receiving.load.clone() });
-        let receiving = self.receiving.clone();
-        let request = request.map(|body| {
-            let over = deadline::after(begun, time);
-            Body::new(Incoming { body, held: held.clone(), receiving, over, sleep: None })
-        });
+        let (request, held) = self.receiving.receive(request);
         let answering = self.inner.call(request);
         Box::pin(async move {
             let answered = answering.await;
@@ -96,7 +106,7 @@ where
 
 /// The bytes that a request has.
 #[derive(Debug)]
-struct Held {
+pub(crate) struct Held {
     bytes: AtomicUsize,
     load: Load,
 }

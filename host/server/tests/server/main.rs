@@ -7,6 +7,7 @@ mod hostile;
 mod keys;
 mod lifecycle;
 mod overload;
+mod protocols;
 mod refusals;
 mod rig;
 mod shares;
