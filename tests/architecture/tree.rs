@@ -9,7 +9,7 @@ use trifold_tests::root;
 use crate::workspace::manifest;
 
 /// Hosts that the tree may name: licences and specifications, and addresses that lead nowhere.
-const HOSTS: [&str; 9] = [
+const HOSTS: [&str; 10] = [
     "127.0.0.1",
     "example.org",
     "github.com",
@@ -18,6 +18,7 @@ const HOSTS: [&str; 9] = [
     "rustup.rs",
     "semver.org",
     "www.apache.org",
+    "www.w3.org",
     "creativecommons.org",
 ];
 

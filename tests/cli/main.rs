@@ -13,6 +13,7 @@ mod files;
 mod follow;
 mod hostile;
 mod limits;
+mod loadtest;
 mod operating;
 mod processes;
 mod progress;

@@ -45,3 +45,17 @@ fn long_work_shows_how_far_it_is_on_a_terminal_only() {
         assert!(!ran.stderr.contains(total) && !ran.stdout.contains(total), "{ran:?}");
     }
 }
+
+#[test]
+fn a_load_shows_what_came_of_it_so_far() {
+    let trifold = with_views();
+    let running = trifold.start(["serve"]);
+    let load = ["loadtest", "flight_profile", "--key", "carrier=UA,flight={1..9}", "--server", &running.url];
+    let load = [&load[..], &["--rate", "100", "--duration", "1s"]].concat();
+    let shown = on_a_terminal(&trifold, &load).stdout;
+    let (bars, rest) = shown.rsplit_once(CLEAR).unwrap_or_else(|| panic!("no bar: {shown}"));
+    assert!(bars.contains(" answered, 0 failed, 0 not sent"), "{shown}");
+    assert!(rest.starts_with(&format!("flight_profile at {}: 100 requests/s (constant)", running.url)), "{shown}");
+    let ran = trifold.run(&load);
+    assert!(!ran.stderr.contains("answered") && ran.stdout.contains("100 requests in"), "{ran:?}");
+}

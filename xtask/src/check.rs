@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::workspace::{Workspace, run as run_command, say};
-use crate::{demo, needs, report, servers};
+use crate::{demo, needs, python, report, servers};
 
 /// One stage. They stand in the order in which they fail fast: what takes seconds first.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,6 +19,8 @@ pub(crate) enum Stage {
     Build,
     /// The components of the workspace, which tests would otherwise build while others wait.
     Guests,
+    /// The packages of the examples in Python.
+    Python,
     /// `cargo test`.
     Test,
     /// The demo, and its report.
@@ -26,8 +28,8 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    pub(crate) const ALL: [Stage; 6] =
-        [Stage::Fmt, Stage::Clippy, Stage::Build, Stage::Guests, Stage::Test, Stage::Demo];
+    pub(crate) const ALL: [Stage; 7] =
+        [Stage::Fmt, Stage::Clippy, Stage::Build, Stage::Guests, Stage::Python, Stage::Test, Stage::Demo];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -35,6 +37,7 @@ impl Stage {
             Stage::Clippy => "clippy",
             Stage::Build => "build",
             Stage::Guests => "guests",
+            Stage::Python => "python",
             Stage::Test => "test",
             Stage::Demo => "demo",
         }
@@ -46,6 +49,7 @@ impl Stage {
             Stage::Clippy => "clippy has no warning",
             Stage::Build => "programs and tests compile",
             Stage::Guests => "the transforms compile to components",
+            Stage::Python => "the packages of the examples in Python are there",
             Stage::Test => "cargo test",
             Stage::Demo => "the demo runs, and its report has the figures that it must have",
         }
@@ -61,6 +65,7 @@ impl Stage {
             // The same selection of packages and targets as in the stage `test`, so that nothing compiles twice.
             Stage::Build => run_command(workspace.cargo().args(["build", "--all-targets"])),
             Stage::Guests => guests(workspace),
+            Stage::Python => python::prepare(workspace),
             Stage::Test => run_command(workspace.cargo().arg("test").args(arguments)),
             Stage::Demo => demo_and_report(workspace),
         }
@@ -74,6 +79,9 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Stage>, arguments: &[Strin
     needs::linters(workspace)?;
     if only.is_none_or(|only| only == Stage::Test) {
         servers::prepare(workspace)?;
+    }
+    if only == Some(Stage::Test) {
+        python::prepare(workspace)?;
     }
     let stages = Stage::ALL.into_iter().filter(|stage| only.is_none_or(|only| only == *stage));
     let mut passed = Vec::new();

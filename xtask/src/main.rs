@@ -1,7 +1,7 @@
 //! `cargo xtask WORD`: one word for each thing that the whole workspace does.
 //!
 //! Reading order: `words` (what can be said), `workspace` (where things are and how programs are run), `needs`
-//! (what must be installed) and `servers` (what tests start), then `demo`, `check`, `cross`, `soak` and `bench`.
+//! (what must be installed), `servers` (what tests start) and `python` (what examples in Python read), then `demo`, `check`, `cross`, `soak` and `bench`.
 
 mod bench;
 mod check;
@@ -9,6 +9,7 @@ mod cross;
 mod demo;
 mod error;
 mod needs;
+mod python;
 mod report;
 mod servers;
 mod soak;

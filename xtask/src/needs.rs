@@ -25,6 +25,8 @@ enum Sign {
     File(&'static str),
     /// A header that the C compiler finds.
     Header(&'static str),
+    /// A module of Python's own library, which distributions may leave out.
+    Module(&'static str),
 }
 
 /// Some dependencies compile C, and the linker is run through it.
@@ -56,6 +58,10 @@ pub(crate) const OPENSSL: Tool =
 
 /// An implementation of the canonical bytes that shares no code with ours is written in Python.
 pub(crate) const PYTHON: Tool = Tool { sign: Sign::Program("python3"), what: "Python 3", packages: &["python3"] };
+
+/// What makes environments for Python's packages, with pip in them.
+pub(crate) const PYTHON_VENV: Tool =
+    Tool { sign: Sign::Module("ensurepip"), what: "Python's module venv", packages: &["python3-venv"] };
 
 /// What counts instructions.
 pub(crate) const VALGRIND: Tool =
@@ -92,6 +98,9 @@ impl Tool {
             Sign::Program(program) => output(Command::new(program).arg("--version")).is_some(),
             Sign::ProgramAsked(program, question) => output(Command::new(program).arg(question)).is_some(),
             Sign::File(path) => Path::new(path).is_file(),
+            Sign::Module(name) => {
+                output(Command::new(PYTHON.to_string()).args(["-c", &format!("import {name}")])).is_some()
+            }
             Sign::Header(name) => {
                 let mut compiler = Command::new(C_COMPILER.to_string());
                 output(compiler.args(["-E", "-x", "c", "-include", name, "/dev/null"])).is_some()
@@ -103,9 +112,11 @@ impl Tool {
 impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.sign {
-            Sign::Program(name) | Sign::ProgramAsked(name, _) | Sign::File(name) | Sign::Header(name) => {
-                f.write_str(name)
-            }
+            Sign::Program(name)
+            | Sign::ProgramAsked(name, _)
+            | Sign::File(name)
+            | Sign::Header(name)
+            | Sign::Module(name) => f.write_str(name),
         }
     }
 }

@@ -93,7 +93,8 @@ fn option(name: &str, value: &Path) -> OsString {
     option
 }
 
-fn move_whole(partial: &Path, folder: &Path) -> Result<(), Error> {
+/// Gives a folder its name, unless another run did.
+pub(crate) fn move_whole(partial: &Path, folder: &Path) -> Result<(), Error> {
     let moved = fs::rename(partial, folder);
     // Another run may have been quicker.
     if folder.is_dir() {

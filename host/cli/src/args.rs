@@ -1,7 +1,8 @@
 //! The command line: the commands, and what those take that run and write; in `registry` what those take that change the
-//! registry or tell of it, with the `steps` of a canary, in `values` those that compute values or look them up, and in
-//! `options` what several of them take.
+//! registry or tell of it, with the `steps` of a canary, in `values` those that compute values or look them up, in
+//! `loadtest` what the load on a server takes, and in `options` what several of them take.
 
+mod loadtest;
 mod options;
 mod registry;
 mod steps;
@@ -14,6 +15,7 @@ use trifold_model::ViewName;
 use trifold_registry::PublicKey;
 use trifold_stream::kafka::replay;
 
+pub use self::loadtest::{Arrivals, Distribution, Loadtest};
 pub use self::options::{
     Kafka, KafkaCluster, KafkaValues, Log, Operate, Processes, Redis, Samples, Server, Signature, Source,
     StreamLog, Watch,
@@ -222,6 +224,9 @@ pub enum Command {
         after_help = "Examples:\n  trifold get card_activity --key card=c-17\n  trifold get flight_profile.route flight_profile.lateness_risk --key carrier=UA,flight=1545 --key carrier=AA,flight=1141\n  trifold get card_load --key card=c-17 --event '{\"event_time\": \"2026-01-05T12:00:00Z\", \"event_id\": \"e-9\", \"amount\": 12.5}'"
     )]
     Get(Get),
+    /// Put load on a server at a chosen rate, and measure how long its answers take
+    #[command(after_long_help = loadtest::EXAMPLES, after_help = loadtest::EXAMPLES)]
+    Loadtest(Loadtest),
     /// Show the events and tiles behind a value: which events count, and why the others do not
     #[command(
         after_help = "Examples:\n  trifold explain card_load c-17 --events events/ --as-of 2026-01-05T12:00:00Z\n  trifold explain flight_profile@2 UA 1545 --events events/ --as-of 2013-01-17T18:00:00Z\n  trifold explain departure_context --key origin=JFK,dep_delay=30 --events events/ --as-of 2013-01-17T18:00:00Z\n\nThe value is the one that a backfill gives a spine with this row: same version, same cut, same bytes. The log is read once, from its beginning to its end. Events are listed the latest first. Where there are more than --events-max, those come first that might have counted by their time and do not, then those that count or that another supersedes, and after them those that lie after the as-of time or before every window, always the nearest.\n\nWhat becomes of an event:\n  counts               it is in the windows that are named\n  decides              it is the latest, and so the value of a row view\n  superseded           another event is later\n  duplicate, conflict  an event of the same time and id came first, and is equal or differs\n  late, early          it arrived later after its time, or longer before it, than the view allows\n  after-as-of          it happened after the as-of time; with --before also at it\n  arrived-after-as-of  it had not arrived by the as-of time (--cut arrival)\n  behind-cut           it stands at or behind the position (--cut position)\n  before-windows       it is older than what the windows cover\n  refused              the view refuses it, with its code\n  decode, null-input, null-time, too-large\n                       it cannot be read as an event of the view"

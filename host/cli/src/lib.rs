@@ -50,6 +50,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Up(args) => commands::up::run(&world, args),
         Command::Clear(args) => commands::clear::run(&world, args),
         Command::Get(args) => world.block_on(commands::get::run(&world, args)),
+        Command::Loadtest(args) => world.block_on(commands::loadtest::run(&world, args)),
         Command::Explain(args) => commands::explain::run(&world, args),
         Command::Audit(args) => commands::audit::run(&world, args),
         Command::Config => commands::show_config(&world),

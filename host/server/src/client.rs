@@ -79,6 +79,30 @@ impl ClientError {
         }
     }
 
+    /// The name of gRPC's code, as in `UNAVAILABLE`, if the server refused or was not reached.
+    pub fn code_name(&self) -> Option<&'static str> {
+        use tonic::Code;
+        Some(match self.code()? {
+            Code::Ok => "OK",
+            Code::Cancelled => "CANCELLED",
+            Code::Unknown => "UNKNOWN",
+            Code::InvalidArgument => "INVALID_ARGUMENT",
+            Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Code::NotFound => "NOT_FOUND",
+            Code::AlreadyExists => "ALREADY_EXISTS",
+            Code::PermissionDenied => "PERMISSION_DENIED",
+            Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Code::FailedPrecondition => "FAILED_PRECONDITION",
+            Code::Aborted => "ABORTED",
+            Code::OutOfRange => "OUT_OF_RANGE",
+            Code::Unimplemented => "UNIMPLEMENTED",
+            Code::Internal => "INTERNAL",
+            Code::Unavailable => "UNAVAILABLE",
+            Code::DataLoss => "DATA_LOSS",
+            Code::Unauthenticated => "UNAUTHENTICATED",
+        })
+    }
+
     /// Whether something that was asked for does not exist: a view or a feature.
     pub fn is_unknown(&self) -> bool {
         self.code() == Some(tonic::Code::NotFound)

@@ -17,6 +17,11 @@ use crate::exit::{Exit, Failure, OrExit, Outcome};
 /// Parses `field=value` pairs, one text for each row.
 pub(super) fn key_batch(fields: &[Field], keys: &[String]) -> Outcome<RecordBatch> {
     let rows = keys.iter().map(|key| key_row(fields, key)).collect::<Outcome<Vec<_>>>()?;
+    row_batch(fields, &rows)
+}
+
+/// Rows of the values of all fields, in their order.
+pub(super) fn row_batch(fields: &[Field], rows: &[Vec<Option<String>>]) -> Outcome<RecordBatch> {
     let columns = fields
         .iter()
         .enumerate()

@@ -1,7 +1,7 @@
 //! `trifold get`.
 
 mod in_hand;
-mod keys;
+pub(super) mod keys;
 
 use std::time::Duration;
 
@@ -44,8 +44,12 @@ pub async fn run(world: &World, args: Get) -> Outcome {
 
 /// Connects to the server that flags or configuration name.
 pub async fn connect(world: &World, server: &Server) -> Outcome<Client> {
-    let url = server.server.clone().unwrap_or_else(|| format!("http://{}", world.config.server.listen));
-    Client::connect(&url).await.map_err(client_failure)
+    Client::connect(&server_url(world, server)).await.map_err(client_failure)
+}
+
+/// The address of the server that flags or configuration name.
+pub fn server_url(world: &World, server: &Server) -> String {
+    server.server.clone().unwrap_or_else(|| format!("http://{}", world.config.server.listen))
 }
 
 /// The exit code of a lookup that failed.

@@ -14,6 +14,7 @@ pub mod explain;
 mod fields;
 pub mod get;
 pub mod inspect;
+pub mod loadtest;
 pub mod materialize;
 mod provenance;
 pub mod registry;

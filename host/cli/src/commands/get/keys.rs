@@ -7,7 +7,7 @@ use trifold_server::client::model_fields;
 use crate::exit::{Exit, Failure, Outcome};
 
 /// The key fields and request fields of all views that are asked, each once.
-pub(super) fn asked_fields(features: &[String], views: &[View]) -> Outcome<Vec<Field>> {
+pub(in crate::commands) fn asked_fields(features: &[String], views: &[View]) -> Outcome<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
     for feature in features {
         let name = feature.split('.').next().unwrap_or_default();
