@@ -213,7 +213,7 @@ fn a_server_outlives_its_redis() {
     rig.outage("paused", |rig| rig.redis.pause().unwrap(), |rig| rig.redis.resume().unwrap());
     let slow = |rig: &mut Rig| rig.proxy.delay(Duration::from_secs(4));
     rig.outage("slow", slow, |rig| rig.proxy.delay(Duration::ZERO));
-    rig.outage("closed", |rig| drop(rig.proxy.cut()), |rig| rig.proxy.mend().unwrap());
+    rig.outage("closed", |rig| _ = rig.proxy.cut(), |rig| rig.proxy.mend().unwrap());
     let refuse = |rig: &mut Rig| {
         rig.told.tell("CONFIG SET maxclients 1");
         rig.told.tell("CLIENT KILL TYPE normal SKIPME yes");

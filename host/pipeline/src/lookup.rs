@@ -1,6 +1,7 @@
 //! Reading the values of entities from an online store, and of requests from what was read.
 
 mod asked;
+mod read;
 mod shares;
 
 use std::collections::BTreeMap;
@@ -11,16 +12,16 @@ use arrow_schema::ArrowError;
 use trifold_model::canonical::ForeignType;
 use trifold_model::{CanonicalRows, DecodeError, EntityKey, EventTime, Field, Positions, ViewName};
 use trifold_sandbox::Budget;
-use trifold_store::{Ask, Entities, Found, Marker, OnlineStore, StoreError};
+use trifold_store::{Marker, OnlineStore};
 
 use crate::catalog::LiveViews;
 use crate::in_hand::{Admitted, InHand};
-use crate::records::{RecordRead, distinct};
 use crate::rows::Rows;
 use crate::sides::Side;
 use crate::version::LiveVersion;
-use crate::windows::{FoldError, WindowRead};
+use crate::windows::FoldError;
 use asked::{Asked, Given};
+use read::{reads, stored};
 use shares::Shares;
 
 /// What is asked. Row `i` of the answer is about row `i` of the columns.
@@ -223,7 +224,7 @@ pub async fn lookup(
     let mut needed: Vec<LiveVersion> = Vec::with_capacity(views.len());
     let asked: Vec<_> = views.into_iter().map(|version| Asked::new(version, live, &mut needed)).collect();
     let mut shares = Shares::new(budget, needed.len() + asked.iter().filter(|asked| asked.computes()).count());
-    let mut asks = Vec::with_capacity(needed.len());
+    let (mut asks, mut read_for) = (Vec::with_capacity(needed.len()), Vec::with_capacity(needed.len()));
     for (view, version) in needed.iter().enumerate() {
         let mut held = in_hand.remove(&version.view().name);
         for answering in answering(version, live, &columns, held.as_ref())? {
@@ -235,14 +236,14 @@ pub async fn lookup(
             let admit = |held| shares.spend(view, |budget| Admitted::new(version, held, time, budget));
             let in_hand = held.map(admit).transpose()?;
             let keys = side.of(&keys(version.view().key_fields(), version, &columns)?).into_owned();
-            let keys = ViewKeys { keys, version: version.clone(), in_hand };
-            asks.push((answering, view, keys));
+            asks.push(ViewKeys { keys, version: version.clone(), in_hand });
+            read_for.push((answering, view));
         }
     }
-    let reads = reads(store, asks).await?;
+    let reads: Vec<_> = read_for.into_iter().zip(reads(store, asks).await?).collect();
     wanted(&shares)?;
     let mut as_of = vec![time; columns.num_rows()];
-    for (answering, _, read) in &reads {
+    for ((answering, _), read) in &reads {
         let Ok(read) = read else { continue };
         for place in 0..read.len() {
             let at = &mut as_of[answering.side.row(place)];
@@ -250,7 +251,7 @@ pub async fn lookup(
         }
     }
     let mut read: Vec<ViewParts> = needed.iter().map(|_| ViewParts::default()).collect();
-    for (Answering { version, side, is_canary }, view, of_view) in reads {
+    for ((Answering { version, side, is_canary }, view), of_view) in reads {
         let (rows, reach, cost) = shares.spend(view, |budget| {
             let meter = Meter::start(stopwatch, budget);
             let as_of = side.of(&as_of);
@@ -430,103 +431,4 @@ fn keys(fields: &[Field], version: &LiveVersion, columns: &RecordBatch) -> Resul
     let canonical = CanonicalRows::of_arrays(&arrays)?;
     let mut scratch = Vec::new();
     Ok((0..columns.num_rows()).map(|row| canonical.key(row, &mut scratch)).collect())
-}
-
-/// What was read for one view.
-enum Read {
-    Records(RecordRead),
-    Windows(WindowRead),
-}
-
-/// Reads what all views need. A store elsewhere is asked for it once.
-async fn reads(
-    store: &dyn OnlineStore,
-    views: Vec<(Answering, usize, ViewKeys)>,
-) -> Result<Vec<(Answering, usize, Result<Read, StoreError>)>, LookupError> {
-    let (mut entities, mut asks) = (Vec::with_capacity(views.len()), Vec::with_capacity(views.len()));
-    for (_, _, of_view) in &views {
-        let (entity, keys) = distinct(&of_view.keys);
-        let version = &of_view.version;
-        let asked = match version.view().windows() {
-            Some(_) => Entities::Slots(WindowRead::queries(of_view, &entity, &keys)?),
-            None => Entities::Records(keys),
-        };
-        entities.push(entity);
-        asks.push(Ask { view: version.view().name.clone(), state: version.state_id(), entities: asked });
-    }
-    let found = match asks.is_empty() {
-        true => Vec::new(),
-        false => store.read_all(&asks).await,
-    };
-    let mut reads = Vec::with_capacity(views.len());
-    for ((((answering, place, of_view), entity), ask), found) in
-        views.into_iter().zip(entities).zip(asks).zip(found)
-    {
-        let read = match (found, &ask.entities) {
-            (Ok(Found::Records(snapshot)), _) => {
-                Ok(Read::Records(RecordRead::new(entity, snapshot, of_view.in_hand)))
-            }
-            (Ok(Found::Slots(snapshot)), Entities::Slots(queries)) => {
-                let keys = queries.iter().map(|query| query.key.clone()).collect();
-                Ok(Read::Windows(WindowRead::new(of_view, entity, keys, snapshot)?))
-            }
-            (Ok(Found::Slots(_)), Entities::Records(_)) => {
-                return Err(LookupError::Answer { view: ask.view.to_string() });
-            }
-            (Err(error), _) if error.is_damage() => {
-                RecordRead::one_by_one(store, (entity, &ask), of_view.in_hand, error).await.map(Read::Records)
-            }
-            (Err(error), _) => Err(error),
-        };
-        reads.push((answering, place, read));
-    }
-    Ok(reads)
-}
-
-impl Read {
-    /// How many rows it was read for.
-    fn len(&self) -> usize {
-        match self {
-            Read::Records(read) => read.len(),
-            Read::Windows(read) => read.entity.len(),
-        }
-    }
-
-    /// The latest event time of the entity of a row.
-    fn latest(&self, row: usize) -> Option<EventTime> {
-        match self {
-            Read::Records(read) => read.latest(row),
-            Read::Windows(read) => read.latest(row),
-        }
-    }
-
-    fn take_reach(&mut self) -> Option<Reach> {
-        match self {
-            Read::Records(read) => read.take_reach(),
-            Read::Windows(read) => read.take_reach(),
-        }
-    }
-}
-
-fn stored(
-    version: &LiveVersion,
-    mut read: Read,
-    as_of: &[EventTime],
-    budget: &mut Budget,
-) -> Result<(Rows, Option<Reach>), LookupError> {
-    let reach = read.take_reach();
-    let rows = match read {
-        _ if reach.is_none() => {
-            let reason = format!(
-                "no events of view {} have been applied to this store for state {}, or not all that were: run \
-                 `trifold stream`, or `trifold materialize` for a Redis, which may be under way",
-                version.view().name,
-                version.state_id()
-            );
-            Rows::unavailable(version.view(), as_of.len(), reason)?
-        }
-        Read::Records(read) => read.values(version, as_of, budget)?,
-        Read::Windows(read) => read.values(version, reach.as_ref().map(|reach| &reach.marker), as_of, budget)?,
-    };
-    Ok((rows, reach))
 }

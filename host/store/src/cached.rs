@@ -89,11 +89,11 @@ enum Plan {
 
 /// Where one entity comes from, and what is kept of it.
 struct Place {
-    from: From,
+    from: Origin,
     kept: Option<Arc<Entry>>,
 }
 
-enum From {
+enum Origin {
     Kept,
     /// The read of this request: which view of it, and which of its entities.
     Own(usize, usize),
@@ -135,8 +135,8 @@ impl CachedStore {
             Plan::Kept(places) => places.as_slice(),
         });
         let others = others.filter_map(|place| match &place.from {
-            From::Other(flight, _) => Some(flight.clone()),
-            From::Kept | From::Own(..) => None,
+            Origin::Other(flight, _) => Some(flight.clone()),
+            Origin::Kept | Origin::Own(..) => None,
         });
         // Reads of others go on only while somebody waits, so all are waited for at once.
         join_all(own.iter().cloned().chain(others)).await;
@@ -180,19 +180,19 @@ impl CachedStore {
                 let kept = self.entries.get(&name).filter(|kept| kept.covers(events));
                 let is_new = kept.as_ref().is_some_and(|kept| kept.age(now) < self.settings.ttl);
                 let from = match seat(&table, &name, events) {
-                    _ if is_new => From::Kept,
-                    Some((flight, place)) => From::Other(flight, place),
+                    _ if is_new => Origin::Kept,
+                    Some((flight, place)) => Origin::Other(flight, place),
                     None => {
                         let place = (own.len(), missing.len());
                         seats.push((name, place, events.to_vec()));
                         missing.push(number);
-                        From::Own(place.0, place.1)
+                        Origin::Own(place.0, place.1)
                     }
                 };
                 let count = match &from {
-                    From::Kept => &self.counts.hits,
-                    From::Own(..) => &self.counts.misses,
-                    From::Other(..) => &self.counts.joined,
+                    Origin::Kept => &self.counts.hits,
+                    Origin::Own(..) => &self.counts.misses,
+                    Origin::Other(..) => &self.counts.joined,
                 };
                 count.fetch_add(1, Ordering::Relaxed);
                 places.push(Place { from, kept });
@@ -237,9 +237,9 @@ impl CachedStore {
     /// What is known of one entity, once all reads are over.
     async fn part(&self, place: Place, own: &Landed) -> Result<Part, Missing> {
         let (landed, (view, entity)) = match place.from {
-            From::Kept => return place.kept.map(|kept| Part::Read(kept, None)).ok_or(Missing::Incomplete),
-            From::Own(view, entity) => (own.clone(), (view, entity)),
-            From::Other(flight, at) => (flight.await, at),
+            Origin::Kept => return place.kept.map(|kept| Part::Read(kept, None)).ok_or(Missing::Incomplete),
+            Origin::Own(view, entity) => (own.clone(), (view, entity)),
+            Origin::Other(flight, at) => (flight.await, at),
         };
         match landed.get(view) {
             Some(OfView::Kept(Ok(Some(entries)))) => {

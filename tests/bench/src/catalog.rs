@@ -1,5 +1,7 @@
 //! What is measured, in what unit and against what.
 
+mod online;
+
 use crate::measure::Effort;
 use crate::report::Entry;
 
@@ -26,7 +28,7 @@ pub(crate) struct Measured {
     pub(crate) baseline: &'static str,
 }
 
-pub(crate) const CATALOG: &[Measured] = &[
+const CATALOG: &[Measured] = &[
     Measured {
         name: "sandbox.apply.numeric.1",
         unit: "ns/row",
@@ -126,167 +128,6 @@ pub(crate) const CATALOG: &[Measured] = &[
         baseline: "the whole call in a fresh instance",
     },
     Measured {
-        name: "online.saturation.row.1x50.embedded",
-        unit: "requests/s",
-        goal: Some(Goal::AtLeast(0.7)),
-        value: "1 entity x 50 features of a row view from the embedded store, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one redb get for each entity of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.row.1x250.embedded",
-        unit: "requests/s",
-        goal: None,
-        value: "1 entity x 250 features of a row view from the embedded store, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one redb get for each entity of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.row.100x50.embedded",
-        unit: "requests/s",
-        goal: None,
-        value: "100 entities x 50 features of a row view from the embedded store, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one redb get for each entity of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.row.100x250.embedded",
-        unit: "requests/s",
-        goal: None,
-        value: "100 entities x 250 features of a row view from the embedded store, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one redb get for each entity of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.row.1x50.redis",
-        unit: "requests/s",
-        goal: Some(Goal::AtLeast(0.7)),
-        value: "1 entity x 50 features of a row view from the Redis, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one MGET of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.row.1x250.redis",
-        unit: "requests/s",
-        goal: None,
-        value: "1 entity x 250 features of a row view from the Redis, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one MGET of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.row.100x50.redis",
-        unit: "requests/s",
-        goal: None,
-        value: "100 entities x 50 features of a row view from the Redis, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one MGET of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.row.100x250.redis",
-        unit: "requests/s",
-        goal: None,
-        value: "100 entities x 250 features of a row view from the Redis, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one MGET of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.window.1x50.embedded",
-        unit: "requests/s",
-        goal: Some(Goal::AtLeast(0.5)),
-        value: "1 entity x 50 features of a window view from the embedded store, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one redb get for each entity of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.window.1x250.embedded",
-        unit: "requests/s",
-        goal: None,
-        value: "1 entity x 250 features of a window view from the embedded store, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one redb get for each entity of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.window.100x50.embedded",
-        unit: "requests/s",
-        goal: None,
-        value: "100 entities x 50 features of a window view from the embedded store, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one redb get for each entity of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.window.100x250.embedded",
-        unit: "requests/s",
-        goal: None,
-        value: "100 entities x 250 features of a window view from the embedded store, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one redb get for each entity of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.window.1x50.redis",
-        unit: "requests/s",
-        goal: Some(Goal::AtLeast(0.5)),
-        value: "1 entity x 50 features of a window view from the Redis, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one MGET of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.window.1x250.redis",
-        unit: "requests/s",
-        goal: None,
-        value: "1 entity x 250 features of a window view from the Redis, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one MGET of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.window.100x50.redis",
-        unit: "requests/s",
-        goal: None,
-        value: "100 entities x 50 features of a window view from the Redis, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one MGET of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.saturation.window.100x250.redis",
-        unit: "requests/s",
-        goal: None,
-        value: "100 entities x 250 features of a window view from the Redis, 16 clients that wait for each answer",
-        baseline: "a bare tonic service: one MGET of as many bytes, and a message of the same size",
-    },
-    Measured {
-        name: "online.latency.p50",
-        unit: "us",
-        goal: Some(Goal::AtMost(1.5)),
-        value: "1 entity x 50 features of a row view from the Redis, at half the rate of saturation, from when requests are due",
-        baseline: "the bare service of online.saturation.row.1x50.redis at the same rate",
-    },
-    Measured {
-        name: "online.latency.p99",
-        unit: "us",
-        goal: Some(Goal::AtMost(1.5)),
-        value: "1 entity x 50 features of a row view from the Redis, at half the rate of saturation, from when requests are due",
-        baseline: "the bare service of online.saturation.row.1x50.redis at the same rate",
-    },
-    Measured {
-        name: "online.latency.p999",
-        unit: "us",
-        goal: Some(Goal::AtMost(1.5)),
-        value: "1 entity x 50 features of a row view from the Redis, at half the rate of saturation, from when requests are due",
-        baseline: "the bare service of online.saturation.row.1x50.redis at the same rate",
-    },
-    Measured {
-        name: "online.lookup",
-        unit: "requests/s",
-        goal: Some(Goal::AtLeast(0.6)),
-        value: "1 entity x 10 features over gRPC on loopback, 16 clients that wait for each answer",
-        baseline: "a bare tonic server that sends the same bytes from memory, to the same clients",
-    },
-    Measured {
-        name: "online.lookup.p99",
-        unit: "us",
-        goal: None,
-        value: "the slowest hundredth of the same requests, as the clients see them",
-        baseline: "the same of the bare server",
-    },
-    Measured {
-        name: "online.lookup.computed",
-        unit: "requests/s",
-        goal: None,
-        value: "the same from a store without kept values, so that every lookup calls the component",
-        baseline: "the bare server of online.lookup",
-    },
-    Measured {
-        name: "online.lookup.computed.p99",
-        unit: "us",
-        goal: None,
-        value: "the time of an answer which 99 of 100 do not exceed",
-        baseline: "the same of the bare server",
-    },
-    Measured {
         name: "release.visible.admin.p99",
         unit: "ms",
         goal: Some(Goal::ValueBelow(50.0)),
@@ -362,41 +203,6 @@ pub(crate) const CATALOG: &[Measured] = &[
         goal: None,
         value: "admission of card_spend, its code from the compile cache",
         baseline: "the bare engine deserialising its own code of the same bytes, from memory",
-    },
-    Measured {
-        name: "online.start.1",
-        unit: "ms",
-        goal: None,
-        value: "the same as release.start.100 with one view",
-        baseline: "the same with no view",
-    },
-    Measured {
-        name: "online.start.10",
-        unit: "ms",
-        goal: None,
-        value: "the same as release.start.100 with 10 views",
-        baseline: "the same with no view",
-    },
-    Measured {
-        name: "online.memory.1",
-        unit: "MiB",
-        goal: None,
-        value: "resident memory of `trifold serve` at its first answer, with one view in force",
-        baseline: "the same with no view",
-    },
-    Measured {
-        name: "online.memory.10",
-        unit: "MiB",
-        goal: None,
-        value: "resident memory of `trifold serve` at its first answer, with 10 views in force",
-        baseline: "the same with no view",
-    },
-    Measured {
-        name: "online.memory.100",
-        unit: "MiB",
-        goal: None,
-        value: "resident memory of `trifold serve` at its first answer, with 100 views in force",
-        baseline: "the same with no view",
     },
     Measured {
         name: "release.start.100",
@@ -584,14 +390,19 @@ pub(crate) const CATALOG: &[Measured] = &[
     },
 ];
 
+/// Everything that is measured.
+pub(crate) fn all() -> impl Iterator<Item = &'static Measured> {
+    online::CATALOG.iter().chain(CATALOG)
+}
+
 /// The catalog's line for a name.
 pub(crate) fn find(name: &str) -> Option<&'static Measured> {
-    CATALOG.iter().find(|measured| measured.name == name)
+    all().find(|measured| measured.name == name)
 }
 
 /// The whole catalog as text.
 pub(crate) fn list() -> String {
-    let lines = CATALOG.iter().map(|Measured { name, unit, value, baseline, goal }| {
+    let lines = all().map(|Measured { name, unit, value, baseline, goal }| {
         let goal = goal.map_or_else(String::new, |goal| format!("\n    goal: {goal}"));
         format!("{name} ({unit})\n    {value}\n    against {baseline}{goal}\n")
     });

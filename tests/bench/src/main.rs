@@ -26,7 +26,6 @@ use anyhow::Context;
 use clap::Parser;
 use trifold_cli::args::COMPILE_ONE;
 
-use crate::catalog::CATALOG;
 use crate::measure::Effort;
 
 /// That of the `trifold` command.
@@ -95,7 +94,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let effort = if arguments.quick { Effort::Quick } else { Effort::Full };
     let wanted =
         |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.starts_with(only));
-    if !CATALOG.iter().any(|measured| wanted(measured.name)) {
+    if !catalog::all().any(|measured| wanted(measured.name)) {
         anyhow::bail!("nothing to measure has a name like that; `--list` names everything");
     }
     if arguments.instructions {

@@ -47,11 +47,11 @@ pub fn run(world: &World, args: ServeFrom) -> Outcome {
     })
 }
 
+/// A store to read, and the same as one of which what is read is kept, if it is.
+pub type Kept = (Arc<dyn OnlineStore>, Option<Arc<CachedStore>>);
+
 /// A store of which what is read is kept, if that is wanted.
-pub fn cached(
-    world: &World,
-    store: Arc<dyn OnlineStore>,
-) -> Outcome<(Arc<dyn OnlineStore>, Option<Arc<CachedStore>>)> {
+pub fn cached(world: &World, store: Arc<dyn OnlineStore>) -> Outcome<Kept> {
     let section = &world.config.cache;
     if section.mib == 0 || section.ttl_ms.max(section.stale_ms) == 0 {
         return Ok((store, None));
