@@ -15,6 +15,7 @@ use trifold_pipeline::{Outcome, Rows};
 
 use crate::api::online_service_client::OnlineServiceClient;
 use crate::api::{self, GetFeaturesRequest, ListViewsRequest};
+use crate::codes;
 use crate::columns::{self, ColumnError};
 
 /// Why a lookup failed.
@@ -75,32 +76,14 @@ impl ClientError {
     fn code(&self) -> Option<tonic::Code> {
         match self {
             ClientError::Refused(status) => Some(status.code()),
+            ClientError::Deadline { .. } => Some(tonic::Code::DeadlineExceeded),
             _ => None,
         }
     }
 
     /// The name of gRPC's code, as in `UNAVAILABLE`, if the server refused or was not reached.
     pub fn code_name(&self) -> Option<&'static str> {
-        use tonic::Code;
-        Some(match self.code()? {
-            Code::Ok => "OK",
-            Code::Cancelled => "CANCELLED",
-            Code::Unknown => "UNKNOWN",
-            Code::InvalidArgument => "INVALID_ARGUMENT",
-            Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-            Code::NotFound => "NOT_FOUND",
-            Code::AlreadyExists => "ALREADY_EXISTS",
-            Code::PermissionDenied => "PERMISSION_DENIED",
-            Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-            Code::FailedPrecondition => "FAILED_PRECONDITION",
-            Code::Aborted => "ABORTED",
-            Code::OutOfRange => "OUT_OF_RANGE",
-            Code::Unimplemented => "UNIMPLEMENTED",
-            Code::Internal => "INTERNAL",
-            Code::Unavailable => "UNAVAILABLE",
-            Code::DataLoss => "DATA_LOSS",
-            Code::Unauthenticated => "UNAUTHENTICATED",
-        })
+        self.code().map(codes::name)
     }
 
     /// Whether something that was asked for does not exist: a view or a feature.

@@ -8,9 +8,8 @@
 //! [`service`] answers whom `caller` says, within `limits`, and [`load`] counts it; `request`, `in_hand` and `answer` convert
 //! at the edge; [`columns`] carries Arrow arrays in messages; [`http`] asks and answers the same in JSON, and
 //! [`feature_store`] by ids, for clients that know no views; [`following`] brings new releases, and [`observed`] is what is
-//! seen of versions that are tried out, some of
-//! which `shadow` asks beside the requests. [`client`] asks. [`admin`] is for those who operate a process, whatever
-//! it does.
+//! seen of versions that are tried out, some of which `shadow` asks beside the requests. [`client`] asks; `codes` names
+//! gRPC's statuses. [`admin`] is for those who operate a process, whatever it does.
 
 pub mod accept;
 pub mod admin;
@@ -18,6 +17,7 @@ mod answer;
 pub mod api;
 mod caller;
 pub mod client;
+mod codes;
 pub mod columns;
 mod connection;
 pub mod feature_store;

@@ -9,6 +9,8 @@ use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::codes;
+
 /// A refused request.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -76,7 +78,7 @@ impl From<Status> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let number = self.status.as_u16();
-        let body = json!({"status": number, "code": name(self.code), "message": self.message});
+        let body = json!({"status": number, "code": codes::name(self.code), "message": self.message});
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -107,29 +109,6 @@ fn http_status(code: Code, passes: bool) -> StatusCode {
         Code::Ok | Code::Cancelled | Code::Unknown | Code::Internal | Code::DataLoss => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
-    }
-}
-
-/// The name of a status as gRPC writes it.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 
