@@ -31,7 +31,7 @@ const STALE: Duration = Duration::from_secs(10);
 
 const CONFIG: &str =
     "[redis]\ntimeout-ms = 3000\n[cache]\nmib = 4\nttl-ms = 50\nstale-ms = 10000\nexcept = [\"card_recent\"]
-[server]\npoll-interval-ms = 3600000\n[log]\nfilter = \"off\"\n";
+[server]\npoll-interval-ms = 3600000\nconcurrency = 200\nview-concurrency = 200\n[log]\nfilter = \"off\"\n";
 
 /// A connection to a Redis that says what it is told to.
 struct Told(BufReader<TcpStream>);
