@@ -13,7 +13,7 @@ use crate::feed::{FeedId, wanted};
 use crate::kafka::connected::Connected;
 use crate::kafka::deployment::Deployment;
 use crate::kafka::error::ClusterError;
-use crate::kafka::leftovers::Leftovers;
+use crate::kafka::leftovers::{Left, Leftovers};
 use crate::kafka::local::{LocalStores, StoreFiles};
 use crate::kafka::patience::Patience;
 use crate::kafka::session::{Notify, Session, TurnReport};
@@ -155,20 +155,20 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
         self.next_look = Some(Instant::now() + self.interval);
         let restored = session.follow(&self.releases.live(), notify).await?;
         self.announce(notify, restored);
-        if let Err(error) =
-            self.leftovers.look(&self.releases, wanted(&self.releases.live()).into_keys().collect()).await
-        {
-            self.problem(notify, Problem::Registry(error));
-        }
-        let due = self.leftovers.take_due();
-        self.remove(session, due, notify).await;
+        let wanted = wanted(&self.releases.live()).into_keys().collect();
+        let left = self.leftovers.look(&self.releases, wanted).await;
+        self.remove(session, left, notify).await;
         self.progress = session.progress();
         notify(Notice::Progress(&self.progress));
         Ok(())
     }
 
     /// Removes states that were given up.
-    async fn remove(&mut self, session: &mut Session<Connected>, feeds: Vec<FeedId>, notify: Notify<'_>) {
+    async fn remove(&mut self, session: &mut Session<Connected>, left: Left, notify: Notify<'_>) {
+        let feeds = left.unwrap_or_else(|error| {
+            self.problem(notify, Problem::Registry(error));
+            Vec::new()
+        });
         for feed in feeds {
             match session.remove(&feed).await {
                 Ok(true) => notify(Notice::Removed { feed: &feed }),
@@ -221,7 +221,7 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
     async fn finish(&mut self, interrupted: bool, notify: Notify<'_>) -> Result<RunReport, ClusterError> {
         if let Some(mut session) = self.session.take() {
             session.settle().await?;
-            let left = self.leftovers.take_all();
+            let left = self.leftovers.rest(&self.releases).await;
             self.remove(&mut session, left, notify).await;
             session.leave();
         }

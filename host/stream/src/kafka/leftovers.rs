@@ -13,6 +13,9 @@ use crate::releases::ReleaseFeed;
 /// then makes it anew, and removes that once it looks.
 const LOOKS: u32 = 4;
 
+/// What may be removed, if the registry could be asked.
+pub(crate) type Left = Result<Vec<FeedId>, RegistryError>;
+
 /// What was given up and is to be removed. Whoever follows a state removes it, so that the last one leaves nothing.
 pub(crate) struct Leftovers {
     grace: Duration,
@@ -27,12 +30,8 @@ impl Leftovers {
         Leftovers { grace: interval * LOOKS, followed: None, due: BTreeMap::new() }
     }
 
-    /// Takes note of what was given up since the last look, or at the first one while nobody ran.
-    pub(crate) async fn look(
-        &mut self,
-        releases: &impl ReleaseFeed,
-        wanted: BTreeSet<FeedId>,
-    ) -> Result<(), RegistryError> {
+    /// Takes note of what was given up since the last look, or at the first one while nobody ran: what may be removed by now.
+    pub(crate) async fn look(&mut self, releases: &impl ReleaseFeed, wanted: BTreeSet<FeedId>) -> Left {
         self.due.retain(|feed, _| !wanted.contains(feed));
         let view = |feed: &FeedId| feed.view.clone();
         let views: BTreeSet<ViewName> = match &self.followed {
@@ -47,17 +46,23 @@ impl Leftovers {
             }
         }
         self.followed = Some(wanted);
-        Ok(())
+        self.take(releases, Instant::now()).await
     }
 
-    /// Those that may be removed by now.
-    pub(crate) fn take_due(&mut self) -> Vec<FeedId> {
-        let now = Instant::now();
-        self.due.extract_if(.., |_, due| *due <= now).map(|(feed, _)| feed).collect()
+    /// All that is left, for somebody who will not look again.
+    pub(crate) async fn rest(&mut self, releases: &impl ReleaseFeed) -> Left {
+        self.take(releases, Instant::now() + self.grace).await
     }
 
-    /// All, for somebody who will not look again.
-    pub(crate) fn take_all(&mut self) -> Vec<FeedId> {
-        std::mem::take(&mut self.due).into_keys().collect()
+    /// Those that may be removed at a time. What was released since stays, even if it could not be put into force here.
+    async fn take(&mut self, releases: &impl ReleaseFeed, now: Instant) -> Left {
+        let due = self.due.iter().filter(|(_, due)| **due <= now);
+        let (due, mut nobodys): (Vec<_>, _) = (due.map(|(feed, _)| feed.clone()).collect(), Vec::new());
+        for feed in due {
+            let is_nobodys = releases.given_up(&feed.view).await?.contains(&feed.state);
+            self.due.remove(&feed);
+            nobodys.extend(is_nobodys.then_some(feed));
+        }
+        Ok(nobodys)
     }
 }

@@ -32,7 +32,7 @@ use crate::driver::Until;
 use crate::error::{Problem, StreamError};
 use crate::feed::{FeedId, wanted};
 use crate::kafka::error::ClusterError;
-use crate::kafka::leftovers::Leftovers;
+use crate::kafka::leftovers::{Left, Leftovers};
 use crate::kafka::settings::ClusterSettings;
 use crate::releases::ReleaseFeed;
 
@@ -195,7 +195,7 @@ impl<R: ReleaseFeed> Materializer<R> {
             }
         };
         self.stop_all();
-        let left = self.leftovers.take_all();
+        let left = self.leftovers.rest(&self.releases).await;
         self.remove(left, notify).await;
         outcome?;
         Ok(std::mem::take(&mut self.done).into_values().collect())
@@ -235,11 +235,10 @@ impl<R: ReleaseFeed> Materializer<R> {
             self.stop(&feed);
             notify(FeedNotice::Over { feed: &feed });
         }
-        if let Err(error) = self.leftovers.look(&self.releases, wanted.keys().cloned().collect()).await {
-            notify(FeedNotice::Problem { feed: None, problem: error.to_string() });
+        if self.unread.is_none() {
+            let left = self.leftovers.look(&self.releases, wanted.keys().cloned().collect()).await;
+            self.remove(left, notify).await;
         }
-        let due = self.leftovers.take_due();
-        self.remove(due, notify).await;
         if first || until == Until::Follow {
             for feed in wanted.into_keys() {
                 if !self.running.contains_key(&feed) {
@@ -252,7 +251,11 @@ impl<R: ReleaseFeed> Materializer<R> {
     }
 
     /// Removes states that were given up.
-    async fn remove(&self, feeds: Vec<FeedId>, notify: &mut (dyn FnMut(FeedNotice<'_>) + Send)) {
+    async fn remove(&self, left: Left, notify: &mut (dyn FnMut(FeedNotice<'_>) + Send)) {
+        let feeds = left.unwrap_or_else(|error| {
+            notify(FeedNotice::Problem { feed: None, problem: error.to_string() });
+            Vec::new()
+        });
         for feed in feeds {
             match self.store.remove_known(feed.state).await {
                 Ok(true) => notify(FeedNotice::Removed { feed: &feed }),
