@@ -8,6 +8,7 @@ mod backfills;
 mod canaries;
 mod command;
 mod forger;
+mod kept;
 mod lookups;
 mod protocols;
 mod pushing;

@@ -95,7 +95,7 @@ def compare(arguments, service, rows):
     with open(os.path.join(arguments.work, "model.json"), encoding="utf-8") as file:
         features = json.load(file)["features"]
     matrix = offline.matrix(tables, features)
-    for place, (answer, score) in enumerate(zip(answers, scores(model, matrix))):
+    for place, (answer, score) in enumerate(zip(answers, scores(model, matrix), strict=True)):
         found = {
             "score_bits": bits(score),
             "feature_bits": [bits(value) for value in matrix[place]],

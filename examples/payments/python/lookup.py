@@ -32,6 +32,10 @@ COLUMNS = {
 }
 
 
+class NoPayment(Exception):
+    """What is to be scored is no payment."""
+
+
 class Unanswered(Exception):
     """A row without a value, which is no fault of the connection: its reason is the server's."""
 
@@ -129,7 +133,11 @@ class Lookups:
 
     def look_up(self, payment, as_of=None):
         """The features by name, and for each view what answered. A row without a value is an error with its reason."""
-        answer = self.call(self.stub.GetFeatures, self.request(payment, as_of))
+        try:
+            request = self.request(payment, as_of)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise NoPayment(error) from error
+        answer = self.call(self.stub.GetFeatures, request)
         found, about = {}, {}
         for view in answer.views:
             if view.statuses[0] != api.ROW_STATUS_VALUE:
@@ -139,4 +147,6 @@ class Lookups:
             found |= {f"{view.view}.{values.name}": cell(values, 0) for values in view.columns}
             digest = view.component_digest.hex()
             about[view.view] = {"version": view.version, "component": digest, "digest": view.row_digests[0].hex()}
+            # The store could not be asked, and the server answered from what it had kept for so long.
+            about[view.view]["stale_ms"] = max((row.age_ms for row in view.position.stale), default=0)
         return found, about, answer.as_of_micros[0]

@@ -17,7 +17,7 @@ import joblib
 import numpy
 
 from features import bits, number, scores
-from lookup import Lookups, Unanswered
+from lookup import Lookups, NoPayment, Unanswered
 
 
 class Scorer:
@@ -30,6 +30,8 @@ class Scorer:
         self.lookups = Lookups(server, self.features, deadline)
 
     def score(self, payment):
+        if not isinstance(payment, dict):
+            raise NoPayment("it is no JSON object")
         found, views, as_of = self.lookups.look_up(payment, payment.get("as_of"))
         # In the order that the model was trained with, whatever the order of the answer.
         row = [number(found[feature]) for feature in self.features]
@@ -54,8 +56,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(404, {"error": "POST /score"})
         try:
             payment = json.loads(body)
+        except ValueError as error:
+            return self.answer(400, {"error": f"this is no payment: {error}"})
+        try:
             return self.answer(200, self.server.scorer.score(payment))
-        except (ValueError, TypeError, AttributeError) as error:
+        except NoPayment as error:
             return self.answer(400, {"error": f"this is no payment: {error}"})
         except Unanswered as error:
             # There is no score without all features: who asks decides what to do with the payment.
@@ -64,6 +69,9 @@ class Handler(BaseHTTPRequestHandler):
             code = error.code()
             status = 400 if code == grpc.StatusCode.INVALID_ARGUMENT else 503
             return self.answer(status, {"error": error.details(), "code": code.name})
+        except Exception as error:
+            # The model and its features do not fit, which is not the caller's fault.
+            return self.answer(500, {"error": f"{type(error).__name__}: {error}"})
 
     def do_GET(self):
         self.answer(200, {"retries": self.server.scorer.lookups.retries})

@@ -251,7 +251,8 @@ pub async fn lookup(
         }
     }
     let mut read: Vec<ViewParts> = needed.iter().map(|_| ViewParts::default()).collect();
-    for ((Answering { version, side, is_canary }, view), of_view) in reads {
+    let mut reads = reads.into_iter().peekable();
+    while let Some(((Answering { version, side, is_canary }, view), of_view)) = reads.next() {
         let (rows, reach, cost) = shares.spend(view, |budget| {
             let meter = Meter::start(stopwatch, budget);
             let as_of = side.of(&as_of);
@@ -263,9 +264,8 @@ pub async fn lookup(
             Ok::<_, LookupError>((rows, reach, cost))
         })?;
         wanted(&shares)?;
-        // The version in force comes before its canary, and a view has no more than these.
-        let is_over = is_canary || live.canary(&version.view().name).is_none();
-        if is_over {
+        // The version in force comes before its canary, if that takes any row.
+        if reads.peek().is_none_or(|((_, next), _)| *next != view) {
             shares.done(view);
         }
         let basis = Basis::State(reach.map(|reach| reach.of_question(&side)));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arrow_array::Array;
 use trifold_model::canonical::ForeignType;
 use trifold_model::{CanonicalRows, FieldName, RowStatus};
+use trifold_sandbox::Cause;
 
 use crate::lookup::{Basis, Cost, ViewAnswer};
 use crate::rows::{Outcome, Rows};
@@ -91,7 +92,9 @@ fn bin_start(bin: u32) -> f64 {
 impl Tally {
     /// Adds rows of a version, of whose outputs the named ones count, and what they took.
     pub fn add(&mut self, rows: &Rows, features: &[FieldName], cost: Cost) {
-        let failed: BTreeSet<usize> = rows.causes().map(|(row, _)| row).collect();
+        // That others left too little to burn, or that nobody waited, is no version's fault.
+        let failed = rows.causes().filter(|(_, cause)| !matches!(cause, Cause::Budget | Cause::Unwanted));
+        let failed: BTreeSet<usize> = failed.map(|(row, _)| row).collect();
         let mut valued = Vec::new();
         for (row, outcome) in rows.outcomes().iter().enumerate() {
             match outcome {

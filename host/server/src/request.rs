@@ -1,6 +1,6 @@
 //! From a request to the views, features and columns that it asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
 use tonic::Status;
@@ -160,6 +160,13 @@ fn outputs(version: &LiveVersion, feature: Option<&str>) -> Result<Vec<usize>, S
     }
 }
 
+/// What a request of too many rows is told.
+pub(crate) fn too_many_rows(rows: usize, rows_max: usize) -> Status {
+    Status::resource_exhausted(format!(
+        "the request asks for {rows} rows, this server takes {rows_max}; split it, or raise `rows-max` of the server"
+    ))
+}
+
 fn row_count(entities: &[Column], rows_max: usize) -> Result<usize, Status> {
     let Some(first) = entities.first() else {
         return Err(Status::invalid_argument("no entities are given: send the key fields as columns"));
@@ -173,11 +180,10 @@ fn row_count(entities: &[Column], rows_max: usize) -> Result<usize, Status> {
         return Err(Status::invalid_argument(format!("entity column `{}` has no rows", first.name)));
     }
     if rows > rows_max {
-        return Err(Status::resource_exhausted(format!(
-            "the request asks for {rows} rows, this server takes {rows_max}; split it, or raise `rows-max` of the server"
-        )));
+        return Err(too_many_rows(rows, rows_max));
     }
-    for (place, column) in entities.iter().enumerate() {
+    let mut names = BTreeSet::new();
+    for column in entities {
         if columns::row_count(column) != rows {
             let (name, count) = (&column.name, columns::row_count(column));
             return Err(Status::invalid_argument(format!(
@@ -185,7 +191,7 @@ fn row_count(entities: &[Column], rows_max: usize) -> Result<usize, Status> {
                 first.name
             )));
         }
-        if entities[..place].iter().any(|other| other.name == column.name) {
+        if !names.insert(column.name.as_str()) {
             return Err(Status::invalid_argument(format!("entity column `{}` is given twice", column.name)));
         }
     }

@@ -14,6 +14,7 @@ use tonic_health::server::HealthReporter;
 use tower::util::MapResponseLayer;
 use trifold_model::ViewName;
 use trifold_pipeline::LiveViews;
+use trifold_sandbox::Budget;
 use trifold_store::OnlineStore;
 
 use crate::accept::{Acceptor, Connections};
@@ -103,8 +104,8 @@ impl Server {
         clock: Clock,
         config: ServerConfig,
     ) -> Self {
-        let (fuel, at_once) = (config.request_fuel, config.shadows_max);
-        let shadows = Shadows::new(store.clone(), observed.clone(), uptime, fuel, at_once);
+        let budget = Budget::fuel(config.request_fuel).at_most_each(config.view_fuel);
+        let shadows = Shadows::new(store.clone(), observed.clone(), uptime, budget, config.shadows_max);
         let gates = Gates::new(&config.limits, Load::default());
         let online = Arc::new(Online { store, live, clock, config, observed, shadows, gates });
         Server { online, plain: Plain { views: Vec::new(), tell: |_| () }, http: None }
@@ -139,9 +140,9 @@ impl Server {
         for service in &services[1..] {
             reporter.set_service_status(service, ServingStatus::Serving).await;
         }
-        let reflection_now = reflection(is_plain).build_v1()?;
+        let reflection_now = reflection(is_plain).build_v1()?.max_decoding_message_size(REFLECTED_BYTES);
         // Many tools still ask for the version before.
-        let reflection_alpha = reflection(is_plain).build_v1alpha()?;
+        let reflection_alpha = reflection(is_plain).build_v1alpha()?.max_decoding_message_size(REFLECTED_BYTES);
         let service = OnlineServiceServer::from_arc(online.clone()).max_decoding_message_size(bytes_max);
         let telling = tell_missing(views.clone(), online.live.clone(), tell);
         let by_id = is_plain.then(|| {
@@ -199,6 +200,9 @@ pub(crate) fn transport(requests_max: u32, keepalive: Option<Duration>) -> tonic
         .http2_keepalive_timeout(keepalive)
         .http2_max_header_list_size(HEADER_BYTES)
 }
+
+/// The bytes that a question about the contract may have: those are names.
+const REFLECTED_BYTES: usize = 16 << 10;
 
 /// The bytes that the headers of a request may have.
 const HEADER_BYTES: u32 = 16 << 10;

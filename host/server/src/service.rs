@@ -15,11 +15,12 @@ use trifold_store::OnlineStore;
 
 use crate::api::online_service_server::OnlineService;
 use crate::api::{GetFeaturesRequest, GetFeaturesResponse, ListViewsRequest, ListViewsResponse};
-use crate::caller::Caller;
+use crate::caller::{Caller, LetIn};
 use crate::limits::admission::Place;
 use crate::limits::deadline::{Spending, Waits};
 use crate::limits::receive::Begun;
 use crate::limits::{Gates, Rejection};
+use crate::load::Load;
 use crate::observed::Observed;
 use crate::request::AskedView;
 use crate::server::ServerConfig;
@@ -63,15 +64,25 @@ pub(crate) fn uptime() -> Duration {
 }
 
 impl Online {
-    /// Answers a request, whichever protocol it came by.
+    /// Lets a caller in, whichever protocol it speaks, unless it asks too often. Nothing is read of its request before.
+    pub(crate) fn let_in(&self, caller: Caller) -> Result<LetIn, Status> {
+        caller.let_in(self.gates.rates.as_ref().as_ref(), uptime()).map_err(|rejection| {
+            self.gates.load.rejected(rejection.name());
+            rejection.status()
+        })
+    }
+
+    /// Answers a question of a request.
     ///
     /// Whoever drops this gives the request up: it leaves the queue, and what is computed for it stops.
     pub(crate) async fn answer(
         &self,
-        caller: &Caller,
+        caller: &LetIn,
         request: GetFeaturesRequest,
     ) -> Result<GetFeaturesResponse, Status> {
+        let leaving = Leaving(Some(&self.gates.load));
         let answered = self.admitted_answer(caller, request).await;
+        leaving.stays();
         match &answered {
             Ok(_) => self.gates.load.answered(),
             Err(Refusal::Rejected(rejection)) => self.gates.load.rejected(rejection.name()),
@@ -82,12 +93,9 @@ impl Online {
 
     async fn admitted_answer(
         &self,
-        caller: &Caller,
+        caller: &LetIn,
         request: GetFeaturesRequest,
     ) -> Result<GetFeaturesResponse, Refusal> {
-        if let Some(rates) = &*self.gates.rates {
-            rates.take(&caller.name, uptime())?;
-        }
         // One snapshot for the whole request: a release in the meantime does not concern it.
         let live = self.live.borrow().clone();
         let views = request::views(&request, &live, &self.config)?;
@@ -173,6 +181,23 @@ fn status(error: &LookupError) -> Status {
     }
 }
 
+/// Counts a caller that leaves before it is answered, which ends whatever waits for the answer.
+struct Leaving<'a>(Option<&'a Load>);
+
+impl Leaving<'_> {
+    fn stays(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(load) = self.0 {
+            load.rejected(Rejection::Cancelled.name());
+        }
+    }
+}
+
 /// Why a request has no answer.
 enum Refusal {
     /// It was turned away, or given up.
@@ -210,6 +235,7 @@ impl OnlineService for Online {
     ) -> Result<Response<GetFeaturesResponse>, Status> {
         let begun = request.extensions().get::<Begun>().map_or_else(Instant::now, |begun| begun.0);
         let caller = Caller::new(request.metadata().as_ref(), request.remote_addr()).since(begun);
+        let caller = self.let_in(caller)?;
         self.answer(&caller, request.into_inner()).await.map(Response::new)
     }
 

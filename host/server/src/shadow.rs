@@ -20,7 +20,7 @@ pub(crate) struct Shadows {
     store: Arc<dyn OnlineStore>,
     observed: Observed,
     stopwatch: Stopwatch,
-    fuel: u64,
+    budget: Budget,
     permits: Arc<Semaphore>,
 }
 
@@ -35,15 +35,15 @@ pub(crate) struct Asked {
 }
 
 impl Shadows {
-    /// Shadows that read a store, and may burn so much fuel for a question.
+    /// Shadows that read a store, and may burn so much for a question.
     pub(crate) fn new(
         store: Arc<dyn OnlineStore>,
         observed: Observed,
         stopwatch: Stopwatch,
-        fuel: u64,
+        budget: Budget,
         at_once: usize,
     ) -> Self {
-        Shadows { store, observed, stopwatch, fuel, permits: Arc::new(Semaphore::new(at_once)) }
+        Shadows { store, observed, stopwatch, budget, permits: Arc::new(Semaphore::new(at_once)) }
     }
 
     /// Asks the shadows of the views that a question asked for or read the same, each in its view's place, once there is time for it.
@@ -55,7 +55,7 @@ impl Shadows {
                 Ok(permit) if takes => {
                     let (store, observed) = (self.store.clone(), self.observed.clone());
                     let (asked, given, shadow) = (asked.clone(), given.clone(), shadow.clone());
-                    let (stopwatch, budget) = (self.stopwatch, Budget::fuel(self.fuel));
+                    let (stopwatch, budget) = (self.stopwatch, self.budget.clone());
                     spawn_blocking(move || {
                         let answer = asked.answer(&*store, &shadow, stopwatch, budget);
                         observed.compared(shadow.release, &given, Handle::current().block_on(answer).as_ref());

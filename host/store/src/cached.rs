@@ -179,7 +179,9 @@ impl CachedStore {
                 let name = Name { state: ask.state, key: key.clone() };
                 let kept = self.entries.get(&name).filter(|kept| kept.covers(events));
                 let is_new = kept.as_ref().is_some_and(|kept| kept.age(now) < self.settings.ttl);
-                let from = match seat(&table, &name, events) {
+                // Nobody else's read is held on to without need: whoever lets go of it last needs the table.
+                let other = if is_new { None } else { seat(&table, &name, events) };
+                let from = match other {
                     _ if is_new => Origin::Kept,
                     Some((flight, place)) => Origin::Other(flight, place),
                     None => {

@@ -65,6 +65,12 @@ pub enum StoreError {
         /// What it says, or its client.
         reason: String,
     },
+    /// A store elsewhere had said nothing when those who asked gave up.
+    #[error("the store did not answer within {millis} ms, when whoever asked gave up")]
+    Silent {
+        /// How long it had said nothing.
+        millis: u64,
+    },
     /// What lies under the keys of a store elsewhere is not ours.
     #[error("the Redis at {address} could not {action}: {reason}; something else wrote there, remove it")]
     Foreign {
@@ -235,12 +241,12 @@ impl StoreError {
 
     /// Whether the store, or the way to it, failed, so that others who ask now will hardly do better.
     pub fn is_down(&self) -> bool {
-        matches!(self, StoreError::Remote { .. })
+        matches!(self, StoreError::Remote { .. } | StoreError::Silent { .. })
     }
 
     /// Whether the store was not asked or did not answer, so that what is there is not known.
     pub fn is_unasked(&self) -> bool {
-        matches!(self, StoreError::Remote { .. } | StoreError::Resting { .. } | StoreError::Busy { .. })
+        self.is_down() || matches!(self, StoreError::Resting { .. } | StoreError::Busy { .. })
     }
 
     /// Whether what lies there is not ours, which fails those who ask for it and nobody else.

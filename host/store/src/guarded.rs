@@ -43,7 +43,7 @@ impl GuardedStore {
 
     fn begin(&self) -> Result<Turn<'_>, StoreError> {
         let under_way = self.reads.fetch_add(1, Ordering::Relaxed);
-        let mut turn = Turn { store: self, pass: None };
+        let mut turn = Turn { store: self, pass: None, begun: (self.stopwatch)() };
         if under_way >= self.reads_max {
             return Err(StoreError::Busy { reads: self.reads_max });
         }
@@ -65,10 +65,15 @@ impl GuardedStore {
     }
 }
 
-/// A read that is under way. One that is given up says nothing of the store.
+/// For so long a store may say nothing to whoever gives a read up. Callers wait for less than the store may take to answer,
+/// so that a store that hangs would be found out by nobody.
+const SILENCE: Duration = Duration::from_millis(250);
+
+/// A read that is under way. One that is given up before long says nothing of the store.
 struct Turn<'a> {
     store: &'a GuardedStore,
     pass: Option<Pass>,
+    begun: Duration,
 }
 
 impl Turn<'_> {
@@ -87,7 +92,16 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.store.reads.fetch_sub(1, Ordering::Relaxed);
         if let Some(pass) = self.pass.take() {
-            self.store.breaker().given_up(pass);
+            let now = (self.store.stopwatch)();
+            let silent = now.saturating_sub(self.begun);
+            match silent < SILENCE {
+                true => self.store.breaker().given_up(pass),
+                false => self.store.breaker().failed(
+                    pass,
+                    now,
+                    &StoreError::Silent { millis: silent.as_millis() as u64 },
+                ),
+            }
         }
     }
 }

@@ -461,6 +461,11 @@ impl<S: Source, K: Sink> Worker<S, K> {
         &mut self.source
     }
 
+    /// Has states that begin from now on be other lives than those that began before.
+    pub(crate) fn begin_other_lives(&mut self) {
+        self.config.incarnation += 1;
+    }
+
     /// The sink.
     pub fn sink(&mut self) -> &mut K {
         &mut self.sink

@@ -88,11 +88,12 @@ impl Asked {
                     }
                 };
                 let mut parts = ViewParts::default();
-                if let Some(canary) = canary.filter(|_| !taken.is_empty()) {
-                    parts.canary = Some(given.part(canary.version, taken, &canary.reads, budget)?);
-                }
+                // What both may burn is one, and what a canary burns must not be at the expense of others' rows.
                 if !left.is_empty() {
                     parts.serving = Some(given.part(version.clone(), left, &reads, budget)?);
+                }
+                if let Some(canary) = canary.filter(|_| !taken.is_empty()) {
+                    parts.canary = Some(given.part(canary.version, taken, &canary.reads, budget)?);
                 }
                 parts.joined(version, count)
             }

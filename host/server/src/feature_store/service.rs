@@ -39,6 +39,7 @@ impl FeatureStore for ById {
     ) -> Result<Response<OnlineFeaturesResponse>, Status> {
         let begun = request.extensions().get::<Begun>().map_or_else(Instant::now, |begun| begun.0);
         let caller = Caller::new(request.metadata().as_ref(), request.remote_addr()).since(begun);
+        let caller = self.online.let_in(caller)?;
         let request = request.into_inner();
         let ids: BTreeSet<&str> = request.entity_ids.iter().map(String::as_str).collect();
         if ids.is_empty() {

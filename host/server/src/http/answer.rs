@@ -44,6 +44,13 @@ struct Position<'a> {
     incarnation: Integer,
     next_offsets: BTreeMap<u32, Integer>,
     ahead: Vec<Ahead>,
+    stale: Vec<Stale>,
+}
+
+#[derive(Serialize)]
+struct Stale {
+    row: u32,
+    age_ms: Integer,
 }
 
 #[derive(Serialize)]
@@ -177,11 +184,13 @@ impl<'a> Position<'a> {
             partition: row.partition,
             next_offset: integers.unsigned(row.next_offset),
         };
+        let stale = |row: &api::StaleRow| Stale { row: row.row, age_ms: integers.unsigned(row.age_ms) };
         Position {
             log: &position.log,
             incarnation: integers.unsigned(position.incarnation),
             next_offsets: position.next_offsets.iter().map(next).collect(),
             ahead: position.ahead.iter().map(ahead).collect(),
+            stale: position.stale.iter().map(stale).collect(),
         }
     }
 }

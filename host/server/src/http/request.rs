@@ -15,7 +15,7 @@ use trifold_pipeline::LiveViews;
 
 use crate::api::{Column, GetFeaturesRequest, InHandEvents};
 use crate::columns;
-use crate::request::{AskedView, features, version};
+use crate::request::{AskedView, features, too_many_rows, version};
 
 /// A request over HTTP.
 pub(super) struct Asked {
@@ -78,7 +78,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
 }
 
 /// Reads a request. The views in force say of which types its columns are.
-pub(super) fn parse(body: &[u8], live: &LiveViews) -> Result<Asked, Status> {
+pub(super) fn parse(body: &[u8], live: &LiveViews, rows_max: usize) -> Result<Asked, Status> {
     let body = read(body)?;
     let views = features(&body.features, live)?;
     let entities = body.entities.0.iter().map(|(name, values)| {
@@ -87,13 +87,18 @@ pub(super) fn parse(body: &[u8], live: &LiveViews) -> Result<Asked, Status> {
                 "column `{name}` is no key field and no request field of an asked view; leave it out"
             ))
         })?;
-        column("", name, values, ty)
+        column("", name, (values, rows_max), ty)
     });
     let request = GetFeaturesRequest {
         entities: entities.collect::<Result<_, _>>()?,
         as_of_micros: body.as_of_micros.map(as_of).transpose()?,
         row_digests: body.row_digests,
-        in_hand: body.in_hand.0.iter().map(|(view, held)| in_hand(view, held, live)).collect::<Result<_, _>>()?,
+        in_hand: body
+            .in_hand
+            .0
+            .iter()
+            .map(|(view, held)| in_hand(view, held, live, rows_max))
+            .collect::<Result<_, _>>()?,
         features: body.features,
     };
     Ok(Asked { request, int64_as_text: body.int64_as_text })
@@ -125,7 +130,12 @@ fn entity_type(views: &[AskedView], name: &str) -> Option<FieldType> {
     fields.find(|field| field.name == *name).map(|field| field.ty)
 }
 
-fn in_hand(name: &str, held: &Named<&RawValue>, live: &LiveViews) -> Result<InHandEvents, Status> {
+fn in_hand(
+    name: &str,
+    held: &Named<&RawValue>,
+    live: &LiveViews,
+    rows_max: usize,
+) -> Result<InHandEvents, Status> {
     let view = version(name, live)?.view();
     let what = format!("events in hand of view {name}: ");
     let columns = held.0.iter().map(|(field, values)| {
@@ -137,14 +147,18 @@ fn in_hand(name: &str, held: &Named<&RawValue>, live: &LiveViews) -> Result<InHa
         let ty = ty.ok_or_else(|| {
             Status::invalid_argument(format!("{what}column `{field}` is no field of its events"))
         })?;
-        column(&what, field, values, ty)
+        column(&what, field, (values, rows_max), ty)
     });
     Ok(InHandEvents { view: name.to_owned(), columns: columns.collect::<Result<_, _>>()? })
 }
 
-fn column(what: &str, name: &str, given: &RawValue, ty: FieldType) -> Result<Column, Status> {
+fn column(what: &str, name: &str, (given, rows_max): (&RawValue, usize), ty: FieldType) -> Result<Column, Status> {
     let given: Vec<&RawValue> = serde_json::from_str(given.get())
         .map_err(|_| Status::invalid_argument(format!("{what}column `{name}` is no array")))?;
+    // Before any value is looked at.
+    if given.len() > rows_max {
+        return Err(too_many_rows(given.len(), rows_max));
+    }
     values(name, &given, ty).map_err(|status| Status::invalid_argument(format!("{what}{}", status.message())))
 }
 

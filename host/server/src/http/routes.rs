@@ -50,10 +50,11 @@ async fn features(
     body: Body,
 ) -> Result<Response, Problem> {
     let online = &serving.online;
+    let caller = online.let_in(Caller::new(&headers, Some(peer)).since(begun))?;
     let body = body::read(body, online.config.request_bytes_max, serving.read).await?;
     let live = online.live.borrow().clone();
-    let asked = request::parse(&body, &live)?;
-    let answer = online.answer(&Caller::new(&headers, Some(peer)).since(begun), asked.request).await?;
+    let asked = request::parse(&body, &live, online.config.rows_max)?;
+    let answer = online.answer(&caller, asked.request).await?;
     json(&answer::Answer::new(&answer, asked.int64_as_text))
 }
 

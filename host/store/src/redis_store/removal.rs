@@ -4,17 +4,20 @@ use trifold_model::StateId;
 
 use crate::error::StoreError;
 use crate::redis_store::RedisStore;
-use crate::redis_store::layout::BUCKETS;
+use crate::redis_store::layout::{BUCKETS, Held};
 
 impl RedisStore {
-    /// Removes all that is kept of a state if any bucket has a marker of it, and returns whether one had. What has none is
-    /// never read, and looking for it walks through all keys that there are.
-    pub async fn remove_known(&self, state: StateId) -> Result<bool, StoreError> {
+    /// Removes all that is kept of a state if the marker of any bucket says that it comes from this source, and returns whether
+    /// one did. What comes from elsewhere is somebody else's. What has no marker is never read, and looking for it walks
+    /// through all keys that there are.
+    pub async fn remove_of(&self, state: StateId, source: &str) -> Result<bool, StoreError> {
         let (names, mut connection) = (self.names(state), self.connection.clone());
         let failed = self.connection.failed("look for a state");
         for bucket in 0..BUCKETS {
-            let mut exists = redis::cmd("EXISTS");
-            if exists.arg(names.marker(bucket)).query_async::<bool>(&mut connection).await.map_err(&failed)? {
+            let mut held = redis::cmd("HVALS");
+            let held: Vec<Vec<u8>> =
+                held.arg(names.marker(bucket)).query_async(&mut connection).await.map_err(&failed)?;
+            if held.iter().any(|held| Held::decode(held).is_ok_and(|held| held.source == source)) {
                 return Ok(self.remove(state).await? > 0);
             }
         }

@@ -221,8 +221,11 @@ impl<R: ReleaseFeed> KafkaDriver<R> {
     async fn finish(&mut self, interrupted: bool, notify: Notify<'_>) -> Result<RunReport, ClusterError> {
         if let Some(mut session) = self.session.take() {
             session.settle().await?;
-            let left = self.leftovers.rest(&self.releases).await;
-            self.remove(&mut session, left, notify).await;
+            // Others may not have looked yet. What is left is found by whoever begins next.
+            if !interrupted {
+                let left = self.leftovers.rest(&self.releases).await;
+                self.remove(&mut session, left, notify).await;
+            }
             session.leave();
         }
         let problems = std::mem::take(&mut self.problems);

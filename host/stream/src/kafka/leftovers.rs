@@ -49,7 +49,7 @@ impl Leftovers {
         self.take(releases, Instant::now()).await
     }
 
-    /// All that is left, for somebody who will not look again.
+    /// All that is left, for somebody who has come to the end and will not look again.
     pub(crate) async fn rest(&mut self, releases: &impl ReleaseFeed) -> Left {
         self.take(releases, Instant::now() + self.grace).await
     }
@@ -58,11 +58,11 @@ impl Leftovers {
     async fn take(&mut self, releases: &impl ReleaseFeed, now: Instant) -> Left {
         let due = self.due.iter().filter(|(_, due)| **due <= now);
         let (due, mut nobodys): (Vec<_>, _) = (due.map(|(feed, _)| feed.clone()).collect(), Vec::new());
-        for feed in due {
+        for feed in &due {
             let is_nobodys = releases.given_up(&feed.view).await?.contains(&feed.state);
-            self.due.remove(&feed);
-            nobodys.extend(is_nobodys.then_some(feed));
+            nobodys.extend(is_nobodys.then(|| feed.clone()));
         }
+        self.due.retain(|feed, _| !due.contains(feed));
         Ok(nobodys)
     }
 }

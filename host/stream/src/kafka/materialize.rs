@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::MissedTickBehavior;
 use trifold_store::RedisStore;
 
@@ -34,6 +35,7 @@ use crate::feed::{FeedId, wanted};
 use crate::kafka::error::ClusterError;
 use crate::kafka::leftovers::{Left, Leftovers};
 use crate::kafka::settings::ClusterSettings;
+use crate::kafka::topics::{Purpose, Topics};
 use crate::releases::ReleaseFeed;
 
 /// What whoever watches is told.
@@ -125,6 +127,12 @@ struct Running {
     problem: Option<String>,
 }
 
+/// What the state of a feed says that it comes from.
+fn source_of(cluster: &ClusterSettings, feed: &FeedId) -> Result<String, ClusterError> {
+    let topics = Topics::new(cluster)?;
+    Ok(topics.log_id(&topics.names().of(feed, Purpose::Changes))?.0.to_string())
+}
+
 /// Waits until it is told to stop.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // Whoever could tell it being gone is as good as being told.
@@ -195,9 +203,11 @@ impl<R: ReleaseFeed> Materializer<R> {
             }
         };
         self.stop_all();
-        let left = self.leftovers.rest(&self.releases).await;
-        self.remove(left, notify).await;
         outcome?;
+        if until != Until::Follow && !*stop.borrow() {
+            let left = self.leftovers.rest(&self.releases).await;
+            self.remove(left, notify).await;
+        }
         Ok(std::mem::take(&mut self.done).into_values().collect())
     }
 
@@ -257,7 +267,7 @@ impl<R: ReleaseFeed> Materializer<R> {
             Vec::new()
         });
         for feed in feeds {
-            match self.store.remove_known(feed.state).await {
+            match self.remove_one(&feed).await {
                 Ok(true) => notify(FeedNotice::Removed { feed: &feed }),
                 Ok(false) => {}
                 Err(error) => {
@@ -266,6 +276,14 @@ impl<R: ReleaseFeed> Materializer<R> {
                 }
             }
         }
+    }
+
+    /// Removes a state that came from the group: whether there was one.
+    async fn remove_one(&self, feed: &FeedId) -> Result<bool, ClusterError> {
+        let (cluster, of) = (self.cluster.clone(), feed.clone());
+        let source = spawn_blocking(move || source_of(&cluster, &of)).await;
+        let source = source.map_err(|_| ClusterError::Panicked { feed: feed.to_string() })??;
+        Ok(self.store.remove_of(feed.state, &source).await?)
     }
 
     fn start(&mut self, feed: FeedId, until: Until, tell: UnboundedSender<(FeedId, Told)>) {

@@ -28,12 +28,11 @@ pub(crate) async fn restore(
     let (low, end) = cluster.ends_of_changes(log)?;
     let known = store.marker(position_state(state)).await?.map(|marker| marker.positions.next(log.partition));
     let stored = store.marker(state).await?;
-    if stored.is_some() && known == Some(end) {
-        return Ok(0);
-    }
     let marker = last_marker(cluster, log, low, end)?;
     let mut from = match (&stored, known, &marker) {
-        (Some(stored), Some(known), Some(marker)) if known < end && is_same_life(stored, marker) => known.max(low),
+        (Some(stored), Some(known), Some(marker)) if known <= end && is_same_life(stored, marker) => {
+            known.max(low)
+        }
         _ => {
             clear(store, state).await?;
             low

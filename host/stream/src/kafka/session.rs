@@ -241,8 +241,13 @@ impl<C: Cluster> Session<C> {
     }
 
     /// Removes the state of a feed that is followed no longer: whether the cluster had any of it.
+    ///
+    /// Others, and this worker's own stores of other partitions, may still have some of it. Should the state begin again, they
+    /// tell its lives apart.
     pub async fn remove(&mut self, feed: &FeedId) -> Result<bool, ClusterError> {
-        for held in self.held.values() {
+        self.config.incarnation += 1;
+        for held in self.held.values_mut() {
+            held.worker.begin_other_lives();
             clear(&*held.store, feed.state).await?;
         }
         self.cluster.remove_changes(feed)

@@ -119,6 +119,7 @@ async fn request(
     mut given_up: watch::Receiver<bool>,
     slot: OwnedSemaphorePermit,
 ) {
+    shared.tally().begins(due, shared.begun.elapsed());
     let lookup = Lookup { features: &shared.features, columns: &columns, as_of: shared.as_of, in_hand: &[] };
     let end = tokio::select! {
         came = tokio::time::timeout(shared.timeout, client.look_up(lookup)) => came.map_or(End::TimedOut, End::Came),

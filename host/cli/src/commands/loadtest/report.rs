@@ -114,7 +114,7 @@ impl Report {
     pub(super) fn new(asked: Asked, args: &Loadtest, tally: &Tally) -> Self {
         let Asked { server, keys, questions, interrupted } = asked;
         let warmup = args.warmup.unwrap_or_default();
-        let measured = tally.last_sent.saturating_sub(warmup).as_secs_f64();
+        let measured = tally.last_due.saturating_sub(warmup).as_secs_f64();
         let lag = Times::new(&tally.lag);
         let failure = |(code, failed): (&&'static str, &Failed)| {
             (*code, Failures { count: failed.count, first: failed.message.clone() })
@@ -154,7 +154,7 @@ impl Report {
             kept_schedule: lag.percentiles["p99"] <= LAG_MAX_US,
             generator_lag_us: lag,
             server_gone_seconds: (tally.without_server > 0)
-                .then(|| tally.last_answer.unwrap_or_default().saturating_sub(warmup).as_secs_f64()),
+                .then(|| tally.last_answer.unwrap_or_default().as_secs_f64()),
             over_time: parts.map(|(place, part)| over_time(tally.part, place, part)).collect(),
         }
     }

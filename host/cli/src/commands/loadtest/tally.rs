@@ -58,7 +58,7 @@ pub(super) struct Tally {
     /// Microseconds from a request's time to its leaving, or not.
     pub(super) lag: Histogram<u64>,
     /// When the last request left.
-    pub(super) last_sent: Duration,
+    pub(super) last_due: Duration,
     /// When the last answer came.
     pub(super) last_answer: Option<Duration>,
     /// How many requests found no server since.
@@ -103,7 +103,7 @@ impl Tally {
             rows: BTreeMap::new(),
             latency: histogram(3)?,
             lag: histogram(3)?,
-            last_sent: Duration::ZERO,
+            last_due: Duration::ZERO,
             last_answer: None,
             without_server: 0,
             parts: Vec::new(),
@@ -123,14 +123,21 @@ impl Tally {
             return;
         }
         self.sent += 1;
-        self.last_sent = now;
-        self.lag.saturating_record(micros(now.saturating_sub(due)));
+        self.last_due = now;
+    }
+
+    /// A request that left is sent: the runtime may have come to it late.
+    pub(super) fn begins(&mut self, due: Duration, now: Duration) {
+        if self.is_measured(due) {
+            self.lag.saturating_record(micros(now.saturating_sub(due)));
+        }
     }
 
     /// A request does not leave, since too many are on their way.
     pub(super) fn stays(&mut self, due: Duration, now: Duration) {
         if self.is_measured(due) {
             self.not_sent += 1;
+            self.last_due = now;
             self.lag.saturating_record(micros(now.saturating_sub(due)));
         }
     }
@@ -153,6 +160,10 @@ impl Tally {
                 let code = error.code_name().unwrap_or("MALFORMED");
                 self.without_server += u64::from(code == UNAVAILABLE);
                 self.fails(code, || error.to_string());
+                // Whoever's deadline it was, the answer would have taken longer.
+                if code == TIMED_OUT {
+                    self.took(due, latency);
+                }
             }
             End::TimedOut => {
                 self.fails(TIMED_OUT, || "given up after the timeout".to_owned());
